@@ -1,0 +1,1 @@
+"""rli-agent: reads what an RL post-training run prints and says how it is doing."""

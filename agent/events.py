@@ -1,0 +1,156 @@
+"""The one vocabulary that all stages share: what a run's text can say.
+
+Every event carries where it stands (`file` relative to the run, `line` counted from 1 by newlines alone, `offset` in
+bytes of the line's first byte) and when it was true (`time` in Unix seconds, `time_is` for how that is known).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+#: "logged": the text gives it; "observed": the moment of reading; "estimated": rebuilt from durations and file times.
+TimeIs: TypeAlias = Literal["logged", "observed", "estimated"]
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+Level: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+STATES = (
+    "step", "rollout", "reward", "log_prob", "ref_log_prob", "values", "advantage", "update_critic", "update_actor",
+    "train", "weight_sync", "save_ckpt", "eval", "wait", "load_data", "data_preprocess", "onload", "offload", "sleep",
+    "wake", "pause", "resume", "compile", "load",
+)  # fmt: skip
+
+PROBLEM_KINDS = (
+    "cuda_oom", "nccl", "nan", "timeout", "oom_kill", "env_error", "ckpt", "weight_sync", "job_preempted",
+    "kv_preemption", "disk_full", "worker_death", "hardware", "traceback", "other",
+)  # fmt: skip
+
+
+class Source(Struct, frozen=True):
+    """A file of the run and what discovery knows of it.
+
+    `file` is relative to the run's root. `role` is who writes it (trainer, orchestrator, inference, env, router,
+    launcher, metrics, rollouts, unknown), `lane` the row of the timeline that its states belong to. `packs` are the
+    names of the rule packs that read it, the framework's first.
+    """
+
+    file: str
+    role: str = "unknown"
+    lane: str = ""
+    reader: Literal["text", "records"] = "text"
+    packs: tuple[str, ...] = ()
+    labels: Labels = ()
+
+
+class Shape(Struct, frozen=True):
+    """What a metric line holds besides its numbers: one object for all lines of the same make.
+
+    `metrics[i]` is the common name of `names[i]`, where there is one; `units[i]` its printed unit ("percent", "s" …).
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str | None, ...]
+    metrics: tuple[str | None, ...]
+    labels: Labels = ()
+
+
+class Samples(Struct):
+    """All metrics of one line or record. `printed` is a JSON array of the values as the text has them; non-finite
+    ones are the strings "NaN", "Infinity" and "-Infinity". `values` are the same as floats."""
+
+    file: str
+    line: int
+    offset: int
+    time: float | None
+    time_is: TimeIs
+    step: int | None
+    shape: Shape
+    values: list[float]
+    printed: str
+
+
+class Interval(Struct):
+    """A lane in a state. `end` is None while it is open. `duration` is as printed, where the text prints one.
+
+    `key` is the framework's own word for the state.
+    """
+
+    file: str
+    line: int
+    offset: int
+    time_is: TimeIs
+    lane: str
+    state: str
+    step: int | None
+    start: float | None
+    end: float | None
+    duration: float | None = None
+    key: str | None = None
+    labels: Labels = ()
+
+
+class Problem(Struct):
+    """Something went wrong. `message` is the line or the whole traceback, bounded; `count` what the text repeats."""
+
+    file: str
+    line: int
+    offset: int
+    time: float | None
+    time_is: TimeIs
+    level: Level
+    kind: str
+    message: str
+    count: int = 1
+    step: int | None = None
+    rule: str | None = None
+    labels: Labels = ()
+
+
+class RolloutBatch(Struct):
+    """The rollouts of one step, environment and phase, as found in one file. Lengths are tokens."""
+
+    file: str
+    line: int
+    offset: int
+    time: float | None
+    time_is: TimeIs
+    step: int | None
+    phase: Literal["train", "eval"]
+    environment: str
+    count: int
+    reward_count: int
+    reward_sum: float
+    reward_min: float | None
+    reward_max: float | None
+    errors: int
+    truncated: int
+
+    @property
+    def reward_mean(self) -> float | None:
+        """None when no record carried a reward."""
+        return self.reward_sum / self.reward_count if self.reward_count else None
+
+
+class RunFact(Struct):
+    """Something constant about the run: framework, model, max_steps, project, experiment, engine address …"""
+
+    file: str
+    line: int
+    offset: int
+    time: float | None
+    time_is: TimeIs
+    key: str
+    value: str
+    confidence: float | None = None
+
+
+Event: TypeAlias = Samples | Interval | Problem | RolloutBatch | RunFact
+
+
+def as_printed(value: float | int | str) -> float | int | str:
+    """The JSON form of a figure: NaN and infinities are strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -1,0 +1,385 @@
+"""Rule packs: the YAML language in which a framework's lines are described, and its loader.
+
+The structs below *are* the language: unknown keys and wrong types are errors with file, line, column and the mend.
+`docs/rule-packs.md` teaches it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Struct, field
+
+#: A quantity's name, or its name with what the bare name cannot say.
+Unit = Literal["percent", "s", "ms", "us", "tokens", "tokens/s", "bytes", "GiB", "none"]
+
+
+class Named(Struct, forbid_unknown_fields=True):
+    """`{name, unit}`: a metric's name and the unit in which the text prints it; `scale` multiplies the value."""
+
+    name: str
+    unit: str | None = None
+    scale: float | None = None
+
+
+class Pairs(Struct, forbid_unknown_fields=True):
+    """How many metrics stand in one group of a pattern.
+
+    read: assigned  `key<assign>value<between>key<assign>value`, every key kept as its own name
+          labelled  `Label value unit<between>Label: value unit`, labels translated by `names`
+          dict      a Python dict's repr (never evaluated)
+          json      a JSON object
+    names: what stands in the text → the metric's name; others: whether keys without a name are kept.
+    Names may hold `{group}` of the pattern. prefix is put before the names that are kept as they are.
+    """
+
+    source: str = field(name="from", default="rest")
+    read: Literal["assigned", "labelled", "dict", "json"] = "assigned"
+    between: str = " - "
+    assign: str = ":"
+    names: dict[str, str | Named | None] = {}
+    others: Literal["keep", "drop"] = "keep"
+    prefix: str = ""
+
+
+class ProblemIs(Struct, forbid_unknown_fields=True):
+    """level: of the problem, or `logged` for the level word of the line itself (ERROR where it has none)."""
+
+    kind: str
+    level: Literal["warning", "error", "critical", "logged"] = "error"
+
+
+class When(Struct, forbid_unknown_fields=True):
+    """Where a rule or a layout holds. All that is given must be true.
+
+    role: of the source. path: globs on the file's path in the run. exists: globs of which one must match a file of the
+    run. level: level words of the line. has / lacks: globs on the metric names of the line (layouts only).
+    """
+
+    role: list[str] = []
+    path: list[str] = []
+    not_path: list[str] = []
+    exists: list[str] = []
+    not_exists: list[str] = []
+    level: list[str] = []
+    has: list[str] = []
+    lacks: list[str] = []
+
+
+class Rule(Struct, forbid_unknown_fields=True):
+    """One kind of line. Rules of a pack are tried in order; the first whose pattern matches takes the line, unless it
+    says `also: true`. A pattern sees the *message*: colours, wrappers ([rank3]:, Ray, CRI …), time stamp and level are
+    stripped before (`on: line` shows it the unwrapped line with its stamp and level).
+
+    contains     literals of which every matching line holds one (taken from the pattern where that can be done)
+    unless       a pattern that, found in the message, keeps the rule from matching
+    metrics      named group → metric name
+    pairs        many metrics in one group
+    state        the line tells of a state that ended: group `duration`, or, in `elapsed`, another group
+    begin / end  the line opens or closes a state of the lane
+    step         group `step` gives the step. Without it: the step last set under the slot that `step_of` names, plus
+                 `step_add`. `sets: {group: slot}` remembers a group's number under a slot.
+    facts        named group → fact key
+    problem      the line is a problem. consequence: only where no problem was just before it (then it belongs to that)
+    ignore       the line says nothing to anybody: no other rule sees it
+    labels       named group → label; also `constant: {label: value}`
+    """
+
+    id: str
+    pattern: str
+    contains: str | list[str] = []
+    unless: str | None = None
+    on: Literal["message", "line"] = "message"
+    when: When | None = None
+    also: bool = False
+    metrics: dict[str, str | Named] = {}
+    pairs: Pairs | None = None
+    state: str | None = None
+    elapsed: str = "duration"
+    begin: str | None = None
+    end: str | None = None
+    lane: str | None = None
+    step_of: str | None = None
+    step_add: int = 0
+    sets: dict[str, str] = {}
+    facts: dict[str, str] = {}
+    problem: ProblemIs | None = None
+    consequence: bool = False
+    ignore: bool = False
+    labels: dict[str, str] = {}
+    constant: dict[str, str] = {}
+
+
+class Skip(Struct, forbid_unknown_fields=True):
+    """A region of echoed text (prompts, completions): lines of the same writer from a line that matches `start` until
+    one that matches `end` say nothing. After `lines` lines the region is taken to be over."""
+
+    start: str
+    end: str
+    lines: int = 5000
+
+
+class Layout(Struct, forbid_unknown_fields=True):
+    """Durations printed at the end of a step, laid out in the order in which they ran.
+
+    step: metric that holds the whole step's seconds (its `step_state` is the state's name). phases: inside the step,
+    from its start. after: between the step's end and the line. outside: overlaps the step, and ends with it.
+    """
+
+    lane: str = ""
+    when: When | None = None
+    step: str | None = None
+    step_state: str = "step"
+    phases: dict[str, str] = {}
+    after: dict[str, str] = {}
+    outside: dict[str, str] = {}
+
+
+class SourceIs(Struct, forbid_unknown_fields=True):
+    """Which files play which role. paths are globs relative to the run (`**` any depth).
+
+    twin_of: globs; this file repeats the lines of one of those, and is not read where one of those exists.
+    rank: a pattern whose group `rank` is found in the path. layout names an arrangement, for reports only.
+    """
+
+    role: str
+    paths: list[str]
+    lane: str = ""
+    twin_of: list[str] = []
+    rank: str | None = None
+    ignore: bool = False
+
+
+class Records(Struct, forbid_unknown_fields=True):
+    """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object of
+    numbers ("" = the record itself, without `step`, `time` and `drop`). role_of: `{role: [keys of which one is there]}`."""
+
+    id: str
+    paths: list[str] = []
+    keys: list[str] = []
+    step: str | None = "step"
+    time: str | None = None
+    values: str = ""
+    drop: list[str] = []
+    role_of: dict[str, list[str]] = {}
+
+
+class Rollouts(Struct, forbid_unknown_fields=True):
+    """JSONL whose records are rollouts. Dotted paths name fields; `*` runs over a list's items or an object's values.
+
+    reward: the paths that are tried in order; several hits of one path are summed, {score, weight} objects weighed.
+    outcomes: other numeric fields that are metrics of their own. error: fields that, when not empty or false, make the
+    record a problem env_error. ok: fields that, when false, do. step: dotted path or `path:` + pattern with a group
+    `step` on the file's path. phase: "train", "eval", or such a pattern with a group `phase`.
+    """
+
+    id: str
+    paths: list[str]
+    keys: list[str] = []
+    step: list[str] = []
+    phase: str = "train"
+    reward: list[str] = []
+    outcomes: list[str] = []
+    environment: list[str] = []
+    error: list[str] = []
+    ok: list[str] = []
+    truncated: list[str] = []
+    twin_of: list[str] = []
+
+
+class Expected(Struct, forbid_unknown_fields=True):
+    """What an example must give: any subset of the fields of the printed event (DESIGN of `rli-agent parse`)."""
+
+    name: str | None = None
+    value: float | int | str | None = None
+    step: int | None = None
+    state: str | None = None
+    duration_s: float | None = None
+    kind: str | None = None
+    level: str | None = None
+    key: str | None = None
+    metric: str | None = None
+    lane: str | None = None
+    labels: dict[str, str] | None = None
+
+
+class Example(Struct, forbid_unknown_fields=True):
+    """A line (or several, joined by newlines in `lines`) and all that it gives; `expect: []` is a near miss.
+
+    rule: which rule the example is for, where it is not plain. file, role: of the source, for rules that ask.
+    """
+
+    expect: list[Expected]
+    line: str | None = None
+    lines: str | None = None
+    rule: str | None = None
+    file: str = "logs/example.log"
+    role: str = "trainer"
+
+
+class Pack(Struct, forbid_unknown_fields=True):
+    """A rule pack. kind: `framework` packs compete in detection, `engine` and `problems` packs read every text file.
+
+    detect: literals or globs (those with a slash and an asterisk) that tell the framework: weight by `{literal: weight}`.
+    strip: patterns cut out of every message. aliases: documented name → the name that the code logs.
+    catalogue: native key (or glob) → common metric.
+    """
+
+    pack: str
+    kind: Literal["framework", "engine", "problems"] = "framework"
+    about: str = ""
+    detect: list[str | dict[str, float]] = []
+    sources: list[SourceIs] = []
+    strip: list[str] = []
+    skip: list[Skip] = []
+    rules: list[Rule] = []
+    records: list[Records] = []
+    rollouts: list[Rollouts] = []
+    states: Layout | list[Layout] = []
+    catalogue: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    examples: list[Example] = []
+    origin: str = field(name="$schema", default="")
+
+    @property
+    def layouts(self) -> list[Layout]:
+        return self.states if isinstance(self.states, list) else [self.states]
+
+
+class PackError(Exception):
+    """A pack that cannot be used. str() is `FILE:LINE:COLUMN: what is wrong; the mend`."""
+
+
+def load_pack(path: Path) -> Pack:
+    """Read one pack. Raises PackError; never anything else for what a file can hold."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as e:
+        raise PackError(f"{path}:1:1: not UTF-8 text (byte {e.start}); save the file as UTF-8") from None
+    except OSError as e:
+        raise PackError(f"{path}: cannot be read: {e.strerror or e}") from None
+    return parse_pack(text, str(path))
+
+
+def parse_pack(text: str, name: str) -> Pack:
+    """Like load_pack, from text; `name` stands in messages."""
+    try:
+        node = yaml.compose(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+        data = yaml.load(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+    except yaml.MarkedYAMLError as e:
+        mark = e.problem_mark or e.context_mark
+        at = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        raise PackError(f"{name}:{at}: {e.problem or 'not YAML'}; quote patterns with single quotes") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
+        raise PackError(f"{name}:1:1: not YAML: {e}") from None
+    if not isinstance(data, dict):
+        raise PackError(f"{name}:1:1: a pack is a mapping that begins with `pack: NAME`")
+    try:
+        pack = msgspec.convert(data, Pack)
+    except msgspec.ValidationError as e:
+        raise PackError(_explain(str(e), node, name)) from None
+    _check(pack, node, name)
+    return pack
+
+
+def _explain(message: str, node: Any, name: str) -> str:
+    what, _, where = message.partition(" - at `")
+    path = where.rstrip("`")
+    found = _node_at(node, path)
+    mend = ""
+    unknown = re.search(r"unknown field `([^`]+)`", what)
+    if unknown:
+        key = unknown.group(1)
+        known = _keys_of(path)
+        near = difflib.get_close_matches(key, known, n=1)
+        what = f"unknown key `{key}`"
+        mend = f"did you mean `{near[0]}`?" if near else f"known keys here: {', '.join(sorted(known))}"
+        found = _key_mark(found, key) or found
+    mark = found.start_mark if found is not None else None
+    at = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+    what = what.replace("Object missing required field", "missing key").replace("`null`", "nothing")
+    return f"{name}:{at}: {what}" + (f"; {mend}" if mend else f" (in {path or '$'})")
+
+
+def _node_at(node: Any, path: str) -> Any:
+    for step in re.findall(r"\.([\w$-]+)|\[(\d+|\.\.\.)\]", path):
+        if step[0] and isinstance(node, yaml.MappingNode):
+            node = next((v for k, v in node.value if k.value == step[0]), node)
+        elif step[1].isdigit() and isinstance(node, yaml.SequenceNode) and int(step[1]) < len(node.value):
+            node = node.value[int(step[1])]
+    return node
+
+
+def _key_mark(node: Any, key: str) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return next((k for k, _ in node.value if k.value == key), None)
+    return None
+
+
+_BY_PATH: Sequence[tuple[str, type[Struct]]] = (
+    (r"\.rules\[\d+\]\.pairs\.names", Named),
+    (r"\.rules\[\d+\]\.pairs", Pairs),
+    (r"\.rules\[\d+\]\.metrics", Named),
+    (r"\.rules\[\d+\]\.problem", ProblemIs),
+    (r"\.when", When),
+    (r"\.rules\[\d+\]", Rule),
+    (r"\.skip\[\d+\]", Skip),
+    (r"\.sources\[\d+\]", SourceIs),
+    (r"\.records\[\d+\]", Records),
+    (r"\.rollouts\[\d+\]", Rollouts),
+    (r"\.states", Layout),
+    (r"\.examples\[\d+\]\.expect", Expected),
+    (r"\.examples\[\d+\]", Example),
+)
+
+
+def _keys_of(path: str) -> list[str]:
+    struct = next((s for pattern, s in _BY_PATH if re.search(pattern, path)), Pack)
+    return [f.encode_name for f in msgspec.structs.fields(struct) if not f.encode_name.startswith("$")]
+
+
+def _check(pack: Pack, node: Any, name: str) -> None:
+    """What the types cannot say: patterns compile, ids are unique, groups that are named exist."""
+    import regex
+
+    def fail(path: str, what: str) -> PackError:
+        mark = _node_at(node, path).start_mark
+        return PackError(f"{name}:{mark.line + 1}:{mark.column + 1}: {what}")
+
+    seen: set[str] = set()
+    for i, rule in enumerate(pack.rules):
+        at = f".rules[{i}]"
+        if rule.id in seen:
+            raise fail(at + ".id", f"a second rule with id `{rule.id}`; ids are unique in a pack")
+        seen.add(rule.id)
+        try:
+            groups = set(regex.compile(rule.pattern).groupindex)
+        except (regex.error, RecursionError) as e:
+            raise fail(at + ".pattern", f"the pattern of `{rule.id}` does not compile: {e}") from None
+        if rule.unless is not None:
+            try:
+                regex.compile(rule.unless)
+            except regex.error as e:
+                raise fail(at + ".unless", f"`unless` of `{rule.id}` does not compile: {e}") from None
+        used = [*rule.metrics, *rule.sets, *rule.facts, *rule.labels, *([rule.pairs.source] if rule.pairs else [])]
+        for group in used:
+            if group not in groups:
+                have = ", ".join(sorted(groups)) or "none"
+                raise fail(at, f"rule `{rule.id}` uses the group `{group}`, which its pattern does not have (it has: {have})")
+    for i, skip in enumerate(pack.skip):
+        for key in ("start", "end"):
+            try:
+                regex.compile(getattr(skip, key))
+            except regex.error as e:
+                raise fail(f".skip[{i}].{key}", f"`{key}` does not compile: {e}") from None
+
+
+def load_packs(paths: Iterable[Path]) -> dict[str, Pack]:
+    """Packs by name; of two with one name the later wins."""
+    return {pack.pack: pack for pack in map(load_pack, paths)}
