@@ -86,7 +86,8 @@ class Rule(Struct, forbid_unknown_fields=True):
     step         group `step` gives the step. Without it: the step last set under the slot that `step_of` names, plus
                  `step_add`. `sets: {group: slot}` remembers a group's number under a slot.
     facts        named group → fact key
-    problem      the line is a problem. consequence: only where no problem was just before it (then it belongs to that)
+    problem      the line is a problem. block: a pattern of the lines that go on with it (a traceback below it always
+                 does). consequence: belongs to the problem just before it, and is one of its own only where there is none
     ignore       the line says nothing to anybody: no other rule sees it
     labels       named group → label; also `constant: {label: value}`
     """
@@ -110,6 +111,7 @@ class Rule(Struct, forbid_unknown_fields=True):
     sets: dict[str, str] = {}
     facts: dict[str, str] = {}
     problem: ProblemIs | None = None
+    block: str | None = None
     consequence: bool = False
     ignore: bool = False
     labels: dict[str, str] = {}
@@ -142,23 +144,31 @@ class Layout(Struct, forbid_unknown_fields=True):
 
 
 class SourceIs(Struct, forbid_unknown_fields=True):
-    """Which files play which role. paths are globs relative to the run (`**` any depth).
+    """Which files play which role. Of the entries the first that fits a file takes it.
 
-    twin_of: globs; this file repeats the lines of one of those, and is not read where one of those exists.
-    rank: a pattern whose group `rank` is found in the path. layout names an arrangement, for reports only.
+    paths: globs (`rli_agent.parsers.globs`: they match the tail of the path, `**` is any depth).
+    has: literals of which one must stand in the file's first or last 64 KiB.
+    labels: a pattern searched in the path; its named groups become labels, `run` the run's name. `lane` may hold `{group}`.
+    twin_of: what this file repeats: globs from the directory in which `paths` began to match, `role:NAME` for a file
+    that has the role by an entry without twins, or `text:LITERAL` for another file that holds the literal. Where one of
+    them exists this file is not read, or, with problems_only, for problems only.
+    ignore: never read.
     """
 
     role: str
     paths: list[str]
+    has: list[str] = []
     lane: str = ""
+    labels: str | None = None
     twin_of: list[str] = []
-    rank: str | None = None
+    problems_only: bool = False
     ignore: bool = False
 
 
 class Records(Struct, forbid_unknown_fields=True):
     """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object of
-    numbers ("" = the record itself, without `step`, `time` and `drop`). role_of: `{role: [keys of which one is there]}`."""
+    numbers ("" = the record itself, without `step`, `time` and `drop`). role_of: `{role: [keys of which one is there]}`.
+    twin_of: as for sources."""
 
     id: str
     paths: list[str] = []
@@ -168,6 +178,7 @@ class Records(Struct, forbid_unknown_fields=True):
     values: str = ""
     drop: list[str] = []
     role_of: dict[str, list[str]] = {}
+    twin_of: list[str] = []
 
 
 class Rollouts(Struct, forbid_unknown_fields=True):
@@ -227,8 +238,10 @@ class Pack(Struct, forbid_unknown_fields=True):
     """A rule pack. kind: `framework` packs compete in detection, `engine` and `problems` packs read every text file.
 
     detect: literals or globs (those with a slash and an asterisk) that tell the framework: weight by `{literal: weight}`.
-    strip: patterns cut out of every message. aliases: documented name → the name that the code logs.
-    catalogue: native key (or glob) → common metric.
+    strip: patterns cut out of every message. first_rank: of lines that say which rank wrote them, only rank 0's are read
+    for metrics and states (the others repeat them). aliases: documented name → the name that the code logs.
+    catalogue: native key (or glob) → common metric. configs: fact (max_steps, model, project, experiment, batch_size) →
+    dotted paths in the run's configuration files, tried in order.
     """
 
     pack: str
@@ -236,7 +249,9 @@ class Pack(Struct, forbid_unknown_fields=True):
     about: str = ""
     detect: list[str | dict[str, float]] = []
     sources: list[SourceIs] = []
+    configs: dict[str, list[str]] = {}
     strip: list[str] = []
+    first_rank: bool = False
     skip: list[Skip] = []
     rules: list[Rule] = []
     records: list[Records] = []
@@ -362,11 +377,11 @@ def _check(pack: Pack, node: Any, name: str) -> None:
             groups = set(regex.compile(rule.pattern).groupindex)
         except (regex.error, RecursionError) as e:
             raise fail(at + ".pattern", f"the pattern of `{rule.id}` does not compile: {e}") from None
-        if rule.unless is not None:
+        for key in ("unless", "block"):
             try:
-                regex.compile(rule.unless)
+                regex.compile(getattr(rule, key) or "")
             except regex.error as e:
-                raise fail(at + ".unless", f"`unless` of `{rule.id}` does not compile: {e}") from None
+                raise fail(f"{at}.{key}", f"`{key}` of `{rule.id}` does not compile: {e}") from None
         used = [*rule.metrics, *rule.sets, *rule.facts, *rule.labels, *([rule.pairs.source] if rule.pairs else [])]
         for group in used:
             if group not in groups:

@@ -1,0 +1,163 @@
+"""Rules made ready for one kind of source: patterns compiled, literals collected, names resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any
+
+import regex
+
+from rli_agent.events import Labels, Shape, Source
+from rli_agent.parsers.literals import required_literals
+from rli_agent.parsers.packs import Layout, Named, Pack, Rule, Skip, When
+from rli_agent.parsers.scanner import Scanner
+
+#: A pattern may look at one line for this long (seconds); one that needs longer this often is switched off.
+PATTERN_TIMEOUT = 0.1
+TIMEOUTS_ALLOWED = 3
+#: Literals of what is handled without a rule: level words, tracebacks.
+LEVEL_LITERALS = ("WARN", "ERROR", "CRITICAL", "FATAL")
+TRACEBACK_LITERAL = "Traceback (most recent call last)"
+
+
+@lru_cache(maxsize=4096)
+def compiled(pattern: str) -> Any:
+    """A pattern, compiled once for all rules and sources that share it."""
+    return regex.compile(pattern)
+
+
+class CompiledRule:
+    """A rule with its pattern compiled. `timeouts` counts how often it ran out of time; `off` when that was too often."""
+
+    __slots__ = ("block", "kind", "levels", "literals", "off", "pack", "rule", "rx", "timeouts", "unless")
+
+    def __init__(self, rule: Rule, pack: Pack) -> None:
+        self.rule = rule
+        self.pack = pack.pack
+        self.kind = pack.kind
+        self.rx = compiled(rule.pattern)
+        self.unless = compiled(rule.unless) if rule.unless else None
+        self.block = compiled(rule.block) if rule.block else None
+        self.levels = frozenset(rule.when.level) if rule.when and rule.when.level else None
+        given = [rule.contains] if isinstance(rule.contains, str) else rule.contains
+        self.literals = tuple(given) or required_literals(rule.pattern)
+        self.timeouts = 0
+        self.off = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.pack}/{self.rule.id}"
+
+    def search(self, text: str) -> Any:
+        """The match, or None; None too where the pattern runs out of time."""
+        try:
+            match = self.rx.search(text, timeout=PATTERN_TIMEOUT)
+            if match is not None and self.unless is not None and self.unless.search(text, timeout=PATTERN_TIMEOUT):
+                return None
+            return match
+        except TimeoutError:
+            self.timeouts += 1
+            self.off = self.timeouts >= TIMEOUTS_ALLOWED
+            return None
+
+
+def holds(when: When | None, source: Source, files: Sequence[str] = ()) -> bool:
+    """Whether a condition holds for a source of a run with these files (level words are looked at line by line)."""
+    if when is None:
+        return True
+
+    def any_of(globs: Iterable[str], names: Iterable[str]) -> bool:
+        return any(fnmatchcase(name, glob) for glob in globs for name in names)
+
+    path = (source.file,)
+    return (
+        (not when.role or source.role in when.role)
+        and (not when.path or any_of(when.path, path))
+        and not any_of(when.not_path, path)
+        and (not when.exists or any_of(when.exists, files))
+        and not any_of(when.not_exists, files)
+    )
+
+
+class RuleSet:
+    """All that reads the text of one kind of source: rules by literal, regions to skip, layouts, names.
+
+    `files` are the run's files as paths relative to it (for `exists` conditions).
+    """
+
+    def __init__(self, packs: Sequence[Pack], source: Source, files: Sequence[str] = ()) -> None:
+        self.source = source
+        self.rules = [CompiledRule(r, p) for p in packs for r in p.rules if holds(r.when, source, files)]
+        self.strip = [compiled(s) for p in packs for s in p.strip]
+        self.skips: list[Skip] = [s for p in packs for s in p.skip]
+        self.skip_start = [compiled(s.start) for s in self.skips]
+        self.skip_end = [compiled(s.end) for s in self.skips]
+        self.layouts: list[Layout] = [y for p in packs for y in p.layouts if holds(y.when, source, files)]
+        self.first_rank = any(p.first_rank for p in packs)
+        self.labels: Labels = tuple(sorted({"role": source.role, **dict(source.labels)}.items()))
+        self._globs = [(k, v) for p in packs for k, v in p.catalogue.items() if "*" in k]
+        self._names: dict[str, str | None] = {
+            k: v for p in reversed(packs) for k, v in p.catalogue.items() if "*" not in k
+        }
+        for p in packs:
+            self._names.update({old: self._names[new] for old, new in p.aliases.items() if new in self._names})
+        self._shapes: dict[Any, Shape] = {}
+        self._index()
+
+    def _index(self) -> None:
+        by_literal: dict[str, list[int]] = {}
+        self._always: list[int] = []
+        for i, rule in enumerate(self.rules):
+            for literal in rule.literals:
+                by_literal.setdefault(literal, []).append(i)
+            if not rule.literals:
+                self._always.append(i)
+        region = {required for s in (*self.skip_start, *self.skip_end) for required in required_literals(s.pattern)}
+        for literal in (*LEVEL_LITERALS, TRACEBACK_LITERAL, *sorted(region)):
+            by_literal.setdefault(literal, [])
+        self._rules_of = list(by_literal.values())
+        self.scanner = Scanner([literal.encode() for literal in by_literal], every_line=bool(self._always))
+        names = list(by_literal)
+        self.region_ids = frozenset(names.index(literal) for literal in region)
+        self.level_ids = frozenset(names.index(literal) for literal in LEVEL_LITERALS)
+        self.traceback_id = names.index(TRACEBACK_LITERAL)
+        self._by_found: dict[frozenset[int], tuple[CompiledRule, ...]] = {}
+
+    def rules_for(self, found: frozenset[int]) -> tuple[CompiledRule, ...]:
+        """The rules that a line with these literals may match, in the order of their packs."""
+        rules = self._by_found.get(found)
+        if rules is None:
+            chosen = sorted({r for i in found for r in self._rules_of[i]}.union(self._always))
+            rules = self._by_found[found] = tuple(self.rules[i] for i in chosen)
+        return rules
+
+    @property
+    def without_literal(self) -> list[CompiledRule]:
+        """Rules that must look at every line, which makes reading slow."""
+        return [self.rules[i] for i in self._always]
+
+    def common_name(self, name: str) -> str | None:
+        """The common metric of a native key, by exact name, alias or glob."""
+        known = self._names.get(name, "")
+        if known != "":
+            return known
+        self._names[name] = found = next((v for glob, v in self._globs if fnmatchcase(name, glob)), None)
+        return found
+
+    def shape(self, names: tuple[str, ...], units: tuple[str | None, ...], extra: Mapping[str, str]) -> Shape:
+        """The one Shape object of these names, units and labels (the source's own labels included)."""
+        key = (names, units, tuple(sorted(extra.items())))
+        shape = self._shapes.get(key)
+        if shape is None:
+            labels = self.labels if not extra else tuple(sorted({**dict(self.labels), **extra}.items()))
+            shape = Shape(names, units, tuple(self.common_name(n) for n in names), labels)
+            if len(self._shapes) < 10_000:
+                self._shapes[key] = shape
+        return shape
+
+
+def named(spec: str | Named) -> Named:
+    """The long form of a metric's name."""
+    return Named(spec) if isinstance(spec, str) else spec

@@ -1,0 +1,141 @@
+"""One metric line's figures: from a match to `Samples`, by the shortest way that is sure to be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from rli_agent.events import Shape, as_printed
+from rli_agent.parsers.compiled import CompiledRule, RuleSet, named
+from rli_agent.parsers.packs import Named, Pairs
+from rli_agent.parsers.payloads import Quantity, assigned, json_object, labelled, number, python_dict, quantity
+
+_FLOATS = msgspec.json.Decoder(list[float])
+_ANY = msgspec.json.Decoder(list[float | str])
+_ENCODE = msgspec.json.Encoder().encode
+#: What differs between two lines of one shape: the characters of numbers.
+_FIGURES = b"0123456789.eE+-"
+_WRAPPED = re.compile(rb"np\.(?:float|int)\d+\((-?[0-9.e+-]+)\)")
+_TEMPLATE = re.compile(r"\{(\w+)\}")
+
+#: (shape, values as floats, values as a JSON array)
+Figures = tuple[Shape, list[float], str]
+#: (shape, where each part's value begins, all keys joined)
+_Cut = tuple[Shape, list[int], bytes]
+
+
+class LineReader:
+    """Turns matches of one rule set into figures. Remembers the shape of every make of line it has seen."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._rules = rules
+        self._known: dict[Any, _Cut] = {}
+
+    def read(self, rule: CompiledRule, match: Any, extra: Mapping[str, str]) -> Figures | None:
+        """The figures of a matched line; None where it holds none."""
+        pairs = rule.rule.pairs
+        if pairs is not None and pairs.read == "assigned" and not rule.rule.metrics and not pairs.names:
+            fast = self._assigned(rule, pairs, match.group(pairs.source), extra)
+            if fast is not None:
+                return fast
+        names: list[str] = []
+        units: list[str | None] = []
+        values: list[float | int] = []
+
+        def add(spec: Named, value: float | int, unit: str | None) -> None:
+            names.append(_filled(spec.name, match))
+            units.append(spec.unit or unit)
+            values.append(value * spec.scale if spec.scale is not None else value)
+
+        for group, spec in rule.rule.metrics.items():
+            text = match.group(group)
+            if text is not None:
+                read = quantity(text)
+                if read is not None:
+                    add(named(spec), read.value, read.unit)
+        if pairs is not None:
+            for key, read in _pairs(pairs, match.group(pairs.source) or ""):
+                renamed = pairs.names.get(key, "")
+                if renamed is None or (renamed == "" and pairs.others == "drop"):
+                    continue
+                add(named(renamed or pairs.prefix + key), read.value, read.unit)
+        if not names:
+            return None
+        shape = self._rules.shape(tuple(names), tuple(units), extra)
+        printed = _ENCODE([as_printed(v) for v in values]).decode()
+        return shape, [float(v) for v in values], printed
+
+    def _assigned(self, rule: CompiledRule, pairs: Pairs, text: str, extra: Mapping[str, str]) -> Figures | None:
+        """`key:value - key:value` of a shape that was seen before: values are cut out by position, in one pass.
+
+        Two lines are of one shape when all that is no figure is the same. None sends the line the careful way.
+        """
+        raw = text.encode()
+        if b"np." in raw:
+            raw = _WRAPPED.sub(rb"\1", raw)
+        signature = raw.translate(None, _FIGURES)
+        key = (rule.id, signature, tuple(extra.items()))
+        known = self._known.get(key)
+        between = pairs.between.encode()
+        if known is None:
+            known = self._learn(pairs, raw, between, extra)
+            if known is None:
+                return None
+            if len(self._known) < 10_000:
+                self._known[key] = known
+        shape, starts, keys = known
+        parts = raw.split(between)
+        # digits belong to keys too (`mean@1`), and a signature drops them: so the keys are compared
+        if len(parts) != len(starts) or b"\0".join([part[:at] for part, at in zip(parts, starts)]) != keys:
+            return None
+        printed = b"[" + b",".join([part[at:] for part, at in zip(parts, starts)]) + b"]"
+        try:
+            values = _FLOATS.decode(printed)
+        except msgspec.DecodeError:
+            return None
+        if len(values) != len(starts):
+            return None
+        return shape, values, printed.decode()
+
+    def _learn(self, pairs: Pairs, raw: bytes, between: bytes, extra: Mapping[str, str]) -> _Cut | None:
+        assign = pairs.assign.encode()
+        names: list[str] = []
+        starts: list[int] = []
+        parts = raw.split(between)
+        for part in parts:
+            key, found, value = part.rpartition(assign)
+            if not found or number(value.decode(errors="replace")) is None:
+                return None
+            names.append(pairs.prefix + key.decode(errors="replace"))
+            starts.append(len(key) + len(assign))
+        if len(set(names)) != len(names):
+            return None
+        keys = b"\0".join([part[:at] for part, at in zip(parts, starts)])
+        return self._rules.shape(tuple(names), (None,) * len(names), extra), starts, keys
+
+
+def _pairs(pairs: Pairs, text: str) -> list[tuple[str, Quantity]]:
+    if pairs.read == "labelled":
+        return labelled(text, pairs.between)
+    if pairs.read == "assigned":
+        found = [(key, quantity(value)) for key, value in assigned(text, pairs.between, pairs.assign)]
+        return [(key, q) for key, q in found if q is not None]
+    table = python_dict(text) if pairs.read == "dict" else json_object(text)
+    found = [(key, _as_quantity(value)) for key, value in (table or {}).items()]
+    return [(key, q) for key, q in found if q is not None]
+
+
+def _as_quantity(value: Any) -> Quantity | None:
+    if isinstance(value, bool):
+        value = int(value)
+    return Quantity(value, None, "") if isinstance(value, int | float) else None
+
+
+def _filled(name: str, match: Any) -> str:
+    if "{" not in name:
+        return name
+    groups = match.groupdict()
+    return _TEMPLATE.sub(lambda m: (groups.get(m.group(1)) or "").strip(), name)

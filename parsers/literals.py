@@ -1,0 +1,80 @@
+"""The literals that every match of a pattern must hold: what makes a rule cheap on lines that are not its own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+try:  # the standard library's parser moved in Python 3.11
+    import re._constants as sre
+    import re._parser as sre_parser
+except ImportError:  # pragma: no cover - Python 3.10
+    import sre_constants as sre  # type: ignore[no-redef]
+    import sre_parse as sre_parser  # type: ignore[no-redef]
+
+SHORTEST = 3
+
+
+def required_literals(pattern: str) -> tuple[str, ...]:
+    """Literals of which every text that `pattern` matches holds at least one; empty when there are none to be found.
+
+    Looks for the longest run of plain characters that no alternative can avoid. Patterns that only the `regex` package
+    understands, and case-insensitive ones, give none.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parsed = sre_parser.parse(pattern)
+    except (sre.error, OverflowError, RecursionError):
+        return ()
+    if parsed.state.flags & sre.SRE_FLAG_IGNORECASE:
+        return ()
+    return _best(_sets(parsed))
+
+
+def _best(sets: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Of several sets that all hold, the one whose shortest literal is longest."""
+    good = [s for s in sets if s and min(map(len, s)) >= SHORTEST]
+    return max(good, key=lambda s: (min(map(len, s)), -len(s)), default=())
+
+
+def _sets(items: Any) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    run: list[str] = []
+
+    def close() -> None:
+        if run:
+            found.append(("".join(run),))
+            run.clear()
+
+    for op, value in items:
+        if op is sre.LITERAL:
+            run.append(chr(value))
+        elif op is sre.SUBPATTERN:
+            _, add, remove, inner = value
+            if add & sre.SRE_FLAG_IGNORECASE or remove:
+                close()
+                continue
+            if all(o is sre.LITERAL for o, _ in inner):
+                run.extend(chr(v) for _, v in inner)
+            else:
+                close()
+                found.extend(_sets(inner))
+        elif op is sre.BRANCH:
+            close()
+            each = [_best(_sets(branch)) for branch in value[1]]
+            if all(each):
+                found.append(tuple(sorted({literal for s in each for literal in s})))
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT) or str(op) == "POSSESSIVE_REPEAT":
+            low, _, inner = value
+            close()
+            if low >= 1:
+                found.extend(_sets(inner))
+        elif op is sre.AT or op in (sre.ASSERT, sre.ASSERT_NOT):
+            if op is not sre.AT:
+                close()
+        else:
+            close()
+    close()
+    return found

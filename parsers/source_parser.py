@@ -1,0 +1,470 @@
+"""One text file's lines to events: wrappers off, header read, rules applied, problems assembled, times decided.
+
+Pure: bytes and times in, events out. All that must outlive the process is in `ParserState`, which is committed with the
+events, so that a parser made anew from it goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from rli_agent.events import Event, Interval, Labels, Level, Problem, RunFact, Samples, Source, TimeIs
+from rli_agent.parsers.compiled import CompiledRule, RuleSet
+from rli_agent.parsers.headers import Header, Stamp, read_header
+from rli_agent.parsers.incidents import TRACEBACK, Incident
+from rli_agent.parsers.line_reader import LineReader
+from rli_agent.parsers.payloads import duration, number
+from rli_agent.parsers.timeline import Opened, Timeline
+from rli_agent.parsers.timestamps import Clock, ClockState, Shift
+from rli_agent.parsers.wrappers import Origin, segments, split_bar, split_tail, unwrap
+
+#: A message is looked at up to here; what is longer is a payload that no rule needs whole.
+MAX_MESSAGE = 262_144
+#: A consequence belongs to a problem that stands at most so many lines before it.
+NEAR = 40
+#: Kinds that a more telling line of the same incident replaces.
+VAGUE = frozenset({"traceback", "other"})
+#: Figures of which a value that is not finite is a problem.
+_VITAL = re.compile(r"loss|grad_?norm|entropy|(?:^|[/_ ])kl(?:$|[/_])|_kl(?:$|[/_])|kl_", re.IGNORECASE)
+_QUIET = frozenset({"DEBUG", "INFO", "SUCCESS"})
+_ENCODER = msgspec.json.Encoder()
+
+
+class ParserState(Struct):
+    """What a parser must remember between two lines. `levels` counts lines by level word since the file began."""
+
+    clock: ClockState = msgspec.field(default_factory=ClockState)
+    slots: dict[str, int] = {}
+    opened: dict[str, Opened] = {}
+    regions: dict[str, tuple[int, int]] = {}
+    incident: Incident | None = None
+    last_problem: int = -NEAR
+    last_time: float | None = None
+    facts: dict[str, str] = {}
+    levels: dict[str, int] = {}
+    unsettled: bool = True
+
+    def encode(self) -> bytes:
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> ParserState:
+        """Raises msgspec.DecodeError (a ValueError) where the bytes are of another version."""
+        return msgspec.json.decode(data, type=cls)
+
+
+class _At(Struct):
+    """Where and when the line stands that is being read."""
+
+    line: int
+    offset: int
+    time: float | None
+    time_is: TimeIs
+    origin: Origin
+    level: str | None
+
+
+class SourceParser:
+    """Reads one source. `zone` is that of stamps without one; `reference` a time (Unix seconds) near the file's lines."""
+
+    def __init__(
+        self, source: Source, rules: RuleSet, zone: tzinfo, reference: float, state: ParserState | None = None
+    ) -> None:
+        self.source = source
+        self.rules = rules
+        self.state = state or ParserState()
+        self._clock = Clock(self.state.clock, zone, reference)
+        self._reader = LineReader(rules)
+        self._timeline = Timeline(rules.layouts, source.lane or source.role)
+        self._engine = source.role in ("inference", "router")
+        self._now: float | None = None
+        self._events: list[Event] = []
+
+    def feed(self, data: bytes, offset: int, line: int, now: float | None = None) -> list[Event]:
+        """Read whole lines. `offset` and `line` (from 1) are those of the first. `now` stamps lines without a time in a
+        file that is being followed; None while an old file is read, whose times are settled at its end."""
+        self._now = now
+        self._events = events = []
+        counted = 0
+        scanner = self.rules.scanner
+        if self.state.incident is not None:
+            counted, line = self._follow_on(data, 0, offset, line)
+        for start, stop in scanner.candidates(data, counted):
+            if start < counted:
+                continue
+            line += data.count(b"\n", counted, start)
+            counted = start
+            self._line(data[start:stop], line, offset + start)
+            if self.state.incident is not None:
+                counted, line = self._follow_on(data, stop + 1, offset, line + 1)
+        return events
+
+    def flush(self) -> list[Event]:
+        """The file is quiet or over: give the problem that was waiting for its last lines."""
+        self._events = events = []
+        self._close_incident()
+        return events
+
+    def settle(self, mtime: float) -> Shift:
+        """The first end of an old file is reached: how times given so far must be shifted (see Clock.settle)."""
+        self.state.unsettled = False
+        shift = self._clock.settle(mtime)
+        if self.state.last_time is not None and shift.seconds and shift.before is None:
+            self.state.last_time += shift.seconds
+        return shift
+
+    # -- lines
+
+    def _follow_on(self, data: bytes, at: int, offset: int, line: int) -> tuple[int, int]:
+        """Read line by line while an incident is open; (position, line number) of the first line not read."""
+        state = self.state
+        while state.incident is not None and at < len(data):
+            stop = data.find(b"\n", at)
+            stop = len(data) if stop < 0 else stop
+            text = data[at:stop]
+            if not self._goes_on(text, line):
+                found = self.rules.scanner.found(text)
+                if found or self.rules.scanner.every_line:
+                    self._line(text, line, offset + at)
+            at, line = stop + 1, line + 1
+        return at, line
+
+    def _goes_on(self, raw: bytes, line: int) -> bool:
+        """Whether a line belongs to the open incident; closes it when its writer goes on with something else."""
+        incident = self.state.incident
+        assert incident is not None
+        unwrapped = unwrap(raw)
+        if unwrapped.origin.who != incident.who:
+            incident.strangers += 1
+            if incident.strangers > MAX_STRANGERS or incident.part == "headline" and incident.strangers > 8:
+                self._close_incident()
+            return False
+        text = unwrapped.text.decode("utf-8", "replace")
+        header = read_header(text)
+        stamped = header.level is not None or header.stamp is not None
+        message = header.message if stamped else text
+        before = incident.part
+        if incident.takes(message, header.level, stamped):
+            incident.keep(message, line)
+            if incident.part in ("ended", "wrapped") and before not in ("ended", "wrapped"):
+                self._refine(incident, message)
+            return True
+        if incident.block is not None and not stamped and re.search(incident.block, message[:2000]):
+            incident.keep(message, line)
+            self._refine(incident, message)
+            return True
+        if self._is_consequence(message, header.level):
+            incident.keep(message, line)
+            return True
+        self._close_incident()
+        return False
+
+    def _line(self, raw: bytes, line: int, offset: int) -> None:
+        if b"\r" in raw:
+            for segment in segments(raw):
+                self._text(segment, line, offset)
+        else:
+            self._text(raw, line, offset)
+
+    def _text(self, raw: bytes, line: int, offset: int) -> None:
+        unwrapped = unwrap(raw)
+        body = unwrapped.text
+        if b"%|" in body:
+            body = split_bar(body)[1] or body
+            body = split_tail(body)[0]
+        if body[:1] == b"{" and self._json_line(body, unwrapped.origin, line, offset):
+            return
+        found = self.rules.scanner.found(body)
+        if not found and not self.rules.scanner.every_line:
+            return
+        text = body[:MAX_MESSAGE].decode("utf-8", "replace")
+        header = read_header(text)
+        self._message(text, header, found, unwrapped.origin, unwrapped.stamp, unwrapped.repeated, line, offset)
+
+    def _json_line(self, body: bytes, origin: Origin, line: int, offset: int) -> bool:
+        """A log record in JSON: its message, which may be several lines, is read as any other line."""
+        try:
+            record = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        message = _first(record, "message", "msg", "event") if isinstance(record, dict) else None
+        if not isinstance(message, str):
+            return False
+        level = _first(record, "level", "levelname", "severity")
+        header = Header(_level(level), _iso(_first(record, "timestamp", "time", "asctime", "ts")), "", 0)
+        trace = _first(record, "exception", "exc_info", "traceback")
+        whole = f"{message}\n{trace}" if isinstance(trace, str) else message
+        for i, text in enumerate(whole.split("\n")):
+            raw = text.encode()
+            if self.state.incident is not None and i:
+                inherited = self._goes_on(raw, line)
+                if inherited:
+                    continue
+            found = self.rules.scanner.found(raw)
+            if i == 0 and header.level in ("ERROR", "CRITICAL"):
+                found |= self.rules.level_ids
+            if found or self.rules.scanner.every_line:
+                self._message(text, Header(header.level, header.stamp, text, 0), found, origin, None, 1, line, offset)
+        return True
+
+    def _message(
+        self, text: str, header: Header, found: frozenset[int], origin: Origin,
+        stamp: bytes | None, repeated: int, line: int, offset: int,
+    ) -> None:  # fmt: skip
+        state = self.state
+        message = header.message
+        for pattern in self.rules.strip:
+            message = pattern.sub("", message)
+        if (state.regions or found & self.rules.region_ids) and self._skipped(message, origin.who, line):
+            return
+        time, time_is = self._time(header, stamp, text, line)
+        at = _At(line, offset, time, time_is, origin, header.level)
+        if header.level is not None and found & self.rules.level_ids:
+            state.levels[header.level] = state.levels.get(header.level, 0) + 1
+        rules = self.rules.rules_for(found)
+        if rules and self._apply(rules, text, message, at, repeated):
+            return
+        if self.rules.traceback_id in found and TRACEBACK in message:
+            self._headline(at, message, "traceback", "ERROR", None, repeated)
+            assert state.incident is not None
+            state.incident.part = "body"
+        elif header.level in ("ERROR", "CRITICAL"):
+            kind = "env_error" if self.source.role == "env" else "other"
+            self._headline(at, message, kind, header.level, None, repeated)
+
+    def _apply(self, rules: tuple[CompiledRule, ...], text: str, message: str, at: _At, repeated: int) -> bool:
+        """Try the rules in order. Whether one took the line."""
+        for compiled in rules:
+            rule = compiled.rule
+            if compiled.off or (compiled.levels is not None and at.level not in compiled.levels):
+                continue
+            quiet = rule.problem is not None and compiled.kind == "problems" and at.level in _QUIET
+            if quiet and compiled.levels is None:
+                continue
+            match = compiled.search(text if rule.on == "line" else message)
+            if match is None:
+                continue
+            if rule.ignore:
+                return True
+            if rule.problem is not None:
+                if rule.consequence and at.line - self.state.last_problem <= NEAR:
+                    self.state.last_problem = at.line
+                    return True
+                level = _problem_level(rule.problem.level, at.level)
+                self._headline(at, message, rule.problem.kind, level, compiled, repeated)
+            elif not (self.rules.first_rank and at.origin.rank not in (None, "0")):
+                self._figures(compiled, match, at)
+            if not rule.also:
+                return True
+        return False
+
+    # -- what a matched line says
+
+    def _figures(self, compiled: CompiledRule, match: Any, at: _At) -> None:
+        rule, state = compiled.rule, self.state
+        groups: Mapping[str, str | None] = match.groupdict()
+        time, time_is = at.time, at.time_is
+        if time is None and compiled.kind == "engine" and state.last_time is not None:
+            time, time_is = state.last_time, "estimated"
+        place = (self.source.file, at.line, at.offset)
+        for group, slot in rule.sets.items():
+            value = number(groups[group] or "")
+            if value is not None:
+                state.slots[slot] = int(value)
+        step = self._step(rule.step_of, rule.step_add, groups.get("step"))
+        extra = {label: (groups[group] or "").strip() for group, label in rule.labels.items() if groups[group]}
+        extra |= rule.constant
+        if rule.metrics or rule.pairs is not None:
+            figures = self._reader.read(compiled, match, extra)
+            if figures is not None:
+                shape, values, printed = figures
+                samples = Samples(*place, time, time_is, step, shape, values, printed)
+                self._events.append(samples)
+                self._events.extend(self._timeline.intervals(samples))
+                if '"' in printed:
+                    self._not_finite(samples)
+        labels: Labels = tuple(sorted(extra.items()))
+        lane = rule.lane or self.source.lane or self.source.role
+        if rule.state is not None:
+            lasted = duration(groups.get(rule.elapsed) or "")
+            if lasted is not None:
+                end = time if time is not None else 0.0
+                self._interval(at, time_is, lane, rule.state, step, end - lasted, end, lasted, rule.elapsed, labels)
+        if rule.begin is not None:
+            state.opened[f"{lane}\0{rule.begin}"] = Opened(lane, rule.begin, at.line, time, time_is, step)
+            self._interval(at, time_is, lane, rule.begin, step, time, None, None, None, labels)
+        if rule.end is not None:
+            self._closed(at, time, time_is, lane, rule.end, step, groups.get(rule.elapsed), labels)
+        for group, key in rule.facts.items():
+            text = (groups[group] or "").strip()
+            if text and state.facts.get(key) != text:
+                state.facts[key] = text
+                self._events.append(RunFact(*place, time, time_is, key, text[:4096]))
+
+    def _closed(
+        self, at: _At, time: float | None, time_is: TimeIs, lane: str, state: str, step: int | None,
+        lasted_text: str | None, labels: Labels,
+    ) -> None:  # fmt: skip
+        opened = self.state.opened.pop(f"{lane}\0{state}", None)
+        lasted = duration(lasted_text) if lasted_text else None
+        step = step if step is not None else opened.step if opened is not None else None
+        if lasted is not None:
+            end = time if time is not None else 0.0
+            self._interval(at, time_is, lane, state, step, end - lasted, end, lasted, None, labels)
+        elif opened is not None and opened.start is not None and time is not None:
+            start = min(opened.start, time)
+            self._interval(at, time_is, lane, state, step, start, time, time - start, None, labels)
+
+    def _interval(
+        self, at: _At, time_is: TimeIs, lane: str, state: str, step: int | None, start: float | None,
+        end: float | None, lasted: float | None, key: str | None, labels: Labels,
+    ) -> None:  # fmt: skip
+        place = (self.source.file, at.line, at.offset)
+        self._events.append(Interval(*place, time_is, lane, state, step, start, end, lasted, key, labels))
+
+    def _not_finite(self, samples: Samples) -> None:
+        """A loss, gradient norm, KL or entropy that is not finite is one problem a line."""
+        bad = [
+            f"{name} {value}"
+            for name, value in zip(samples.shape.names, samples.values)
+            if not math.isfinite(value) and _VITAL.search(name)
+        ]
+        if bad:
+            place = (samples.file, samples.line, samples.offset, samples.time, samples.time_is)
+            text = ", ".join(bad)[:2000]
+            self._events.append(Problem(*place, "ERROR", "nan", text, 1, samples.step, None, samples.shape.labels))
+
+    def _step(self, slot: str | None, add: int, text: str | None) -> int | None:
+        if text is not None:
+            value = number(text)
+            return int(value) if value is not None and math.isfinite(value) else None
+        if slot is not None and slot in self.state.slots:
+            return self.state.slots[slot] + add
+        return None
+
+    # -- problems
+
+    def _headline(
+        self, at: _At, message: str, kind: str, level: Level, compiled: CompiledRule | None, repeated: int
+    ) -> None:
+        self._close_incident()
+        incident = Incident(
+            at.origin.who, at.line, at.offset, at.time, at.time_is, level, kind, compiled.id if compiled else None,
+            None, repeated, at.level,
+            compiled.rule.block if compiled else None,
+        )  # fmt: skip
+        incident.keep(message, at.line)
+        self.state.incident = incident
+        self.state.last_problem = at.line
+        if TRACEBACK in message:
+            incident.part = "body"
+
+    def _close_incident(self) -> None:
+        incident, self.state.incident = self.state.incident, None
+        if incident is None:
+            return
+        if self.source.role == "env" and incident.kind in VAGUE:
+            incident.kind = "env_error"
+        self.state.last_problem = incident.last_line
+        rank: Labels = self.rules.labels
+        self._events.append(
+            Problem(
+                self.source.file, incident.line, incident.offset, incident.time, incident.time_is, incident.level,
+                incident.kind, incident.message, incident.count, incident.step, incident.rule, rank,
+            )
+        )  # fmt: skip
+
+    def _refine(self, incident: Incident, text: str) -> None:
+        """A line inside an incident that tells more than its headline gives the kind."""
+        if incident.level == "WARNING":
+            incident.level = "ERROR"
+        if incident.kind not in VAGUE:
+            return
+        for compiled in self.rules.rules_for(self.rules.scanner.found(text.encode())):
+            problem = compiled.rule.problem
+            if problem is not None and not compiled.rule.consequence and compiled.search(text) is not None:
+                if problem.kind not in VAGUE or incident.kind == "other":
+                    incident.kind, incident.rule = problem.kind, compiled.id
+                    incident.block = incident.block or compiled.rule.block
+                return
+        if incident.kind == "other" and incident.causes:
+            incident.kind = "traceback"
+
+    def _is_consequence(self, message: str, level: str | None) -> bool:
+        for compiled in self.rules.rules_for(self.rules.scanner.found(message.encode())):
+            if compiled.rule.consequence and (compiled.levels is None or level in compiled.levels):
+                return compiled.search(message) is not None
+        return False
+
+    # -- regions and times
+
+    def _skipped(self, message: str, who: str, line: int) -> bool:
+        """Whether the line stands in an echoed region of its writer, or begins or ends one."""
+        inside = self.state.regions.get(who)
+        if inside is not None:
+            index, began = inside
+            if line - began > self.rules.skips[index].lines:
+                del self.state.regions[who]
+            elif self.rules.skip_end[index].search(message):
+                del self.state.regions[who]
+                return True
+            else:
+                return True
+        for index, start in enumerate(self.rules.skip_start):
+            if start.search(message):
+                self.state.regions[who] = (index, line)
+                return True
+        return False
+
+    def _time(self, header: Header, wrapper_stamp: bytes | None, text: str, line: int) -> tuple[float | None, TimeIs]:
+        state = self.state
+        stamp = header.stamp or (_iso(wrapper_stamp.decode()) if wrapper_stamp else None)
+        if stamp is not None:
+            state.last_time = self._clock.time_of(stamp, line)
+            return state.last_time, "logged"
+        if text[:1].isspace() and state.last_time is not None:
+            return state.last_time, "logged"
+        if self._now is not None:
+            return self._now, "observed"
+        return None, "estimated"
+
+
+def _first(record: Mapping[str, Any], *keys: str) -> Any:
+    return next((record[k] for k in keys if k in record), None)
+
+
+def _level(word: Any) -> str | None:
+    if isinstance(word, dict):
+        word = word.get("name")
+    if not isinstance(word, str):
+        return None
+    return {"WARN": "WARNING", "FATAL": "CRITICAL", "TRACE": "DEBUG"}.get(word.upper(), word.upper())
+
+
+def _iso(text: Any) -> Stamp | None:
+    """A stamp of a record: ISO 8601 with or without zone, or Unix seconds."""
+    if isinstance(text, int | float) and 1e9 < text < 1e11:
+        return Stamp(None, None, None, None, None, float(text))
+    if not isinstance(text, str):
+        return None
+    text = re.sub(r"(\.\d{6})\d+", r"\1", text.strip()).replace("Z", "+00:00").replace(",", ".")
+    try:
+        t = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    seconds = t.hour * 3600 + t.minute * 60 + t.second + t.microsecond / 1e6
+    zone = t.utcoffset()
+    return Stamp(t.year, t.month, t.day, seconds, zone.total_seconds() if zone is not None else None, None)
+
+
+def _problem_level(wanted: str, logged: str | None) -> Level:
+    if wanted != "logged":
+        return {"warning": "WARNING", "critical": "CRITICAL"}.get(wanted, "ERROR")  # type: ignore[return-value]
+    return logged if logged in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL") else "ERROR"  # type: ignore[return-value]
