@@ -387,6 +387,11 @@ def _check(pack: Pack, node: Any, name: str) -> None:
             if group not in groups:
                 have = ", ".join(sorted(groups)) or "none"
                 raise fail(at, f"rule `{rule.id}` uses the group `{group}`, which its pattern does not have (it has: {have})")
+    for i, source in enumerate(pack.sources):
+        try:
+            regex.compile(source.labels or "")
+        except regex.error as e:
+            raise fail(f".sources[{i}].labels", f"`labels` does not compile: {e}") from None
     for i, skip in enumerate(pack.skip):
         for key in ("start", "end"):
             try:
