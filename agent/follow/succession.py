@@ -1,0 +1,189 @@
+"""The files that one path names, one after the other: rotation, deletion, links that are pointed elsewhere.
+
+Answers which file is to be read now, and keeps hold of those that the path has left until they are finished.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from .cursor import Cursor
+from .handles import Handle, Handles
+from .rotation import find_moved, rotated_between
+
+#: Seconds that a file must be quiet after its path names another one before it counts as finished …
+QUIET = 5.0
+#: … and the longest that the next file waits for it.
+PATIENCE = 60.0
+#: From this offset on a new file that holds the same text up to there is the same log, copied into place (rsync,
+#: `cp -a`, an editor) while the old one vanished. Shorter ones may just share a banner.
+SAME_TEXT = 1024
+
+
+class Followed:
+    """A file that the path names, or did."""
+
+    def __init__(self, device: int, inode: int, cursor: Cursor, size: int = 0) -> None:
+        self.device = device
+        self.inode = inode
+        self.cursor = cursor
+        self.size = size
+        self.handle: Handle | None = None
+        self.real = ""  # where it lay when it was opened last
+        self.seen: tuple[int, int] | None = None  # size and change time when it was last read to its end
+        self.left: float | None = None  # since when the path does not name it
+        self.grew = 0.0
+        self.over = False  # read to its end for ever
+        self.skip_to: int | None = None  # lines that begin before this offset are not wanted
+
+    def is_at(self, status: os.stat_result) -> bool:
+        return (self.device, self.inode) == (status.st_dev, status.st_ino)
+
+    @property
+    def open_fd(self) -> int | None:
+        return self.handle.fd if self.handle and self.handle.fd >= 0 else None
+
+    @property
+    def quiet_at(self) -> float:
+        """When it counts as finished, if nothing more is written. Only for one that the path has left."""
+        assert self.left is not None
+        return min(max(self.left, self.grew) + QUIET, self.left + PATIENCE)
+
+
+class Succession:
+    """`files` begins with the one to read now; the path named the others after it. The last one is the newest."""
+
+    def __init__(self, path: Path, handles: Handles, new_cursor: Callable[[], Cursor], first: Followed | None) -> None:
+        self.files = [first] if first else []
+        #: The path named another file than before, so that offsets and lines begin anew.
+        self.turned = False
+        self.rotations = 0
+        self.mtime = 0.0
+        #: Size and change time of what the path names; None before it was seen.
+        self.change: tuple[int, int] | None = None
+        self._path = path
+        self._handles = handles
+        self._new_cursor = new_cursor
+
+    def look(self, now: float) -> None:
+        """Find out what the path names. Raises OSError where that cannot be known, or if it is no regular file."""
+        try:
+            status = os.stat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            status = None
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if not self.files:
+            if status is not None:
+                self.files.append(self._followed(status))
+        elif status is not None and self._still(self.files[-1], status):
+            self.files[-1].left, self.files[-1].over = None, False
+        else:
+            self._turn(self.files[-1], status, now)
+        for file in self.files:
+            fd = file.open_fd
+            if status is not None and file.is_at(status):
+                size = status.st_size
+            elif fd is not None:
+                size = os.fstat(fd).st_size
+            else:
+                continue
+            if size != file.size:
+                file.size, file.grew = size, now
+        if status is not None:
+            self.mtime = status.st_mtime
+            self.change = (status.st_size, status.st_mtime_ns)
+
+    def open(self, file: Followed, now: float) -> Handle | None:
+        """Its handle; None if it cannot be found any more. Raises OSError if the path's own file cannot be opened."""
+        if file.open_fd is not None:
+            return file.handle
+        path: str | None = str(self._path)
+        if file.left is not None:
+            path = find_moved(str(self._path), file.device, file.inode, file.real)
+        if path is None:
+            return None
+        try:
+            handle = self._handles.open(path, now)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            if file.left is None:
+                raise
+            return None
+        if not file.is_at(os.fstat(handle.fd)):
+            self._handles.close(handle)
+            return None
+        file.handle = handle
+        file.real = os.path.realpath(path)
+        return handle
+
+    def release(self, file: Followed) -> None:
+        if file.handle:
+            self._handles.close(file.handle)
+            file.handle = None
+
+    def advance(self) -> bool:
+        """Go on from a file that is over to the next one, if there is one."""
+        if len(self.files) == 1:
+            return False
+        del self.files[0]
+        self.turned = True
+        return True
+
+    def _followed(self, status: os.stat_result) -> Followed:
+        return Followed(status.st_dev, status.st_ino, self._new_cursor(), status.st_size)
+
+    def _still(self, file: Followed, status: os.stat_result) -> bool:
+        if file.inode == status.st_ino and file.device != status.st_dev and not file.real:
+            file.device = status.st_dev  # mounted anew since the position was kept; the fingerprint decides
+        return file.is_at(status)
+
+    def _turn(self, newest: Followed, status: os.stat_result | None, now: float) -> None:
+        """The path does not name `newest` any more."""
+        if newest.left is None:
+            newest.left = newest.grew = now
+            self._hold(newest, now)
+        if status is None:
+            return
+        for file in self.files[:-1]:
+            if file.is_at(status):  # it is named again
+                self.files.remove(file)
+                self.files.append(file)
+                file.left, file.over, self.turned = None, False, True
+                return
+        following = self._followed(status)
+        self._hold(following, now)
+        if self._is_copy(newest, following):
+            self.release(newest)
+            following.cursor = newest.cursor
+            self.files[-1] = following
+            return
+        self.rotations += 1
+        moved = find_moved(str(self._path), newest.device, newest.inode)
+        for name in rotated_between(str(self._path), moved) if moved else ():
+            with suppress(OSError):
+                between = self._followed(os.stat(name))
+                between.left = between.grew = now
+                between.real = name
+                self.files.append(between)
+                self._hold(between, now)
+        self.files.append(following)
+
+    @staticmethod
+    def _is_copy(old: Followed, new: Followed) -> bool:
+        fd = old.open_fd
+        if old.cursor.offset < SAME_TEXT or (fd is not None and os.fstat(fd).st_nlink > 0):
+            return False
+        return new.open_fd is not None and old.cursor.matches(new.open_fd)
+
+    def _hold(self, file: Followed, now: float) -> None:
+        """Open it now, so that it can be read when its turn comes, wherever it is moved."""
+        with suppress(OSError):
+            if handle := self.open(file, now):
+                handle.kept = True
