@@ -1,0 +1,132 @@
+"""The runs that this machine has stores of: <state>/runs/<run id>/run.sqlite."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from msgspec import Struct
+from rli_agent.store.connection import WriterLock, read_only
+from rli_agent.store.errors import StoreBusy, StoreError
+from rli_agent.store.retention import copy_store
+
+
+class RunInfo(Struct, frozen=True):
+    """A store as `rli-agent runs` lists it.
+
+    `bytes` counts all files of the run's directory, `changed` is the last write (Unix seconds), `writing` whether an
+    agent has it open now. `root`, `framework` and `last_step` come from the store; `error` says why they could not.
+    """
+
+    run: str
+    path: Path
+    bytes: int
+    changed: float
+    writing: bool
+    root: str | None = None
+    framework: str | None = None
+    last_step: int | None = None
+    error: str | None = None
+
+
+def run_id(root: Path) -> str:
+    """A stable, readable name for the run that writes below `root`: its directory's name and 8 hex digits of the
+    SHA-256 of its resolved path."""
+    place = Path(os.path.realpath(root))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", place.name).strip("-.")[:48] or "run"
+    return f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
+
+
+def store_path(state_dir: Path, run: str) -> Path:
+    """Where the store of a run lies, or will."""
+    return state_dir / "runs" / run / "run.sqlite"
+
+
+def list_runs(state_dir: Path) -> list[RunInfo]:
+    """All runs with a store, the one written last first. One that cannot be read is listed with its error."""
+    try:
+        folders = [e for e in os.scandir(state_dir / "runs") if e.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{state_dir} cannot be read ({error.strerror}): give --state-dir") from error
+    paths = [store_path(state_dir, folder.name) for folder in folders]
+    return sorted((_info(path) for path in paths if path.is_file()), key=lambda info: -info.changed)
+
+
+def copy_run(state_dir: Path, run: str, target: Path) -> None:
+    """Copies a run's store, also while it is written, into one new file. Raises StoreError."""
+    copy_store(_known(state_dir, run), target)
+
+
+def prune_runs(state_dir: Path, keep_days: float | None = None, keep_bytes: int | None = None) -> list[str]:
+    """Deletes the stores of runs last written more than `keep_days` ago, then the ones written longest ago until all
+    together need at most `keep_bytes`. Never one that an agent has open. Returns the ids of the runs deleted."""
+    runs = list_runs(state_dir)
+    total = sum(info.bytes for info in runs)
+    gone = []
+    for info in reversed(runs):
+        too_old = keep_days is not None and info.changed < time.time() - keep_days * 86400
+        too_much = keep_bytes is not None and total > keep_bytes
+        if (too_old or too_much) and _delete(info.path):
+            total -= info.bytes
+            gone.append(info.run)
+    return gone
+
+
+def _known(state_dir: Path, run: str) -> Path:
+    runs = [info.run for info in list_runs(state_dir)]
+    if run not in runs:
+        known = ", ".join(runs) or "none"
+        raise StoreError(f"no store of a run {run} in {state_dir}; there are: {known}")
+    return store_path(state_dir, run)
+
+
+def _info(path: Path) -> RunInfo:
+    sizes, changed = 0, 0.0
+    for entry in os.scandir(path.parent):
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # a write-ahead log that was folded in meanwhile
+            continue
+        sizes += found.st_size
+        if entry.name in (path.name, f"{path.name}-wal"):
+            changed = max(changed, found.st_mtime)
+    known = (path.parent.name, path, sizes, changed, _is_held(path))
+    try:
+        with closing(read_only(path)) as db:
+            (root,) = db.execute("SELECT root FROM runs").fetchone() or (None,)
+            fact = "SELECT value FROM facts WHERE key = 'framework' ORDER BY confidence DESC LIMIT 1"
+            (framework,) = db.execute(fact).fetchone() or (None,)
+            (last,) = db.execute("SELECT max(last_step) FROM series").fetchone()
+    except (StoreError, sqlite3.Error) as error:
+        return RunInfo(*known, error=str(error))
+    return RunInfo(*known, root, framework, last)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        WriterLock(path, wait=0.0).release()
+    except (StoreBusy, OSError):
+        return True
+    return False
+
+
+def _delete(path: Path) -> bool:
+    try:
+        lock = WriterLock(path, wait=0.0)
+    except (StoreBusy, OSError):
+        return False
+    try:
+        shutil.rmtree(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path.parent} cannot be deleted: {error.strerror}") from error
+    finally:
+        lock.release()
+    return True

@@ -1,0 +1,229 @@
+"""Events as rows: what repeats (files, shapes, states) becomes an integer, everything else goes in as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from typing import Any
+
+from msgspec import DecodeError, Raw
+from msgspec.json import Decoder
+from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, as_printed
+
+Row = tuple[Any, ...]
+#: Names are kept in memory up to this many of a kind; a run that has more looks the rest up in the file.
+CACHED = 4096
+_LARGEST = 2**63 - 1
+# Raw: the array is checked for being one, while no number is converted.
+_array = Decoder(list[Raw])
+
+
+def text(value: str) -> str:
+    """The string as UTF-8 can hold it: a byte of a log that is no UTF-8 (a lone surrogate here) shows as \\udcXX."""
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def file_key(file: str) -> str | bytes:
+    """A path as the store keeps it: its bytes where they are no UTF-8, so that it can be found again."""
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(file)
+    return file
+
+
+def file_name(key: str | bytes) -> str:
+    """The path that `file_key` was made of."""
+    return os.fsdecode(key)
+
+
+def labels_json(labels: Labels) -> str:
+    """Labels as a JSON object."""
+    return _json({text(name): text(value) for name, value in labels})
+
+
+def labels_of(stored: str) -> Labels:
+    """The labels that `labels_json` was made of."""
+    return tuple(json.loads(stored).items())
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _integer(value: int | None) -> int | None:
+    """None for what no 64-bit integer holds: a log may print any number of digits."""
+    return value if value is None or -_LARGEST <= value <= _LARGEST else None
+
+
+def _printed(samples: Samples) -> str:
+    """The values as printed, or rebuilt from the floats when that is no JSON array of the shape's length.
+
+    One such row would make every query over the view `samples` fail.
+    """
+    printed = samples.printed
+    try:
+        if len(_array.decode(printed)) == len(samples.shape.names):
+            return printed
+    except (DecodeError, UnicodeEncodeError):
+        pass
+    return _json([as_printed(value) for value in samples.values])
+
+
+class Names:
+    """Integers for what repeats, given out inside the current transaction: `clear` after a rollback."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._sources: dict[str, int] = {}
+        self._shapes: dict[int, tuple[Shape, int]] = {}  # by identity: hashing a shape hashes all its names
+        self._states: dict[tuple[str, str, str | None, Labels], int] = {}
+
+    def clear(self) -> None:
+        for cache in (self._sources, self._shapes, self._states):
+            cache.clear()
+
+    def source(self, file: str) -> int:
+        found = self._sources.get(file)
+        if found is None:
+            found = self._id("sources", ("file",), (file_key(file),))
+            _keep(self._sources, file, found)
+        return found
+
+    def shape(self, shape: Shape) -> int:
+        known = self._shapes.get(id(shape))
+        if known is not None and known[0] is shape:
+            return known[1]
+        arrays = [
+            _json([None if word is None else text(word) for word in words])
+            for words in (shape.names, shape.units, shape.metrics)
+        ]
+        row = (*arrays, labels_json(shape.labels))
+        digest = hashlib.sha256("\n".join(row).encode()).digest()
+        found = self._id("shapes", ("digest",), (digest,), ("names", "units", "metrics", "labels"), row)
+        _keep(self._shapes, id(shape), (shape, found))
+        return found
+
+    def state(self, lane: str, state: str, key: str | None, labels: Labels) -> int:
+        what = (lane, state, key, labels)
+        found = self._states.get(what)
+        if found is None:
+            row = (text(lane), text(state), text(key or ""), labels_json(labels))
+            found = self._id("states", ("lane", "state", "key", "labels"), row)
+            _keep(self._states, what, found)
+        return found
+
+    def _id(self, table: str, unique: Row, key: Row, others: Row = (), values: Row = ()) -> int:
+        """The id of the row with this unique key, which is inserted if need be."""
+        find = f"SELECT id FROM {table} WHERE {' AND '.join(f'{column} = ?' for column in unique)}"
+        found = self._db.execute(find, key).fetchone()
+        if found is None:
+            columns = ", ".join(unique + others)
+            marks = ", ".join("?" * len(unique + others))
+            self._db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", key + values)
+            found = self._db.execute(find, key).fetchone()
+        return int(found[0])
+
+
+def _keep(cache: dict[Any, Any], key: object, value: object) -> None:
+    if len(cache) >= CACHED:
+        cache.clear()
+    cache[key] = value
+
+
+class RowWriter:
+    """Writes a batch of events inside the caller's transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.names = Names(db)
+        self._numbers: Iterator[int] | None = None  # tell the unplaced intervals of a line apart, in their order
+
+    def write(self, events: Iterable[Event]) -> None:
+        lines: list[Row] = []
+        intervals: list[Interval] = []
+        others: dict[str, list[Row]] = {}
+        source, shape = self.names.source, self.names.shape
+        for event in events:
+            if isinstance(event, Interval):
+                intervals.append(event)
+            elif isinstance(event, Samples):
+                name, step, printed = shape(event.shape), _integer(event.step), _printed(event)
+                place = (source(event.file), event.line, event.offset)
+                lines.append((*place, name, step, event.time, event.time_is, printed))
+            else:
+                statement, make = _OTHERS[type(event)]
+                others.setdefault(statement, []).append((source(event.file), *make(event)))
+        self._db.executemany("INSERT INTO lines VALUES (NULL,?,?,?,?,?,?,?,?)", lines)
+        if intervals:
+            self._write_intervals(intervals)
+        for statement, rows in others.items():
+            self._db.executemany(statement, rows)
+
+    def _number(self) -> int:
+        if self._numbers is None:
+            (last,) = self._db.execute("SELECT max(number) FROM interval_unplaced").fetchone()
+            self._numbers = count((last or 0) + 1)
+        return next(self._numbers)
+
+    def _write_intervals(self, intervals: list[Interval]) -> None:
+        closed: list[Row] = []
+        unplaced: list[Row] = []
+        opened: dict[tuple[int, str, str], dict[int, Row]] = {}
+        source, state = self.names.source, self.names.state
+        (open_before,) = self._db.execute("SELECT EXISTS (SELECT 1 FROM interval_open)").fetchone()
+        ended: set[tuple[int, str, str]] = set()
+        for e in intervals:
+            file, name = source(e.file), state(e.lane, e.state, e.key, e.labels)
+            if e.end is None:
+                row = (file, text(e.lane), text(e.state), e.line, e.offset, name, _integer(e.step), e.start, e.time_is)
+                opened.setdefault((file, e.lane, e.state), {})[e.line] = row
+                continue
+            if opened:
+                opened.pop((file, e.lane, e.state), None)
+            if open_before:
+                ended.add((file, e.lane, e.state))
+            times = (e.offset, name, _integer(e.step), e.start, e.end, e.duration)
+            if e.end <= 0.0 and e.time_is == "estimated":
+                unplaced.append((file, e.line, self._number(), *times))
+            else:
+                closed.append((file, e.line, *times, e.time_is))
+        db = self._db
+        db.executemany(
+            "DELETE FROM interval_open WHERE source = ? AND lane = ? AND name = ?",
+            [(file, text(lane), text(name)) for file, lane, name in ended],
+        )
+        db.executemany("INSERT INTO interval_rows VALUES (NULL,?,?,?,?,?,?,?,?,?)", closed)
+        db.executemany("INSERT INTO interval_unplaced VALUES (?,?,?,?,?,?,?,?,?)", unplaced)
+        rows = [row for lines in opened.values() for row in lines.values()]
+        db.executemany("INSERT OR REPLACE INTO interval_open VALUES (?,?,?,?,?,?,?,?,?)", rows)
+
+
+def _problem(e: Problem) -> Row:
+    rule = None if e.rule is None else text(e.rule)
+    return (
+        e.line, e.offset, e.time, e.time_is, e.level, text(e.kind), text(e.message), min(e.count, _LARGEST),
+        _integer(e.step), rule, labels_json(e.labels),
+    )  # fmt: skip
+
+
+def _rollout(e: RolloutBatch) -> Row:
+    return (
+        e.line, e.offset, e.time, e.time_is, _integer(e.step), e.phase, text(e.environment), e.count, e.reward_count,
+        e.reward_sum, e.reward_min, e.reward_max, e.errors, e.truncated,
+    )  # fmt: skip
+
+
+def _fact(e: RunFact) -> Row:
+    return e.line, e.offset, e.time, e.time_is, text(e.key), text(e.value), e.confidence
+
+
+_OTHERS: dict[type, tuple[str, Callable[[Any], Row]]] = {
+    Problem: ("INSERT INTO problem_rows VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?)", _problem),
+    RolloutBatch: ("INSERT INTO rollout_rows VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", _rollout),
+    RunFact: ("INSERT INTO fact_rows VALUES (NULL,?,?,?,?,?,?,?,?)", _fact),
+}

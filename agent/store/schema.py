@@ -1,0 +1,142 @@
+"""The tables and views of a run's store, and the way from an older layout to this one.
+
+Rows that a reader meets as `problems`, `intervals` … lie in `…_rows` tables with integers for the source and for
+what repeats; views of the plain names put the words back. docs/store.md describes them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from rli_agent.store.errors import StoreError
+
+#: "rlia" in ASCII: marks the file as ours (PRAGMA application_id).
+APPLICATION = 0x726C6961
+
+_PATH = "'$[' || n.key || ']'"
+_VALUE = f"json_extract(l.values_json, {_PATH})"
+# json_extract with two paths returns a JSON array that keeps each number's text; its half is the text of one. The
+# operator `->` does the same only from SQLite 3.38 on, and Ubuntu 22.04 has 3.37.
+_TWICE = f"json_extract(l.values_json, {_PATH}, {_PATH})"
+
+_FIRST = f"""
+CREATE TABLE runs (run TEXT PRIMARY KEY, root TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE attempts (
+    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, start REAL, "end" REAL,
+    first_step INTEGER, last_step INTEGER, resumed_from INTEGER, PRIMARY KEY (run, number));
+
+-- A file of the run, and how far it was read: offset is NULL until the first checkpoint.
+CREATE TABLE sources (
+    id INTEGER PRIMARY KEY, file NOT NULL UNIQUE, role TEXT, lane TEXT, labels TEXT,
+    device INTEGER, inode INTEGER, offset INTEGER, line INTEGER, fingerprint BLOB, state BLOB, mtime REAL);
+
+CREATE TABLE shapes (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,
+    names TEXT NOT NULL, units TEXT NOT NULL, metrics TEXT NOT NULL, labels TEXT NOT NULL);
+CREATE TABLE lines (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, offset INTEGER NOT NULL,
+    shape INTEGER NOT NULL REFERENCES shapes, step INTEGER, time REAL, time_is TEXT NOT NULL,
+    values_json TEXT NOT NULL);
+CREATE INDEX lines_by_source ON lines (source, line);
+CREATE INDEX lines_by_shape ON lines (shape, source);
+
+CREATE TABLE states (
+    id INTEGER PRIMARY KEY, lane TEXT NOT NULL, state TEXT NOT NULL, key TEXT NOT NULL, labels TEXT NOT NULL,
+    UNIQUE (lane, state, key, labels));
+-- Only closed intervals with known times come in here, so that an id once seen never changes its meaning.
+CREATE TABLE interval_rows (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, offset INTEGER NOT NULL,
+    state INTEGER NOT NULL REFERENCES states, step INTEGER, start REAL, "end" REAL, duration REAL,
+    time_is TEXT NOT NULL);
+CREATE INDEX intervals_by_source ON interval_rows (source, line);
+CREATE INDEX intervals_by_end ON interval_rows ("end");
+CREATE TABLE interval_open (
+    source INTEGER NOT NULL REFERENCES sources, lane TEXT NOT NULL, name TEXT NOT NULL, line INTEGER NOT NULL,
+    offset INTEGER NOT NULL, state INTEGER NOT NULL REFERENCES states, step INTEGER, start REAL, time_is TEXT NOT NULL,
+    PRIMARY KEY (source, lane, name, line)) WITHOUT ROWID;
+-- Laid out relative to a line whose time is not known yet: 0.0 is the moment of the line.
+CREATE TABLE interval_unplaced (
+    source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, number INTEGER NOT NULL, offset INTEGER NOT NULL,
+    state INTEGER NOT NULL REFERENCES states, step INTEGER, start REAL, "end" REAL, duration REAL,
+    PRIMARY KEY (source, line, number)) WITHOUT ROWID;
+
+CREATE TABLE problem_rows (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, offset INTEGER NOT NULL,
+    time REAL, time_is TEXT NOT NULL, level TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL,
+    count INTEGER NOT NULL, step INTEGER, rule TEXT, labels TEXT NOT NULL);
+CREATE INDEX problems_by_source ON problem_rows (source, line);
+CREATE TABLE rollout_rows (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, offset INTEGER NOT NULL,
+    time REAL, time_is TEXT NOT NULL, step INTEGER, phase TEXT NOT NULL, environment TEXT NOT NULL,
+    count INTEGER NOT NULL, reward_count INTEGER NOT NULL, reward_sum REAL, reward_min REAL, reward_max REAL,
+    errors INTEGER NOT NULL, truncated INTEGER NOT NULL);
+CREATE INDEX rollouts_by_source ON rollout_rows (source, line);
+CREATE TABLE fact_rows (
+    id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, offset INTEGER NOT NULL,
+    time REAL, time_is TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, confidence REAL);
+CREATE INDEX facts_by_source ON fact_rows (source, line);
+
+CREATE VIEW samples AS
+    SELECT s.file, l.line, l.step, l.time, l.time_is, n.value AS name,
+        json_extract(h.metrics, {_PATH}) AS metric, json_extract(h.units, {_PATH}) AS unit,
+        CASE typeof({_VALUE}) WHEN 'text'
+            THEN CASE {_VALUE} WHEN 'Infinity' THEN 9e999 WHEN '-Infinity' THEN -9e999 END
+            ELSE {_VALUE} END AS value,
+        trim(substr({_TWICE}, 2, (length({_TWICE}) - 3) / 2), '"') AS printed, h.labels
+    FROM lines l JOIN sources s ON s.id = l.source JOIN shapes h ON h.id = l.shape JOIN json_each(h.names) n;
+CREATE VIEW series AS
+    SELECT n.value AS name, json_extract(h.metrics, {_PATH}) AS metric, h.labels, sum(g.count) AS count,
+        min(g.first_step) AS first_step, max(g.last_step) AS last_step,
+        min(g.first_time) AS first_time, max(g.last_time) AS last_time
+    FROM (SELECT shape, count(*) AS count, min(step) AS first_step, max(step) AS last_step,
+              min(time) AS first_time, max(time) AS last_time FROM lines GROUP BY shape) g
+    JOIN shapes h ON h.id = g.shape JOIN json_each(h.names) n
+    GROUP BY 1, 2, 3;
+CREATE VIEW intervals AS
+    SELECT s.file, i.line, i.offset, t.lane, t.state, i.step, i.start, i."end", i.duration, i.time_is,
+        nullif(t.key, '') AS key, t.labels
+    FROM (SELECT source, line, offset, state, step, start, "end", duration, time_is FROM interval_rows
+          UNION ALL
+          SELECT source, line, offset, state, step, CASE WHEN time_is <> 'estimated' OR start > 0 THEN start END,
+              NULL, NULL, time_is FROM interval_open
+          UNION ALL
+          SELECT source, line, offset, state, step, NULL, NULL, duration, 'estimated' FROM interval_unplaced) i
+    JOIN sources s ON s.id = i.source JOIN states t ON t.id = i.state;
+CREATE VIEW problems AS
+    SELECT s.file, p.line, p.offset, p.time, p.time_is, p.level, p.kind, p.message, p.count, p.step, p.rule, p.labels
+    FROM problem_rows p JOIN sources s ON s.id = p.source;
+CREATE VIEW rollouts AS
+    SELECT s.file, r.line, r.offset, r.time, r.time_is, r.step, r.phase, r.environment, r.count, r.reward_count,
+        r.reward_sum, r.reward_sum / nullif(r.reward_count, 0) AS reward_mean, r.reward_min, r.reward_max,
+        r.errors, r.truncated
+    FROM rollout_rows r JOIN sources s ON s.id = r.source;
+CREATE VIEW facts AS
+    SELECT s.file, f.line, f.offset, f.time, f.time_is, f.key, f.value, f.confidence
+    FROM fact_rows f JOIN sources s ON s.id = f.source;
+"""
+
+#: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
+MIGRATIONS = (_FIRST,)
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Brings the layout up to this version, in one transaction.
+
+    Raises StoreError for a file of another program or of a newer version, which is then left as it is.
+    """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (things,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION and (things or version):
+        raise StoreError(f"{path} is a database of another program: give another place with --state-dir")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"the store {path} was written by a newer rli-agent (layout {version}, this one knows {len(MIGRATIONS)}): "
+            "upgrade rli-agent, or give another place with --state-dir"
+        )
+    if version == len(MIGRATIONS):
+        return
+    script = "".join(MIGRATIONS[version:])
+    stamps = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {len(MIGRATIONS)};"
+    db.executescript(f"BEGIN IMMEDIATE; {script} {stamps} COMMIT")

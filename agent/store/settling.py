@@ -1,0 +1,99 @@
+"""Times that become known later than their events: stamps without a date, lines without a stamp."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+
+#: line, its time where it is known, and the seconds that passed up to it.
+Mark = tuple[int, float | None, float]
+
+_TIMED = ("lines", "problem_rows", "rollout_rows", "fact_rows")
+#: An open interval that waits for its line's time; `start` is None or relative to it.
+_OPEN_UNPLACED = "time_is = 'estimated' AND (start IS NULL OR start <= 0)"
+_LAST = 2**63 - 1
+_AT_ONCE = 5000
+
+
+def _source(db: sqlite3.Connection, key: str | bytes) -> int:
+    found = db.execute("SELECT id FROM sources WHERE file = ?", (key,)).fetchone()
+    return found[0] if found else -1
+
+
+def shift(db: sqlite3.Connection, key: str | bytes, seconds: float, before_line: int | None) -> None:
+    """Moves the "logged" times of a file's rows; see RunStore.shift."""
+    which = (_source(db, key), _LAST if before_line is None else before_line)
+    where = "WHERE source = ? AND line < ? AND time_is = 'logged'"
+    for table in _TIMED:
+        db.execute(f"UPDATE {table} SET time = time + ? {where}", (seconds, *which))
+    db.execute(f'UPDATE interval_rows SET start = start + ?, "end" = "end" + ? {where}', (seconds, seconds, *which))
+    db.execute(f"UPDATE interval_open SET start = start + ? {where}", (seconds, *which))
+
+
+def marks(db: sqlite3.Connection, key: str | bytes) -> Iterator[Mark]:
+    """Lines, newest first, back to the first one without a time; see RunStore.marks."""
+    source = _source(db, key)
+    waiting = " UNION ALL ".join(
+        [f"SELECT min(line) AS line FROM {table} WHERE source = :source AND time IS NULL" for table in _TIMED]
+        + ["SELECT min(line) FROM interval_unplaced WHERE source = :source"]
+        + [f"SELECT min(line) FROM interval_open WHERE source = :source AND {_OPEN_UNPLACED}"]
+    )
+    (first,) = db.execute(f"SELECT min(line) FROM ({waiting})", {"source": source}).fetchone()
+    if first is None:
+        return
+    where = "WHERE source = :source AND line >= :first"
+    # What each row tells of its line: the time, or the beginning of an interval (before the line, or absolute), and
+    # whether that is the step.
+    arms = [f"SELECT line, time, NULL AS before, NULL AS start, 0 AS step FROM {table} {where}" for table in _TIMED]
+    for table, beginning in (("interval_unplaced", "-start, NULL"), ("interval_rows", "NULL, start")):
+        is_step = f"(SELECT state = 'step' FROM states WHERE id = {table}.state)"
+        arms.append(f"SELECT line, NULL, {beginning}, {is_step} FROM {table} {where}")
+    arms.append(f"SELECT line, NULL, NULL, NULL, 0 FROM interval_open {where} AND {_OPEN_UNPLACED}")
+    rows = db.execute(
+        f"SELECT line, time, before, start, step FROM ({' UNION ALL '.join(arms)}) ORDER BY line DESC, time DESC",
+        {"source": source, "first": first},
+    )
+    for line, group in groupby(rows, key=lambda row: int(row[0])):
+        time: float | None = None
+        passed: dict[int, float] = {}  # the longest: of steps under 1, of other intervals under 0
+        for _, known, before, start, step in group:
+            if time is None:
+                time = known  # NULLs sort last: the time comes before the intervals
+            if before is None and start is not None and time is not None:
+                before = time - start
+            if before is not None:
+                passed[step] = max(passed.get(step, 0.0), before)
+        yield line, time, passed.get(1, passed.get(0, 0.0))
+
+
+def place(db: sqlite3.Connection, key: str | bytes, times: Iterable[tuple[int, float]]) -> None:
+    """Fills in times; see RunStore.place."""
+    source = _source(db, key)
+    # On disk like every temporary table, so that a file of millions of lines needs no memory.
+    db.execute("CREATE TEMP TABLE IF NOT EXISTS placed (line INTEGER PRIMARY KEY, time REAL NOT NULL)")
+    db.execute("DELETE FROM placed")
+    rest = iter(times)
+    while chunk := list(islice(rest, _AT_ONCE)):
+        db.executemany("INSERT OR REPLACE INTO placed VALUES (?, ?)", chunk)
+    for table in _TIMED:
+        db.execute(
+            f"UPDATE {table} SET time_is = 'estimated', "
+            f"time = (SELECT p.time FROM placed p WHERE p.line = {table}.line) "
+            "WHERE source = ? AND time IS NULL AND line IN (SELECT line FROM placed)",
+            (source,),
+        )
+    db.execute(
+        "INSERT INTO interval_rows "
+        'SELECT NULL, i.source, i.line, i.offset, i.state, i.step, i.start + p.time, i."end" + p.time, i.duration, '
+        "'estimated' FROM interval_unplaced i JOIN placed p ON p.line = i.line "
+        "WHERE i.source = ? ORDER BY i.line, i.number",
+        (source,),
+    )
+    db.execute("DELETE FROM interval_unplaced WHERE source = ? AND line IN (SELECT line FROM placed)", (source,))
+    db.execute(
+        "UPDATE interval_open SET start = coalesce(start, 0.0) + (SELECT p.time FROM placed p WHERE p.line = "
+        f"interval_open.line) WHERE source = ? AND {_OPEN_UNPLACED} AND line IN (SELECT line FROM placed)",
+        (source,),
+    )
+    db.execute("DELETE FROM placed")
