@@ -1,0 +1,112 @@
+"""Facts that a run's configuration files state: how many steps, which model, which project."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+_TOML = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+#: Bytes of a configuration file beyond which it is not read.
+MAX_CONFIG = 1 << 20
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class ConfigFact(NamedTuple):
+    """key is the fact's name (max_steps, model …), line counts from 1 (1 where the key's own line was not found)."""
+
+    key: str
+    value: str
+    file: Path
+    line: int
+
+
+class BadConfig(ValueError):
+    """A configuration file that cannot be read; str() says why."""
+
+
+def read_config(path: Path) -> tuple[dict[str, Any], str]:
+    """A TOML, YAML or JSON file's content and its text. Raises BadConfig, never anything else."""
+    try:
+        if path.stat().st_size > MAX_CONFIG:
+            raise BadConfig(f"larger than {MAX_CONFIG >> 20} MiB")
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            text = file.read(MAX_CONFIG).decode()
+        if path.suffix == ".toml":
+            data: Any = _TOML.loads(text)
+        elif path.suffix == ".json":
+            data = json.loads(text)
+        else:
+            data = yaml.load(text, Loader=_LOADER)
+    except OSError as e:
+        raise BadConfig(f"cannot be read: {e.strerror or e}") from None
+    except (ValueError, yaml.YAMLError, RecursionError) as e:
+        first = (str(e).splitlines() or [type(e).__name__])[0]
+        raise BadConfig(f"not valid {path.suffix[1:].upper()}: {first}") from None
+    return (data if isinstance(data, dict) else {}), text
+
+
+def config_facts(
+    paths: Iterable[Path], wanted: Mapping[str, Sequence[str]], broken: dict[Path, str] | None = None
+) -> list[ConfigFact]:
+    """Each fact once: from the first of its dotted paths that a file states, and the first file that does.
+
+    wanted: a pack's `configs`. Values that are null, negative (verl writes -1 for "not set") or still hold an
+    interpolation (`${…}`) state nothing. Files that cannot be read are put into `broken` with the reason.
+    """
+    read: list[tuple[Path, dict[str, Any], str]] = []
+    facts = []
+    for path in paths:
+        try:
+            read.append((path, *read_config(path)))
+        except BadConfig as e:  # noqa: PERF203
+            if broken is not None:
+                broken[path] = str(e)
+    for key, places in wanted.items():
+        found = ((path, place, _at(data, place), text) for place in places for path, data, text in read)
+        stated = next((f for f in found if _states(f[2])), None)
+        if stated is not None:
+            path, place, value, text = stated
+            facts.append(ConfigFact(key, str(value), path, _line(text, place)))
+    return facts
+
+
+def _at(data: Any, place: str) -> Any:
+    for part in place.split("."):
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def _states(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value.strip()) and "${" not in value
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _line(text: str, place: str) -> int:
+    """The line on which the last key of a dotted path stands: each key is looked for after the one that holds it."""
+    lines = text.splitlines()
+    *holders, key = place.split(".")
+    at = 0
+    table = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(re.escape(h) for h in holders) + r"\s*\]")
+    header = next((i for i, line in enumerate(lines) if holders and table.match(line)), None)
+    if header is not None:
+        at = header + 1
+    else:
+        for holder in holders:
+            at = _find(lines, holder, at)
+    return min(_find(lines, key, at), len(lines)) or 1
+
+
+def _find(lines: Sequence[str], key: str, start: int) -> int:
+    """The number (from 1) of the first line from index `start` on that sets the key; `start` where there is none."""
+    sets = re.compile(rf"""[\s{{,]*["']?{re.escape(key)}["']?\s*[:=]""")
+    return next((i + 1 for i, line in enumerate(lines[start:], start) if sets.match(line)), start)

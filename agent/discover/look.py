@@ -1,0 +1,126 @@
+"""What a file's first and last bytes tell: text or not, which known literals, which keys its first record has."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+
+import msgspec
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
+from msgspec import Struct
+
+#: Bytes read at either end of a file.
+ENDS = 65_536
+#: Bytes read of files beyond the most recent ones.
+GLANCE = 4_096
+
+_ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x0b\x0c\x1b\x08\x07"))
+_KEY = re.compile(rb'"([^"\\\x00-\x1f]{1,100})"\s*:')
+_MAGIC = (
+    (b"\x7fELF", "an executable or a core dump"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "gzip data"),
+    (b"\x28\xb5\x2f\xfd", "zstd data"), (b"\xfd7zXZ", "xz data"), (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"), (b"GIF8", "an image"), (b"%PDF", "a PDF"), (b"SQLite format 3\x00", "a data base"),
+    (b"\x93NUMPY", "an array"), (b"\x80\x02", "a pickle"), (b"\x80\x03", "a pickle"),
+    (b"\x80\x04", "a pickle"), (b"\x80\x05", "a pickle"), (b"\x89HDF", "HDF5 data"),
+)  # fmt: skip
+
+
+class Look(Struct, frozen=True):
+    """What was seen of a file when it had `size` bytes.
+
+    refused: why it is not read. hits: literals that stand in it. keys: of the first JSON record (None: none was seen);
+    whole: that record was seen to its end.
+    """
+
+    size: int
+    inode: int
+    refused: str | None = None
+    hits: frozenset[str] = frozenset()
+    keys: frozenset[str] | None = None
+    whole: bool = True
+
+
+class Looker:
+    """Looks for a set of literals. Colour codes are taken out before; a literal is searched as its UTF-8 bytes."""
+
+    def __init__(self, literals: Iterable[str]) -> None:
+        self._literals = sorted(set(literals))
+        encoded = [text.encode() for text in self._literals]
+        self._search = BytesAhoCorasick(encoded, matchkind=MatchKind.Standard) if encoded else None
+
+    def look(self, path: str, records: bool, thorough: bool) -> Look:
+        """Read at most ENDS bytes at either end (GLANCE at the start, where not thorough). Raises OSError.
+
+        records: the file's name says that it holds JSON lines.
+        """
+        head, tail, size, inode = _ends(path, ENDS if thorough else GLANCE, thorough)
+        refused = None if size == 0 else _refusal(head, tail)
+        if refused or size == 0:
+            return Look(size, inode, refused)
+        if records:
+            keys, whole = _first_record(head.lstrip(b"\x00"), len(head) == size)
+            refused = "holds no JSON objects" if keys is None and whole else None
+            return Look(size, inode, refused, frozenset(), keys, whole)
+        return Look(size, inode, None, self._hits(head) | self._hits(tail))
+
+    def _hits(self, data: bytes) -> frozenset[str]:
+        if not data or self._search is None:
+            return frozenset()
+        plain = _ANSI.sub(b"", data)
+        found = {i for i, _, _ in self._search.find_matches_as_indexes(plain, overlapping=True)}
+        return frozenset(self._literals[i] for i in found)
+
+
+def _ends(path: str, length: int, both: bool) -> tuple[bytes, bytes, int, int]:
+    # Non-blocking and without following a link: what was a file when it was listed may be a pipe by now.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(22, "is no longer a file", path)
+        head = os.pread(fd, length, 0)
+        tail = b""
+        if both and found.st_size > len(head):
+            tail = os.pread(fd, length, max(len(head), found.st_size - length))
+        return head, tail, found.st_size, found.st_ino
+    finally:
+        os.close(fd)
+
+
+def _refusal(head: bytes, tail: bytes) -> str | None:
+    """Why these are not the ends of a text file.
+
+    A hole at the start is no sign: a file that was truncated under a writer without O_APPEND begins with NULs.
+    """
+    sample = head.lstrip(b"\x00")[:GLANCE] or tail.lstrip(b"\x00")[:GLANCE]
+    if not sample:
+        return "holds nothing but NUL bytes"
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16 text; logs are read as UTF-8"
+    for magic, what in _MAGIC:
+        if sample.startswith(magic):
+            return f"binary: {what}"
+    odd = len(sample) - len(sample.translate(None, _CONTROL))
+    if b"\x00" in sample:
+        return "binary: NUL bytes among its first"
+    return "binary: control characters" if odd * 20 > len(sample) else None
+
+
+def _first_record(head: bytes, all_of_it: bool) -> tuple[frozenset[str] | None, bool]:
+    """Keys of the first whole JSON object among the first lines; of a longer one, the keys that its beginning shows."""
+    lines = head.split(b"\n", 8)
+    ended = lines[:-1] if len(lines) < 9 else lines[:8]
+    for line in ended:
+        try:
+            record = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            return frozenset(record), True
+    last = lines[-1].lstrip()
+    if len(ended) < 8 and last.startswith(b"{"):
+        return frozenset(k.decode(errors="replace") for k in _KEY.findall(last)), False
+    return None, bool(ended) and any(line.strip() for line in ended) and (all_of_it or len(ended) == 8)
