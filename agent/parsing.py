@@ -1,0 +1,92 @@
+"""`rli-agent parse`: files to printed events, without a store. The dry run for people who write rules."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rli_agent.discover import Discovery, Found, Scan
+from rli_agent.errors import UserError
+from rli_agent.events import Event, RunFact, Source
+from rli_agent.parsers.settling import settle_events
+from rli_agent.parsers.source_parser import SourceParser
+from rli_agent.printing import printed
+from rli_agent.rulebook import Rulebook
+from rli_agent.track import Track
+
+_BLOCK = 1 << 20
+
+
+def parse_paths(
+    paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """All events of the files under these paths, as objects to print. Raises UserError where there is nothing."""
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or directory", "give a run's output directory, or log files")
+    scan = discover(paths, book, framework)
+    yield from printed([_framework(scan)] if scan.run.framework else [])
+    root = scan.run.root
+    for fact in scan.facts:
+        file = os.path.relpath(fact.file, root)
+        yield from printed([RunFact(file, fact.line or 1, 0, None, "estimated", fact.key, str(fact.value))])
+    files = run_files(scan)
+    for found in scan.found:
+        yield from printed(_events(found, book, files, zone))
+
+
+def discover(paths: Sequence[Path], book: Rulebook, framework: str | None) -> Scan:
+    """What the paths hold. Raises UserError for a framework that no pack knows."""
+    try:
+        return Discovery(paths, book.packs, framework).scan()
+    except ValueError as e:
+        raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
+
+
+def run_files(scan: Scan) -> list[str]:
+    """The names of all files of a run, relative to it: what conditions of rules look at."""
+    others = [*scan.configs, *(path for path, _ in scan.skipped)]
+    return [f.source.file for f in scan.found] + [os.path.relpath(p, scan.run.root) for p in others]
+
+
+def _framework(scan: Scan) -> Event:
+    run = scan.run
+    return RunFact(".", 0, 0, None, "estimated", "framework", run.framework or "", run.confidence)
+
+
+def _events(found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo) -> list[Event]:
+    track = Track(found, book, files, zone)
+    events: list[Event] = []
+    try:
+        while True:
+            taken = track.take(16 << 20, time.time(), last=True)
+            events += taken.events
+            if taken.ended:
+                break
+        settle_events(events, taken.shift, track.reader.mtime)
+    finally:
+        track.close()
+    return events
+
+
+def parse_stream(stream: BinaryIO, book: Rulebook, zone: tzinfo, framework: str | None = None) -> Iterator[dict[str, Any]]:
+    """Events of text that comes down a pipe. Lines without a time are stamped when they are read."""
+    names = [p.pack for p in book.packs.values() if p.kind != "framework" or framework in (None, p.pack)]
+    source = Source("-", "unknown", packs=tuple(names))
+    return printed(_streamed(stream, SourceParser(source, book.rules_for(source), zone, time.time())))
+
+
+def _streamed(stream: BinaryIO, parser: SourceParser) -> Iterator[Event]:
+    offset, line, rest = 0, 1, b""
+    while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]
+        whole, newline, rest = (rest + block).rpartition(b"\n")
+        data = whole + newline
+        yield from parser.feed(data, offset, line, time.time())
+        offset, line = offset + len(data), line + data.count(b"\n")
+    if rest:
+        yield from parser.feed(rest, offset, line, time.time())
+    yield from parser.flush()

@@ -1,0 +1,105 @@
+"""Which rule packs are in force: looked up in four places, loaded, reloaded when they change, the last good one kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import rli_agent.rules
+from rli_agent.events import Source
+from rli_agent.parsers.compiled import RuleSet, holds
+from rli_agent.parsers.packs import Pack, PackError, load_pack
+
+
+def packaged_rules() -> Path:
+    """The folder of the packs that ship."""
+    return Path(rli_agent.rules.__path__[0])
+
+
+def pack_files(output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), home: Path | None = None) -> list[Path]:
+    """All pack files in force, in order: of two with one pack name the later wins.
+
+    Packaged, `~/.config/rli-agent/rules/*.yaml`, `<output_dir>/.rli-agent/rules/*.yaml`, then `extra` (files or folders).
+    """
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path.home()) / ".config")
+    folders = [packaged_rules(), config / "rli-agent" / "rules", *(d / ".rli-agent" / "rules" for d in output_dirs)]
+    found = [f for folder in folders for f in _yaml_in(folder)]
+    for path in extra:
+        found += _yaml_in(path) if path.is_dir() else [path]
+    return found
+
+
+def _yaml_in(folder: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    return [folder / n for n in names if n.endswith((".yaml", ".yml")) and n not in ("catalogue.yaml", "detectors.yaml")]
+
+
+class Rulebook:
+    """The packs in force, by name. `complaints` are the messages of packs that could not be loaded (newest last)."""
+
+    def __init__(self, output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), home: Path | None = None) -> None:
+        self._where = (tuple(output_dirs), tuple(extra), home)
+        self._loaded: dict[Path, tuple[tuple[int, int], Pack | None]] = {}
+        self._sets: dict[object, RuleSet] = {}
+        self.packs: dict[str, Pack] = {}
+        self.complaints: list[str] = []
+        self.reload()
+
+    def reload(self) -> bool:
+        """Load what is new or changed. Whether the packs in force are others than before."""
+        files = pack_files(*self._where)
+        changed = False
+        for path in files:
+            stamp = _stamp(path)
+            known = self._loaded.get(path)
+            if known is not None and known[0] == stamp:
+                continue
+            try:
+                self._loaded[path] = (stamp, load_pack(path))
+                changed = True
+            except PackError as e:
+                kept = known[1] if known is not None else None
+                self._loaded[path] = (stamp, kept)
+                self.complaints.append(f"{e}" + (" (the last good version stays in force)" if kept else ""))
+        gone = [path for path in self._loaded if path not in files]
+        for path in gone:
+            del self._loaded[path]
+        if changed or gone:
+            self.packs = {p.pack: p for path in files if (p := self._loaded[path][1]) is not None}
+            self._sets.clear()
+            return True
+        return False
+
+    def rules_for(self, source: Source, files: Sequence[str] = ()) -> RuleSet:
+        """The rule set that reads a source; shared by all sources for which the same rules hold."""
+        packs = self.packs_of(source)
+        held = tuple(holds(r.when, source, files) for p in packs for r in p.rules)
+        layouts = tuple(holds(y.when, source, files) for p in packs for y in p.layouts)
+        key = (source.packs, source.role, source.labels, held, layouts)
+        rules = self._sets.get(key)
+        if rules is None:
+            rules = self._sets[key] = RuleSet(packs, source, files)
+        return rules
+
+    def packs_of(self, source: Source) -> list[Pack]:
+        """The packs that read a source: those it names, or all where it names none."""
+        names = source.packs or tuple(self.packs)
+        return sorted((self.packs[n] for n in names if n in self.packs), key=_rank)
+
+
+def _rank(pack: Pack) -> int:
+    return ("framework", "engine", "problems").index(pack.kind)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_size)
+
+

@@ -1,0 +1,180 @@
+"""How is the run? One sentence, from what its events tell: step, what each lane does and for how long, when it ends."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from statistics import median
+
+from rli_agent.events import Event, Interval, Problem, RunFact, Samples
+
+#: Durations kept of each state to tell what is usual.
+KEPT = 50
+#: So many usual durations without a step make a run look stuck.
+STUCK_AFTER = 3.0
+#: Fact `life`: what the run says of itself.
+ENDS = frozenset({"finished", "failed", "cancelled", "preempted"})
+
+
+class Lane:
+    """What one lane of the timeline does: the newest open state, else the newest that ended."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Interval] = {}
+        self.last: Interval | None = None
+        self.usual: dict[str, deque[float]] = {}
+
+    def add(self, interval: Interval) -> None:
+        if interval.end is None:
+            self.open[interval.state] = interval
+            return
+        self.open.pop(interval.state, None)
+        self.last = interval
+        if interval.duration is not None or interval.start is not None:
+            lasted = interval.duration if interval.duration is not None else interval.end - (interval.start or 0.0)
+            self.usual.setdefault(interval.state, deque(maxlen=KEPT)).append(lasted)
+
+    def newest_open(self) -> Interval | None:
+        return max(self.open.values(), key=lambda i: i.start or 0.0, default=None)
+
+
+class RunStatus:
+    """Follows a run's events; `sentence` answers at any moment."""
+
+    def __init__(self, zone: tzinfo | None = None) -> None:
+        self.zone = zone
+        self.lanes: dict[str, Lane] = {}
+        self.facts: dict[str, str] = {}
+        self.step: int | None = None
+        self.step_seen: float | None = None
+        self.last_event: float | None = None
+        self.last_problem: Problem | None = None
+        self.problems = 0
+        self.newest: dict[str, float] = {}
+        self._gaps: deque[float] = deque(maxlen=KEPT)
+
+    def record(self, events: Sequence[Event], now: float) -> None:
+        """Take in events that have just been stored; `now` is when they were read (Unix seconds)."""
+        for event in events:
+            if isinstance(event, Samples):
+                self._samples(event, now)
+            elif isinstance(event, Interval):
+                self.lanes.setdefault(event.lane, Lane()).add(event)
+            elif isinstance(event, Problem):
+                if event.level in ("ERROR", "CRITICAL"):
+                    self.problems += 1
+                    self.last_problem = event
+            elif isinstance(event, RunFact):
+                self.facts[event.key] = event.value
+        if events:
+            self.last_event = now
+
+    def _samples(self, event: Samples, now: float) -> None:
+        for metric, value in zip(event.shape.metrics, event.values):
+            if metric is not None:
+                self.newest[metric] = value
+        role = dict(event.shape.labels).get("role")
+        if event.step is None or role not in ("trainer", "metrics", "unknown"):
+            return
+        when = event.time if event.time is not None else now
+        if event.step != self.step:
+            if self.step is not None and self.step_seen is not None and event.step == self.step + 1:
+                gap = when - self.step_seen
+                if 0 < gap < 1e7:
+                    self._gaps.append(gap)
+            self.step, self.step_seen = event.step, when
+            self.facts.pop("life", None)
+
+    @property
+    def life(self) -> str:
+        """starting, running, finished, failed, cancelled or preempted, as far as the text tells."""
+        told = self.facts.get("life")
+        if told in ENDS:
+            return told
+        return "running" if self.step is not None else "starting"
+
+    @property
+    def max_steps(self) -> int | None:
+        text = self.facts.get("max_steps", "")
+        return int(text) if text.isdigit() else None
+
+    def step_seconds(self) -> float | None:
+        """What a step usually takes: the states of the trainer, else the gaps between steps."""
+        trainer = self.lanes.get("trainer")
+        if self._gaps:
+            return median(self._gaps)
+        if trainer is not None and "step" in trainer.usual:
+            return median(trainer.usual["step"])
+        return None
+
+    def sentence(self, now: float) -> str:
+        """The answer, in one line."""
+        if self.step is None and not self.lanes and self.last_event is None:
+            return "nothing read yet that tells of a step"
+        parts = [self._where()]
+        life = self.life
+        if life in ENDS:
+            parts[0] = f"{life}: {parts[0]}"
+        else:
+            parts += [p for p in (self._doing(now), self._silence(now), self._eta(now)) if p]
+        reward = self.newest.get("rl_reward_mean")
+        if reward is not None:
+            parts.append(f"reward {reward:.4g}")
+        if self.problems:
+            assert self.last_problem is not None
+            first = self.last_problem.message.split("\n", 1)[0][:120]
+            noun = "problem" if self.problems == 1 else "problems"
+            parts.append(f"{self.problems} {noun}, last {self.last_problem.kind}: {first}")
+        return ", ".join(parts)
+
+    def _where(self) -> str:
+        if self.step is None:
+            return "no step yet"
+        whole = self.max_steps
+        return f"step {self.step}" + (f" of {whole}" if whole is not None else "")
+
+    def _doing(self, now: float) -> str:
+        said = []
+        for name, lane in sorted(self.lanes.items(), key=lambda item: item[0] != "trainer"):
+            interval = lane.newest_open()
+            if interval is None or interval.start is None:
+                continue
+            usual = lane.usual.get(interval.state)
+            text = f"{name} in {interval.state} for {spoken(now - interval.start)}"
+            said.append(text + (f" (usually {spoken(median(usual))})" if usual else ""))
+        return ", ".join(said[:3])
+
+    def _silence(self, now: float) -> str:
+        usual = self.step_seconds()
+        if self.step_seen is None or usual is None:
+            return ""
+        since = now - self.step_seen
+        if since > max(STUCK_AFTER * usual, 60.0):
+            return f"no step for {spoken(since)} (usually every {spoken(usual)})"
+        return ""
+
+    def _eta(self, now: float) -> str:
+        usual, whole = self.step_seconds(), self.max_steps
+        if usual is None or whole is None or self.step is None or self.step >= whole:
+            return ""
+        left = (whole - self.step) * usual
+        end = datetime.fromtimestamp(now + left, self.zone)
+        return f"ETA {end:%H:%M}" if left < 86_400 else f"ETA {end:%b %d %H:%M}"
+
+
+def spoken(seconds: float) -> str:
+    """A duration as one says it: 0.8 s, 42 s, 6 min, 3 h 5 min, 2 d 4 h."""
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"

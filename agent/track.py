@@ -1,0 +1,133 @@
+"""One file on its way through the stages: followed, scanned and parsed; what it gives is committed by who drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
+from typing import NamedTuple
+
+from loguru import logger
+
+from rli_agent.discover import Found
+from rli_agent.events import Event, Problem, RunFact
+from rli_agent.follow.reader import FileReader, Position
+from rli_agent.parsers.record_parser import RecordParser, RecordState
+from rli_agent.parsers.source_parser import ParserState, SourceParser
+from rli_agent.parsers.timestamps import Shift
+from rli_agent.rulebook import Rulebook
+from rli_agent.store.run_store import Checkpoint
+
+
+class Taken(NamedTuple):
+    """What one turn gave. `ended`: the end of the file was reached, so that its times can be settled with `shift`."""
+
+    events: list[Event]
+    bytes: int
+    lines: int
+    ended: bool
+    shift: Shift | None
+
+
+class Track:
+    """A source, its reader and its parser. `live` once the end was reached: later lines are read as they are written."""
+
+    def __init__(
+        self, found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo, checkpoint: Checkpoint | None = None,
+        *, live: bool = False, from_end: bool = False, block_size: int = 1 << 18,
+    ) -> None:  # fmt: skip
+        self.found = found
+        self.source = found.source
+        self.live = live
+        self._zone = zone
+        position = None
+        if checkpoint is not None:
+            position = Position(
+                checkpoint.device, checkpoint.inode, checkpoint.offset, checkpoint.line, checkpoint.fingerprint
+            )
+        limit = 64 << 20 if found.source.reader == "records" else 1 << 20
+        self.reader = FileReader(
+            found.path, position, block_size=block_size, line_limit=limit, start_at_end=from_end and position is None
+        )
+        self._told = ""
+        self.last_read = 0.0
+        self.use(book, files, checkpoint.state if checkpoint is not None else None)
+
+    def use(self, book: Rulebook, files: Sequence[str], state: bytes | None) -> None:
+        """Read on with these rules, from this state (None: from scratch)."""
+        self.rules = book.rules_for(self.source, files)
+        self._packs = book.packs_of(self.source)
+        self._start(state)
+
+    def _start(self, state: bytes | None) -> None:
+        self.parser: SourceParser | RecordParser
+        try:
+            if self.source.reader == "records":
+                decoded = RecordState.decode(state) if state else None
+                self.parser = RecordParser(self.source, self.rules, self._packs, decoded)
+            else:
+                known = ParserState.decode(state) if state else None
+                self.parser = SourceParser(self.source, self.rules, self._zone, self.reader.mtime, known)
+        except ValueError as e:
+            logger.warning("{}: what was remembered of it is of another version ({}): context begins anew", self.source.file, e)
+            self._start(None)
+
+    @property
+    def state(self) -> bytes:
+        return self.parser.state.encode()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """How far the events given so far reach: to be committed with them."""
+        at = self.reader.position
+        return Checkpoint(
+            self.source.file, at.device, at.inode, at.offset, at.line, at.fingerprint, self.state, self.reader.mtime
+        )
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the parser holds something back that `flush` would give."""
+        state = self.parser.state
+        return bool(state.incident if isinstance(state, ParserState) else state.changed)
+
+    def take(self, budget: int, now: float, *, last: bool = False) -> Taken:
+        """Read about `budget` bytes of what is new. `last`: the file is over, its unterminated last line counts."""
+        events: list[Event] = []
+        size = lines = 0
+        for block in self.reader.read(budget, last=last):
+            if block.restarted:
+                events += self.parser.flush()
+                self._start(None)
+                self.live = True  # it was emptied under our eyes
+            if not size and isinstance(self.parser, SourceParser):
+                self.parser.reference(now if self.live else self.reader.mtime)
+            events += self.parser.feed(block.data, block.offset, block.line, now if self.live else None)
+            size += len(block.data) + block.cut
+            lines += block.data.count(b"\n") + block.final
+            self.last_read = now
+        self._complain()
+        ended = not self.reader.more
+        shift = None
+        if ended:
+            if last:
+                events += self.parser.flush()
+            shift = self.parser.settle(self.reader.mtime)
+        return Taken(self._wanted(events), size, lines, ended, shift)
+
+    def flush(self) -> list[Event]:
+        """What the parser held back: the file has been quiet."""
+        return self._wanted(self.parser.flush())
+
+    def _wanted(self, events: Iterable[Event]) -> list[Event]:
+        if self.found.problems_only:
+            return [e for e in events if isinstance(e, Problem | RunFact)]
+        return events if isinstance(events, list) else list(events)
+
+    def _complain(self) -> None:
+        said = self.reader.problem or ""
+        if said != self._told:
+            self._told = said
+            if said:
+                logger.warning("{}; it is tried again", said)
+
+    def close(self) -> None:
+        self.reader.close()

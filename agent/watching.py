@@ -1,0 +1,328 @@
+"""`rli-agent watch`: the stages joined. Finds the run's files, follows them, commits what they say, publishes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from pathlib import Path
+from types import FrameType
+
+from loguru import logger
+
+from rli_agent.catalogue import Catalogue
+from rli_agent.discover import Discovery, Scan
+from rli_agent.errors import UserError
+from rli_agent.events import Event, RunFact
+from rli_agent.follow.watcher import Watcher
+from rli_agent.options import WatchOptions
+from rli_agent.parsers.timestamps import Mark, rebuild
+from rli_agent.parsing import run_files
+from rli_agent.priority import step_back
+from rli_agent.publish.exposition import Exposition
+from rli_agent.publish.listen import bind
+from rli_agent.publish.naming import RunLabels
+from rli_agent.publish.server import MetricsServer
+from rli_agent.rulebook import Rulebook, packaged_rules
+from rli_agent.status import RunStatus
+from rli_agent.store.errors import StoreError, StoreFull
+from rli_agent.store.location import state_dir
+from rli_agent.store.registry import run_id
+from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
+from rli_agent.track import Track
+
+#: Bytes that one file may give in one turn: small enough that no other file waits long.
+TURN = 4 << 20
+#: Seconds of quiet after which a problem that waits for more lines is told.
+QUIET = 1.0
+#: Seconds between two looks for new files where nothing said that there are any, and between two status lines.
+RESCAN = 5.0
+STATUS_EVERY = 10.0
+
+
+class Watch:
+    """One run being watched. `say` prints a line for people."""
+
+    def __init__(self, options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
+        self.options = options
+        self._zone = zone
+        self._say = say
+        self._stop = threading.Event()
+        self._book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
+        self._complain_of_rules()
+        self._discovery = self._discover()
+        self._tracks: dict[Path, Track] = {}
+        self._files: list[str] = []
+        self._said: dict[str, str] = {}
+        self.status = RunStatus(zone)
+        self._first = True
+
+    def _discover(self) -> Discovery:
+        try:
+            return Discovery(self.options.paths, self._book.packs, self.options.framework)
+        except ValueError as e:
+            raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
+
+    # -- one life
+
+    def run(self) -> None:
+        """Watch until told to stop (or, with `once`, until all is read). Raises UserError for what a user can mend."""
+        step_back()
+        self._scan = self._discovery.scan()
+        run = self._scan.run
+        self.id = run_id(run.root)
+        folder, why = state_dir(self.options.state_dir, Path.home())
+        self.store = self._open_store(folder / "runs" / self.id / "run.sqlite")
+        labels = RunLabels(
+            self.options.project or run.project or run.name,
+            self.options.experiment or run.experiment or run.name,
+            self.id,
+            run.framework or "unknown",
+        )
+        catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
+        self.exposition = Exposition(labels, catalogue, namespace=self.options.namespace)
+        server = self._serve()
+        try:
+            self._say(f"store: {self.store.path} ({why})")
+            self._take_up()
+            self._adopt(self._scan)
+            if self.options.once:
+                self._read_all(last=True)
+                self._settled()
+            else:
+                self._follow()
+        finally:
+            if server is not None:
+                server.close()
+            for track in self._tracks.values():
+                track.close()
+            self.store.close()
+
+    def stop(self) -> None:
+        """End the watch after the turn that is being made; may be called from a signal handler or another thread."""
+        self._stop.set()
+        watcher = getattr(self, "_watcher", None)
+        if watcher is not None:
+            watcher.wake()
+
+    def _open_store(self, path: Path) -> RunStore:
+        try:
+            return RunStore.open(path, RunRow(self.id, str(self._scan.run.root), time.time()))
+        except StoreError as e:
+            raise UserError(str(e)) from None
+
+    def _serve(self) -> MetricsServer | None:
+        bound = bind(self.options.listen or "", self.options.listen is not None)
+        if bound is None:
+            return None
+        socket, url = bound
+        server = MetricsServer(socket, self.exposition.render, lambda: self.status.sentence(time.time()))
+        server.start()
+        self._say(f"metrics: {url}/metrics")
+        return server
+
+    def _take_up(self) -> None:
+        """Show what the store knows from before."""
+        for fact in self.store.facts():
+            self.status.facts[fact.key] = fact.value
+        restored = [s for s in self.store.newest_samples()]
+        self.status.record(restored, time.time())
+        for samples in restored:
+            self.exposition.restore(samples)
+
+    # -- files come and go
+
+    def _adopt(self, scan: Scan) -> None:
+        """Take in files that are new, and say what was found."""
+        self._scan = scan
+        self._files = run_files(scan)
+        known = self.store.checkpoints()
+        run = scan.run
+        self._tell("framework", f"{run.framework or 'no known framework'} in {run.root}: {run.why}")
+        now = time.time()
+        facts: list[Event] = [
+            RunFact(os.path.relpath(f.file, run.root), f.line or 1, 0, now, "observed", f.key, str(f.value))
+            for f in scan.facts
+            if self.status.facts.get(f.key) != str(f.value)
+        ]
+        if run.framework and self.status.facts.get("framework") != run.framework:
+            facts.append(RunFact(".", 0, 0, now, "observed", "framework", run.framework, run.confidence))
+        fresh = [f for f in scan.found if f.path not in self._tracks]
+        for found in fresh:
+            self._tracks[found.path] = Track(
+                found, self._book, self._files, self._zone, self._checkpoint(known, found.source.file),
+                live=not self._first, from_end=self.options.start == "end" and self._first,
+            )  # fmt: skip
+            self._tell(f"file {found.source.file}", f"  {found.source.file}: {found.source.role} ({found.note})")
+        gone = self._tracks.keys() - {f.path for f in scan.found}
+        for path in gone:
+            self._tracks.pop(path).close()
+        if fresh:
+            self.store.describe([f.source for f in fresh])
+        if facts:
+            self._commit(facts, [], {})
+        if not self._tracks:
+            self._tell("waiting", self._nothing_yet())
+        self._first = False
+
+    def _checkpoint(self, known: dict[str, Checkpoint], file: str) -> Checkpoint | None:
+        return None if self.options.start == "start" and self._first else known.get(file)
+
+    def _nothing_yet(self) -> str:
+        where = ", ".join(str(p) for p in self.options.paths)
+        missing = [str(p) for p in self.options.paths if not p.exists()]
+        if missing:
+            return f"waiting for {', '.join(missing)} to appear"
+        unread = [f"{path}: {why}" for path, why in self._scan.skipped[:5]]
+        more = f"; not read: {'; '.join(unread)}" if unread else ""
+        return f"nothing to read in {where} yet: waiting for log files (*.log, *.out, *.txt, *.jsonl){more}"
+
+    def _tell(self, key: str, text: str) -> None:
+        if self._said.get(key) != text:
+            self._said[key] = text
+            self._say(text)
+
+    def _complain_of_rules(self) -> None:
+        for complaint in self._book.complaints:
+            logger.error("{}", complaint)
+        self._book.complaints.clear()
+
+    # -- reading
+
+    def _follow(self) -> None:
+        self._read_all()
+        self._watcher = watcher = Watcher([p if p.is_dir() else p.parent for p in self.options.paths])
+        try:
+            looked = said = time.monotonic()
+            while not self._stop.is_set():
+                for note in watcher.notes:
+                    self._tell(f"note {note}", note)
+                changed = watcher.wait(self._patience())
+                if self._stop.is_set():
+                    break
+                now = time.monotonic()
+                known = {t.found.path for t in self._tracks.values()}
+                if changed - known or now - looked >= RESCAN or not self._tracks:
+                    looked = now
+                    self._look_again()
+                self._turn([t for p, t in self._tracks.items() if p in changed or self._due(t)])
+                self._flush_quiet()
+                if now - said >= STATUS_EVERY:
+                    said = now
+                    self._tell("status", self.status.sentence(time.time()))
+        finally:
+            watcher.close()
+        self._turn(list(self._tracks.values()))
+        self._say(self.status.sentence(time.time()))
+
+    def _patience(self) -> float:
+        """How long nothing needs to be done unless something changes."""
+        if any(t.reader.more for t in self._tracks.values()):
+            return 0.0
+        return QUIET if any(t.waiting for t in self._tracks.values()) else 1.0
+
+    def _due(self, track: Track) -> bool:
+        due = track.reader.due
+        return track.reader.more or track.reader.lag > 0 or (due is not None and due <= time.monotonic())
+
+    def _look_again(self) -> None:
+        if self._book.reload():
+            self._complain_of_rules()
+            self._discovery = self._discover()
+            for track in self._tracks.values():
+                track.use(self._book, self._files, track.state)
+        self._complain_of_rules()
+        self._adopt(self._discovery.scan())
+
+    def _read_all(self, *, last: bool = False) -> None:
+        """Read to the end of every file, in turns."""
+        pending = list(self._tracks.values())
+        while pending and not self._stop.is_set():
+            pending = self._turn(pending, last=last)
+
+    def _turn(self, tracks: Sequence[Track], *, last: bool = False) -> list[Track]:
+        """Let each file give what is new, in portions; the files that have more."""
+        more = []
+        for track in tracks:
+            if self._stop.is_set():
+                break
+            taken = track.take(TURN, time.time(), last=last)
+            if taken.bytes or taken.events or (taken.ended and not track.live):
+                self._keep(track, taken.events, taken.ended, taken.shift)
+                self._count(track, taken.bytes, taken.lines)
+            if not taken.ended:
+                more.append(track)
+        return more
+
+    def _flush_quiet(self) -> None:
+        now = time.time()
+        for track in self._tracks.values():
+            if track.waiting and now - track.last_read >= QUIET:
+                self._keep(track, track.flush(), False, None)
+
+    # -- keeping
+
+    def _keep(self, track: Track, events: list[Event], ended: bool, shift: object) -> None:
+        """Commit a file's events with how far it was read; at the end of an old file, decide its times."""
+        settle = None
+        if ended and (shift is not None or not track.live):
+
+            def settle() -> None:
+                file = track.source.file
+                if shift is not None:
+                    self.store.shift(file, shift.by, shift.before)  # type: ignore[attr-defined]
+                marks = (Mark(*m) for m in self.store.marks(file))
+                self.store.place(file, rebuild(marks, track.reader.mtime))
+
+        self._commit(events, [track.checkpoint], {track: events}, settle)
+        if ended:
+            track.live = True
+
+    def _commit(
+        self, events: Sequence[Event], checkpoints: Sequence[Checkpoint], by_track: dict[Track, list[Event]],
+        settle: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        """One transaction. Where there is no room it waits and tries again: nothing is read meanwhile, nothing is lost."""
+        while True:
+            try:
+                with self.store.transaction():
+                    self.store.commit(events, checkpoints)
+                    if settle is not None:
+                        settle()
+                break
+            except StoreFull as e:
+                self._tell("full", f"{e}; waiting for room, nothing is lost")
+                if self._stop.wait(2.0):
+                    raise UserError(str(e)) from None
+            except StoreError as e:
+                raise UserError(str(e)) from None
+        now = time.time()
+        self.status.record(events, now)
+        for track, own in by_track.items():
+            self.exposition.record(own, track.source)
+        self.exposition.self_metrics.committed(now)
+
+    def _count(self, track: Track, size: int, lines: int) -> None:
+        metrics = self.exposition.self_metrics
+        metrics.read(track.source.role, lines, size)
+        lag = track.reader.lag
+        metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
+
+    def _settled(self) -> None:
+        self._say(self.status.sentence(time.time()))
+
+
+def watch(options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
+    """Watch a run until SIGINT or SIGTERM, or, with `once`, until all is read."""
+    run = Watch(options, zone, say)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        run.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    run.run()
