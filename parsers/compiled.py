@@ -50,10 +50,10 @@ class CompiledRule:
     def id(self) -> str:
         return f"{self.pack}/{self.rule.id}"
 
-    def search(self, text: str) -> Any:
+    def search(self, text: str, start: int = 0) -> Any:
         """The match, or None; None too where the pattern runs out of time."""
         try:
-            match = self.rx.search(text, timeout=PATTERN_TIMEOUT)
+            match = self.rx.search(text, start, timeout=PATTERN_TIMEOUT)
             if match is not None and self.unless is not None and self.unless.search(text, timeout=PATTERN_TIMEOUT):
                 return None
             return match

@@ -74,7 +74,7 @@ class When(Struct, forbid_unknown_fields=True):
 
 class Rule(Struct, forbid_unknown_fields=True):
     """One kind of line. Rules of a pack are tried in order; the first whose pattern matches takes the line, unless it
-    says `also: true`. A pattern sees the *message*: colours, wrappers ([rank3]:, Ray, CRI …), time stamp and level are
+    says `also: true`; `every: true` takes each match on the line (records glued together). A pattern sees the *message*: colours, wrappers ([rank3]:, Ray, CRI …), time stamp and level are
     stripped before (`on: line` shows it the unwrapped line with its stamp and level).
 
     contains     literals of which every matching line holds one (taken from the pattern where that can be done)
@@ -83,9 +83,10 @@ class Rule(Struct, forbid_unknown_fields=True):
     pairs        many metrics in one group
     state        the line tells of a state that ended: group `duration`, or, in `elapsed`, another group
     begin / end  the line opens or closes a state of the lane
+    closes       states of the lane that are over by now, where no line of their own says so
     step         group `step` gives the step. Without it: the step last set under the slot that `step_of` names, plus
                  `step_add`. `sets: {group: slot}` remembers a group's number under a slot.
-    facts        named group → fact key
+    facts        named group → fact key; tells: fact key → value, said by the line's mere presence
     problem      the line is a problem. block: a pattern of the lines that go on with it (a traceback below it always
                  does). consequence: belongs to the problem just before it, and is one of its own only where there is none
     ignore       the line says nothing to anybody: no other rule sees it
@@ -99,17 +100,20 @@ class Rule(Struct, forbid_unknown_fields=True):
     on: Literal["message", "line"] = "message"
     when: When | None = None
     also: bool = False
+    every: bool = False
     metrics: dict[str, str | Named] = {}
     pairs: Pairs | None = None
     state: str | None = None
     elapsed: str = "duration"
     begin: str | None = None
     end: str | None = None
+    closes: list[str] = []
     lane: str | None = None
     step_of: str | None = None
     step_add: int = 0
     sets: dict[str, str] = {}
     facts: dict[str, str] = {}
+    tells: dict[str, str] = {}
     problem: ProblemIs | None = None
     block: str | None = None
     consequence: bool = False

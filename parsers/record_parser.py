@@ -47,7 +47,6 @@ class RecordState(Struct):
     tallies: dict[str, Tally] = {}
     changed: list[str] = []
     broken: int = 0
-    unsettled: bool = True
 
     def encode(self) -> bytes:
         return _ENCODE(self)
@@ -106,11 +105,10 @@ class RecordParser:
             for t in tallies
         ]  # fmt: skip
 
-    def settle(self, mtime: float) -> Shift:
-        """Records carry full times or none: nothing to shift."""
+    def settle(self, mtime: float) -> Shift | None:
+        """Records carry full times or none: nothing to mend."""
         del mtime
-        self.state.unsettled = False
-        return Shift(0.0, None)
+        return None
 
     def _record(
         self, record: dict[str, Any], line: int, offset: int, now: float | None, events: list[Event]

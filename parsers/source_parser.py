@@ -49,7 +49,6 @@ class ParserState(Struct):
     last_time: float | None = None
     facts: dict[str, str] = {}
     levels: dict[str, int] = {}
-    unsettled: bool = True
 
     def encode(self) -> bytes:
         return _ENCODER.encode(self)
@@ -83,7 +82,6 @@ class SourceParser:
         self._clock = Clock(self.state.clock, zone, reference)
         self._reader = LineReader(rules)
         self._timeline = Timeline(rules.layouts, source.lane or source.role)
-        self._engine = source.role in ("inference", "router")
         self._now: float | None = None
         self._events: list[Event] = []
 
@@ -106,18 +104,21 @@ class SourceParser:
                 counted, line = self._follow_on(data, stop + 1, offset, line + 1)
         return events
 
+    def reference(self, time: float) -> None:
+        """A time (Unix seconds) near which the lines that follow were written: now, or when an old file last changed."""
+        self._clock.reference = time
+
     def flush(self) -> list[Event]:
         """The file is quiet or over: give the problem that was waiting for its last lines."""
         self._events = events = []
         self._close_incident()
         return events
 
-    def settle(self, mtime: float) -> Shift:
-        """The first end of an old file is reached: how times given so far must be shifted (see Clock.settle)."""
-        self.state.unsettled = False
+    def settle(self, mtime: float) -> Shift | None:
+        """The end of the file is reached: how times given so far must be mended, if at all (see Clock.settle)."""
         shift = self._clock.settle(mtime)
-        if self.state.last_time is not None and shift.seconds and shift.before is None:
-            self.state.last_time += shift.seconds
+        if shift is not None and shift.before is None and self.state.last_time is not None:
+            self.state.last_time += shift.by(self.state.last_time)
         return shift
 
     # -- lines
@@ -259,8 +260,11 @@ class SourceParser:
                     return True
                 level = _problem_level(rule.problem.level, at.level)
                 self._headline(at, message, rule.problem.kind, level, compiled, repeated)
+                self._tell(compiled, match, at)
             elif not (self.rules.first_rank and at.origin.rank not in (None, "0")):
                 self._figures(compiled, match, at)
+                while rule.every and (match := compiled.search(message, match.end())) is not None:
+                    self._figures(compiled, match, at)
             if not rule.also:
                 return True
         return False
@@ -271,8 +275,6 @@ class SourceParser:
         rule, state = compiled.rule, self.state
         groups: Mapping[str, str | None] = match.groupdict()
         time, time_is = at.time, at.time_is
-        if time is None and compiled.kind == "engine" and state.last_time is not None:
-            time, time_is = state.last_time, "estimated"
         place = (self.source.file, at.line, at.offset)
         for group, slot in rule.sets.items():
             value = number(groups[group] or "")
@@ -287,7 +289,11 @@ class SourceParser:
                 shape, values, printed = figures
                 samples = Samples(*place, time, time_is, step, shape, values, printed)
                 self._events.append(samples)
-                self._events.extend(self._timeline.intervals(samples))
+                intervals = self._timeline.intervals(samples)
+                self._events.extend(intervals)
+                if state.opened:
+                    for interval in intervals:
+                        state.opened.pop(f"{interval.lane}\0{interval.state}", None)
                 if '"' in printed:
                     self._not_finite(samples)
         labels: Labels = tuple(sorted(extra.items()))
@@ -295,18 +301,33 @@ class SourceParser:
         if rule.state is not None:
             lasted = duration(groups.get(rule.elapsed) or "")
             if lasted is not None:
+                state.opened.pop(f"{lane}\0{rule.state}", None)
                 end = time if time is not None else 0.0
-                self._interval(at, time_is, lane, rule.state, step, end - lasted, end, lasted, rule.elapsed, labels)
+                self._interval(at, time_is, lane, rule.state, step, end - lasted, end, lasted, None, labels)
         if rule.begin is not None:
             state.opened[f"{lane}\0{rule.begin}"] = Opened(lane, rule.begin, at.line, time, time_is, step)
             self._interval(at, time_is, lane, rule.begin, step, time, None, None, None, labels)
         if rule.end is not None:
             self._closed(at, time, time_is, lane, rule.end, step, groups.get(rule.elapsed), labels)
-        for group, key in rule.facts.items():
-            text = (groups[group] or "").strip()
-            if text and state.facts.get(key) != text:
-                state.facts[key] = text
-                self._events.append(RunFact(*place, time, time_is, key, text[:4096]))
+        for name in rule.closes:
+            self._over(at, time, time_is, lane, name)
+        self._tell(compiled, match, at)
+
+    def _tell(self, compiled: CompiledRule, match: Any, at: _At) -> None:
+        """Facts that a line tells, where they are new."""
+        rule = compiled.rule
+        told = [(key, (match.group(group) or "").strip()) for group, key in rule.facts.items()]
+        for key, text in (*told, *rule.tells.items()):
+            if text and self.state.facts.get(key) != text:
+                self.state.facts[key] = text
+                place = (self.source.file, at.line, at.offset)
+                self._events.append(RunFact(*place, at.time, at.time_is, key, text[:4096]))
+
+    def _over(self, at: _At, time: float | None, time_is: TimeIs, lane: str, state: str) -> None:
+        """A state that has ended at the latest now, and that nothing on the line tells more of."""
+        opened = self.state.opened.pop(f"{lane}\0{state}", None)
+        if opened is not None:
+            self._ended(at, time, time_is, opened, opened.step, ())
 
     def _closed(
         self, at: _At, time: float | None, time_is: TimeIs, lane: str, state: str, step: int | None,
@@ -318,9 +339,16 @@ class SourceParser:
         if lasted is not None:
             end = time if time is not None else 0.0
             self._interval(at, time_is, lane, state, step, end - lasted, end, lasted, None, labels)
-        elif opened is not None and opened.start is not None and time is not None:
-            start = min(opened.start, time)
-            self._interval(at, time_is, lane, state, step, start, time, time - start, None, labels)
+        elif opened is not None:
+            self._ended(at, time, time_is, opened, step, labels)
+
+    def _ended(
+        self, at: _At, time: float | None, time_is: TimeIs, opened: Opened, step: int | None, labels: Labels
+    ) -> None:
+        """An opened state ends here. Where no times are known the interval says only that it is over."""
+        end = time if time is not None else 0.0
+        start = min(opened.start, end) if opened.start is not None and time is not None else end
+        self._interval(at, time_is, opened.lane, opened.state, step, start, end, None, None, labels)
 
     def _interval(
         self, at: _At, time_is: TimeIs, lane: str, state: str, step: int | None, start: float | None,

@@ -1,0 +1,75 @@
+"""Times of an old file, decided when its end has been read: day shifts of dateless stamps, rebuilt times of bare lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rli_agent.events import Event, Interval, Samples
+from rli_agent.parsers.timestamps import Mark, Shift, rebuild
+
+
+def settle_events(events: Sequence[Event], shift: Shift | None, end: float) -> None:
+    """Decide, in place, all times of one file's events. `end` is when the file was last changed."""
+    if shift is not None:
+        for event in events:
+            if event.time_is == "logged" and (shift.before is None or event.line < shift.before):
+                _shift(event, shift)
+    times = dict(rebuild(_marks(events), end))
+    for event in events:
+        if is_unsettled(event) and event.line in times:
+            _move(event, times[event.line])
+
+
+def is_unsettled(event: Event) -> bool:
+    """Whether an event's time is still to be decided: none, or an interval told relative to its line (end 0.0)."""
+    if isinstance(event, Interval):
+        return event.time_is == "estimated" and (event.end is None and event.start is None or (event.end or 1.0) <= 0.0)
+    return event.time is None
+
+
+def lasted(intervals: Sequence[Interval]) -> float | None:
+    """Seconds that had passed in a step up to its line: from the first state that the line's figures lay out.
+
+    Only intervals that a layout made (they carry a key) say when their step began.
+    """
+    laid_out = [i for i in intervals if i.key is not None and i.start is not None and i.end is not None]
+    steps = [i for i in laid_out if i.state == "step"] or laid_out
+    if not steps:
+        return None
+    last = max(i.end for i in laid_out if i.end is not None)
+    return last - min(i.start for i in steps if i.start is not None)
+
+
+def _marks(events: Sequence[Event]) -> Iterator[Mark]:
+    by_line: dict[int, list[Event]] = {}
+    for event in events:
+        by_line.setdefault(event.line, []).append(event)
+    for line in sorted(by_line, reverse=True):
+        here = by_line[line]
+        known = [t for e in here if not is_unsettled(e) and (t := _when(e)) is not None]
+        intervals = [e for e in here if isinstance(e, Interval)]
+        passed = lasted(intervals) if any(isinstance(e, Samples) for e in here) else None
+        yield Mark(line, max(known) if known else None, passed)
+
+
+def _when(event: Event) -> float | None:
+    return event.end if isinstance(event, Interval) else event.time
+
+
+def _shift(event: Event, shift: Shift) -> None:
+    if isinstance(event, Interval):
+        event.start = event.start + shift.by(event.start) if event.start is not None else None
+        event.end = event.end + shift.by(event.end) if event.end is not None else None
+    elif event.time is not None:
+        event.time += shift.by(event.time)
+
+
+def _move(event: Event, seconds: float) -> None:
+    if isinstance(event, Interval):
+        if event.end is None and event.start is None:
+            event.start = seconds
+            return
+        event.start = event.start + seconds if event.start is not None else None
+        event.end = event.end + seconds if event.end is not None else None
+    else:
+        event.time = (event.time or 0.0) + seconds
