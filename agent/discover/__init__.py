@@ -96,7 +96,7 @@ class Discovery:
         verdict = self._verdict(texts, paths)
         claims = self._claim(entries, verdict.framework, skipped)
         found = self._found(claims, paths.keys(), verdict.framework, skipped)
-        configs = sorted((e for e in entries if e.config), key=lambda e: (e.path.count("/"), -e.mtime, e.path))
+        configs = _in_order([e for e in entries if e.config])
         facts = self._stated(configs, verdict.framework, skipped)
         return Scan(
             self._run(verdict, claims, {f.key: f.value for f in facts}),
@@ -216,6 +216,15 @@ class Discovery:
             root, tuple(self._given), name or "run", verdict.framework, round(verdict.confidence, 3), verdict.why,
             facts.get("project"), facts.get("experiment") or name or None,
         )  # fmt: skip
+
+
+def _in_order(configs: list[Entry]) -> list[Entry]:
+    """The shallow ones first; of directories at one depth (a Hydra directory a start) the last written one."""
+    newest: dict[str, float] = {}
+    for entry in configs:
+        folder = os.path.dirname(entry.path)
+        newest[folder] = max(entry.mtime, newest.get(folder, 0.0))
+    return sorted(configs, key=lambda e: (e.path.count("/"), -newest[os.path.dirname(e.path)], e.path))
 
 
 def _is_records(path: str) -> bool:

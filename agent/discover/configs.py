@@ -17,6 +17,8 @@ _TOML = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "t
 
 #: Bytes of a configuration file beyond which it is not read.
 MAX_CONFIG = 1 << 20
+#: Levels of nesting in YAML; configurations have ten.
+MAX_DEPTH = 100
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -36,22 +38,34 @@ class BadConfig(ValueError):
 def read_config(path: Path) -> tuple[dict[str, Any], str]:
     """A TOML, YAML or JSON file's content and its text. Raises BadConfig, never anything else."""
     try:
-        if path.stat().st_size > MAX_CONFIG:
-            raise BadConfig(f"larger than {MAX_CONFIG >> 20} MiB")
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            text = file.read(MAX_CONFIG).decode()
+            raw = file.read(MAX_CONFIG + 1)
+    except OSError as e:
+        raise BadConfig(f"cannot be read: {e.strerror or e}") from None
+    if len(raw) > MAX_CONFIG:
+        raise BadConfig(f"larger than {MAX_CONFIG >> 20} MiB")
+    try:
+        text = raw.decode()
         if path.suffix == ".toml":
             data: Any = _TOML.loads(text)
         elif path.suffix == ".json":
             data = json.loads(text)
         else:
+            _bound(text)
             data = yaml.load(text, Loader=_LOADER)
-    except OSError as e:
-        raise BadConfig(f"cannot be read: {e.strerror or e}") from None
     except (ValueError, yaml.YAMLError, RecursionError) as e:
         first = (str(e).splitlines() or [type(e).__name__])[0]
         raise BadConfig(f"not valid {path.suffix[1:].upper()}: {first}") from None
     return (data if isinstance(data, dict) else {}), text
+
+
+def _bound(text: str) -> None:
+    """Raise BadConfig for YAML nested so deep that libyaml's loader would overflow the process's stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise BadConfig(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def config_facts(

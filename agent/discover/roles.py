@@ -55,11 +55,6 @@ class Verdict(Struct):
     weights: dict[str, float] = {}
 
 
-class _Filled(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
 class _Source:
     def __init__(self, spec: SourceIs) -> None:
         self.spec = spec
@@ -206,7 +201,7 @@ class Roles:
                 if base is None:
                     continue
                 groups = source.groups(path)
-                lane = " ".join(spec.lane.format_map(_Filled(groups)).split()) or spec.role
+                lane = _filled(spec.lane, groups) or spec.role
                 held = next((h for h in spec.has if h in look.hits), None)
                 note = f"{pack}: {f'holds “{held.strip()}”' if held else glob.text}"
                 run = groups.pop("run", None)
@@ -262,6 +257,11 @@ def original(
         if other is not None:
             return other
     return None
+
+
+def _filled(template: str, groups: Mapping[str, str]) -> str:
+    # No str.format: a pack is a stranger's, and `{x:>999999999}` or `{x.y}` would be obeyed.
+    return " ".join(re.sub(r"\{(\w+)\}", lambda m: groups.get(m[1], ""), template).split())
 
 
 def _entries(pack: Pack) -> list[SourceIs | Records | Rollouts]:
