@@ -40,7 +40,7 @@ HEADERS = [
     ("[2024-03-05 11:22:33,444] [INFO] [x.py:190:f] [d] go", "INFO", at(2024, 3, 5, "11:22:33.444"), "[d] go"),
     ("[2024-03-05 11:22:33,444] torch.distributed.run: [WARNING] go", "WARNING", at(2024, 3, 5, "11:22:33.444"), "go"),
     ("[2025-08-04 12:26:42,932][file][INFO] - [Rank 0] go", "INFO", at(2025, 8, 4, "12:26:42.932"), "[Rank 0] go"),
-    ("[Rank 0 | Local Rank 0] 2026-03-25 11:39:14,4 INFO [/b.py:12] => go", "INFO", at(2026, 3, 25, "11:39:14.4"), "go"),
+    ("[Rank 0 | Local Rank 0] 2026-03-25 11:39:14 INFO [/b.py:12] => go", "INFO", at(2026, 3, 25, "11:39:14"), "go"),
     ("[INFO|trainer.py:1234] 2025-03-25 11:39:14,004 >> go", "INFO", at(2025, 3, 25, "11:39:14.004"), "go"),
     ("[Router (Rust)] 2025-03-08 02:33:09 - INFO - go", "INFO", at(2025, 3, 8, "02:33:09"), "go"),
     ("20260520-13:06:54.247 [FSDPEngine Rank 0] INFO: go", "INFO", at(2026, 5, 20, "13:06:54.247"), "go"),
@@ -58,7 +58,7 @@ HEADERS = [
     ("[2025-12-10 08:00:02] INFO:     127.0.0.1:1 - x", "INFO", at(2025, 12, 10, "08:00:02"), "127.0.0.1:1 - x"),
     ("2026-11-21 07:13:49  INFO a_rs::server: src/server.rs:1025: go", "INFO", at(2026, 11, 21, "07:13:49", 0.0), "go"),
     ("2026-11-21 07:13:49  WARN smg::a: go", "WARNING", at(2026, 11, 21, "07:13:49", 0.0), "go"),
-    ('2026-11-21 07:13:49 INFO h{id="a b"}:in{x=1}: smg::a: /h/b.rs:3: go', "INFO", at(2026, 11, 21, "07:13:49", 0.0), "go"),
+    ('2026-11-21 07:13:49 INFO h{i="a b"}:n{x=1}: s::a: /b.rs:3: go', "INFO", at(2026, 11, 21, "07:13:49", 0.0), "go"),
     # torch, glog, Ray, TensorFlow
     ("[E314 14:33:45.172185860 P.cpp:607] [Rank 1] go", "ERROR", at(None, 3, 14, "14:33:45.172185860"), "[Rank 1] go"),
     ("[W1130 12:09:02.410 P.cpp:1538] go", "WARNING", at(None, 11, 30, "12:09:02.410"), "go"),
@@ -109,7 +109,8 @@ def test_a_header_in_a_header_goes_too(text: str, level: str, stamp: Stamp) -> N
     "text",
     [
         "", "Error in sys.excepthook:", "INFO about the run", "ERROR in foo", "ERROR", "WARNING signs",
-        "INFORMATION: x", "Warning: x", "12:30:00 elapsed", "25:00:00    INFO x", "[2024-13-05 11:22:33] x", "2025-01-01 is a date",
+        "INFORMATION: x", "Warning: x", "12:30:00 elapsed", "25:00:00    INFO x", "[2024-13-05 11:22:33] x",
+        "2025-01-01 is a date",
         "2025-01-32 10:00:00 x", "[Rank 2] Saved model", "[prompt] INFO: x", "INFO 13-25 11:39:13 [a.py:1] x",
         "step:5 - actor/entropy:0.1", "May 5 be with you", "Decode batch", "E 5", "E1350 10:00:00.1 1 a.py:1] x",
         "Training Progress:  12%|1/8 [01:00<07:01, 60.20s/it]", "wandb: Run summary:", "wandb: WARNINGS 3",
