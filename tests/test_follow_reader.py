@@ -1,4 +1,4 @@
-"""The situations in which tailers lose or double lines, driven read by read on real files and by a clock of their own."""
+"""The situations in which tailers lose or double lines, on real files, driven read by read."""
 
 from __future__ import annotations
 
@@ -484,6 +484,8 @@ def test_inode_reuse(path: Path, tail: Tail) -> None:
         if path.stat().st_ino == inode:
             break
         path.rename(path.with_name(f"other-{path.stat().st_ino}"))
+    else:
+        pytest.skip("this file system does not use a number twice")
     assert tail.read() == lines(100, 50)
     assert tail.blocks[-1].restarted
 

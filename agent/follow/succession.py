@@ -149,22 +149,13 @@ class Succession:
         if newest.left is None:
             newest.left = newest.grew = now
             self._hold(newest, now)
-        if status is None:
-            return
-        for file in self.files[:-1]:
-            if file.is_at(status):  # it is named again
-                self.files.remove(file)
-                self.files.append(file)
-                file.left, file.over, self.turned = None, False, True
-                return
-        following = self._followed(status)
-        self._hold(following, now)
-        if self._is_copy(newest, following):
-            self.release(newest)
-            following.cursor = newest.cursor
-            self.files[-1] = following
-            return
-        self.rotations += 1
+        if status is not None:
+            for file in self.files[:-1]:
+                if file.is_at(status):  # it is named again
+                    self.files.remove(file)
+                    self.files.append(file)
+                    file.left, file.over, self.turned = None, False, True
+                    return
         moved = find_moved(str(self._path), newest.device, newest.inode)
         for name in rotated_between(str(self._path), moved) if moved else ():
             with suppress(OSError):
@@ -172,8 +163,19 @@ class Succession:
                 between.left = between.grew = now
                 between.real = name
                 self.files.append(between)
+                self.rotations += 1
                 self._hold(between, now)
-        self.files.append(following)
+        if status is None:
+            return
+        following = self._followed(status)
+        self._hold(following, now)
+        if moved is None and self._is_copy(newest, following):
+            self.release(newest)
+            following.cursor = newest.cursor
+            self.files[-1] = following
+        else:
+            self.files.append(following)
+            self.rotations += 1
 
     @staticmethod
     def _is_copy(old: Followed, new: Followed) -> bool:
