@@ -215,10 +215,10 @@ def test_an_end_of_file_without_any_time_settles_nothing() -> None:
 
 def test_the_hour_that_comes_twice_goes_on() -> None:
     clock = Clock(ClockState(), BERLIN, unix(2025, 10, 26, 12))
-    shown = ["02:10", "02:50", "02:10", "02:09:59", "02:50", "03:10"]  # one thread a second behind
+    shown = ["02:10", "02:50", "02:49:59", "02:10", "02:09:59", "02:50", "03:10"]  # one thread is a second behind
     found = [clock.time_of(stamp_at(2025, 10, 26, time)) for time in shown]
     midnight = unix(2025, 10, 26, zone=BERLIN)
-    assert [t - midnight for t in found] == [7800, 10200, 11400, 11399, 13800, 15000]
+    assert [t - midnight for t in found] == [7800, 10200, 10199, 11400, 11399, 13800, 15000]
 
 
 def test_the_hour_that_is_skipped_has_a_time() -> None:
@@ -239,6 +239,25 @@ def test_the_year_turns() -> None:
     assert clock.time_of(Stamp(seconds=1.0)) == unix(2026, 1, 1, 0, 0, 1)
     assert clock.time_of(stamp_at(None, 12, 31, "23:59:58")) == unix(2025, 12, 31, 23, 59, 58)
     assert clock.time_of(stamp_at(None, 1, 1, "00:00:02")) == unix(2026, 1, 1, 0, 0, 2)
+
+
+def test_a_date_without_year_is_not_of_the_future() -> None:
+    assert Clock(ClockState(), UTC, unix(2026, 1, 3)).time_of(stamp_at(None, 6, 20, "12:00")) == unix(2025, 6, 20, 12)
+    assert Clock(ClockState(), UTC, unix(2026, 1, 3)).time_of(stamp_at(None, 1, 4, "00:00")) == unix(2026, 1, 4)
+
+
+def test_a_short_night_is_still_a_night() -> None:
+    clock = Clock(ClockState(), BERLIN, unix(2025, 3, 30, 12))
+    clock.time_of(stamp_at(2025, 3, 29, "20:15"))
+    assert clock.time_of(Stamp(seconds=9 * HOUR)) == unix(2025, 3, 30, 9, zone=BERLIN)  # 11 h 45 min later
+
+
+def test_a_dated_line_that_comes_late_belongs_to_the_day_before() -> None:
+    clock = Clock(ClockState(), UTC, unix(2026, 5, 9))
+    found = [clock.time_of(Stamp(seconds=3.0), 1), clock.time_of(stamp_at(2026, 5, 1, "23:59:58"), 2)]
+    shift = clock.settle(unix(2026, 5, 9))
+    assert shift is not None
+    assert found[0] + shift.by(found[0]) == unix(2026, 5, 2, 0, 0, 3)
 
 
 def test_the_leap_day_names_its_year() -> None:
