@@ -1,0 +1,307 @@
+"""Events in, what `/metrics` shows out.
+
+The reading thread hands events to `record`, which only keeps the newest of each kind; a scrape unfolds them into
+series. So the cost of a value that no scrape sees is next to nothing, and a scrape never holds up the reader.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from loguru import logger
+from msgspec import Struct
+
+from ..catalogue import Catalogue
+from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, Source
+from .families import Series, Table
+from .naming import Naming, RunLabels, clean, label_set
+from .selfmetrics import SelfMetrics
+
+#: Different things that may wait for a scrape before `record` unfolds them itself.
+WAITING_LIMIT = 4096
+#: Shapes whose series are remembered, and lanes' states that may be open at once.
+SHAPES_LIMIT = 8192
+OPEN_LIMIT = 1000
+
+#: What an event is called in its printed form.
+_TYPES: dict[type, str] = {
+    Samples: "metric", Interval: "state", Problem: "problem", RolloutBatch: "rollouts", RunFact: "fact",
+}  # fmt: skip
+
+
+class _Newest(Struct):
+    at: float
+    file: str
+    source: Source
+    event: Any
+
+
+class Exposition:
+    """The series of one run. `record` is for the reading thread, `render` for any number of others.
+
+    Of two figures for one series the one with the later time stands, of one file's the one that was read later.
+    `own` are the agent's own figures, rendered behind the run's. Raises ValueError for a bad namespace.
+    """
+
+    def __init__(
+        self,
+        run: RunLabels,
+        catalogue: Catalogue,
+        *,
+        namespace: str = "rl_insight_monitor",
+        series_limit: int = 20_000,
+        own: SelfMetrics | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.own = own or SelfMetrics()
+        self._naming = Naming(catalogue, namespace)
+        self._catalogue = catalogue
+        self._clock = clock
+        # The inbox: what record() and render() share. Held for microseconds.
+        self._inbox = threading.Lock()
+        self._newest: dict[tuple[Any, ...], _Newest] = {}
+        self._counts: dict[tuple[str, Labels], float] = {}
+        self._batches: dict[tuple[str, int | None, str, str], tuple[int, int, int]] = {}
+        self._newest_batch: dict[tuple[str, Labels, str, str], tuple[float | None, int]] = {}
+        self._open: dict[tuple[str, Labels, Labels, str, str], float] = {}
+        self._roles: set[str] = set()
+        # The table: a scrape's own.
+        self._unfolding = threading.Lock()
+        self._table = Table(run, series_limit)
+        self._slots: dict[tuple[str, str, Labels, int], tuple[Shape, list[tuple[int, Series, float]]]] = {}
+        self._elapsed: dict[tuple[str, Labels, Labels, str, str], Series] = {}
+        self._collisions: set[str] = set()
+
+    def relabel(self, run: RunLabels) -> None:
+        """The run's labels became known, or changed: all series carry the new ones from now on."""
+        with self._unfolding:
+            self._table.relabel(run)
+
+    def end_open_states(self) -> None:
+        """The run is over: no lane is in a state any more."""
+        with self._inbox:
+            self._open.clear()
+
+    # -- the reading thread ------------------------------------------------------------------------------------------
+
+    def record(self, events: Sequence[Event], source: Source) -> None:
+        """Take over what was just committed. O(events) of about 0.2 µs, whatever the number of values in them."""
+        now = self._clock()
+        seen = dict.fromkeys(_TYPES.values(), 0)
+        with self._inbox:
+            if source.role not in self._roles:
+                self._roles.add(source.role)
+                for kind in PROBLEM_KINDS:
+                    self._count("rl_problems_total", 0, role=source.role, kind=kind, level="ERROR")
+            by_shape: dict[int, Samples] = {}
+            for event in events:
+                if type(event) is Samples:
+                    shape = id(event.shape)
+                    by_shape.pop(shape, None)  # so that the dict is in the order of the newest
+                    by_shape[shape] = event
+                    seen["metric"] += len(event.values)
+                else:
+                    seen[_TYPES[type(event)]] += 1
+                    self._take(event, source, now)
+            for shape, event in by_shape.items():
+                key = ("samples", source.role, source.lane, source.labels, shape)
+                self._offer(key, event, event.file, event.time, source, now)
+                self._step(event, event.shape.labels, event.time, source, now)
+            full = len(self._newest) + len(self._counts) > WAITING_LIMIT
+        for kind, count in seen.items():
+            self.own.recorded(kind, count)
+        if full:
+            with self._unfolding:
+                self._unfold()
+
+    def _take(self, event: Event, source: Source, now: float) -> None:
+        if isinstance(event, Interval):
+            key = (source.role, source.labels, event.labels, event.lane, event.state)
+            if event.end is None and event.duration is None:
+                if len(self._open) >= OPEN_LIMIT:
+                    del self._open[next(iter(self._open))]
+                self._open[key] = now if event.start is None else min(event.start, now)
+                return
+            if event.end is None or event.end >= self._open.get(key, math.inf):
+                self._open.pop(key, None)
+            self._offer(("interval", *key), event, event.file, event.end, source, now)
+            if event.state == "step":
+                self._step(event, event.labels, event.end, source, now)
+        elif isinstance(event, Problem):
+            role = _role(event.labels, source)
+            self._count("rl_problems_total", event.count, role=role, kind=event.kind, level=event.level)
+        elif isinstance(event, RolloutBatch):
+            self._rollouts(event, source, now)
+        elif isinstance(event, RunFact) and event.key == "max_steps":
+            self._offer(("max_steps", source.role), event, event.file, event.time, source, now)
+
+    def _rollouts(self, batch: RolloutBatch, source: Source, now: float) -> None:
+        """A batch comes again with more in it while its file grows: only what is new counts."""
+        part = (batch.file, batch.step, batch.environment, batch.phase)
+        counts = (batch.count, batch.errors, batch.truncated)
+        before = self._batches.pop(part, (0, 0, 0))
+        self._batches[part] = counts
+        if len(self._batches) > WAITING_LIMIT:
+            del self._batches[next(iter(self._batches))]
+        if counts < before:  # the file was written anew
+            before = (0, 0, 0)
+        where = {"role": source.role, "environment": batch.environment, "stat": batch.phase}
+        for name, old, new in zip(("rollouts", "rollouts_errored", "rollouts_truncated"), before, counts, strict=True):
+            self._count(f"rl_{name}_total", max(0, new - old), **where)
+        mean = batch.reward_mean
+        if mean is None:
+            return
+        key = (source.role, source.labels, batch.environment, batch.phase)
+        time, step = batch.time, -1 if batch.step is None else batch.step
+        shown_time, shown_step = self._newest_batch.get(key, (None, -1))
+        # Files of steps are read in no order: without times the step tells which is newer.
+        older = time < shown_time if time is not None and shown_time is not None else step < shown_step
+        if older or (key not in self._newest_batch and len(self._newest_batch) >= WAITING_LIMIT):
+            return
+        self._newest_batch[key] = (time, step)
+        labels = (tuple(where.items()), source.labels)
+        self._newest[("rollouts", key)] = _Newest(now, batch.file, source, (labels, mean))
+
+    def _step(self, event: Samples | Interval, labels: Labels, at: float | None, source: Source, now: float) -> None:
+        if event.step is not None:
+            self._offer(("step", _role(labels, source)), event.step, event.file, at, source, now)
+
+    def _offer(self, key: tuple[Any, ...], event: Any, file: str, at: float | None, source: Source, now: float) -> None:
+        """Keep `event` unless a newer one of another file is there. A time in the future counts as now."""
+        at = now if at is None else min(at, now)
+        old = self._newest.get(key)
+        if old is None or at >= old.at or old.file == file:
+            self._newest.pop(key, None)  # so that the dict is in the order of arrival
+            self._newest[key] = _Newest(at, file, source, event)
+
+    def _count(self, name: str, more: float, **labels: str) -> None:
+        key = (name, tuple(labels.items()))
+        self._counts[key] = self._counts.get(key, 0) + more
+
+    # -- the scraping threads ----------------------------------------------------------------------------------------
+
+    def render(self, openmetrics: bool) -> bytes:
+        """All series as Prometheus text, or as OpenMetrics 1.0."""
+        with self._unfolding:
+            self._unfold()
+            self._show_open()
+            table = self._table
+            self.own.published(table.count, table.dropped, len(self._collisions))
+            out = table.render(openmetrics)
+            run = table.run
+        out += self.own.render(run, openmetrics)
+        if openmetrics:
+            out.append("# EOF\n")
+        return "".join(out).encode()
+
+    def _unfold(self) -> None:
+        with self._inbox:
+            newest, self._newest = self._newest, {}
+            counts, self._counts = self._counts, {}
+        for (name, labels), more in counts.items():
+            series = self._series(name, label_set(labels))
+            if series:
+                series.add(more)
+        for key, item in newest.items():
+            event = item.event
+            if key[0] == "samples":
+                self._set_samples(event, item)
+            elif key[0] == "interval":
+                self._set_interval(event, item)
+            elif key[0] == "step":
+                self._set("rl_step", label_set((("role", key[1]),)), float(event), item)
+            elif key[0] == "max_steps":
+                steps = _number(event.value)
+                if steps is not None:
+                    self._set("rl_max_steps", label_set((("role", key[1]),)), steps, item)
+            else:
+                labels, mean = event
+                self._set("rl_rollout_reward_mean", label_set(*labels), mean, item)
+
+    def _set_samples(self, samples: Samples, item: _Newest) -> None:
+        source = item.source
+        key = (source.role, source.lane, source.labels, id(samples.shape))
+        known = self._slots.get(key)
+        if known is None:
+            if len(self._slots) >= SHAPES_LIMIT:
+                self._slots.clear()
+            # Holding the shape keeps its id its own.
+            known = self._slots[key] = (samples.shape, self._register(samples.shape, source))
+        at, file, values = item.at, item.file, samples.values
+        for index, series, factor in known[1]:
+            series.set(values[index] * factor, at, file)
+
+    def _register(self, shape: Shape, source: Source) -> list[tuple[int, Series, float]]:
+        slots = []
+        for named in (*self._naming.native(shape, source), *self._naming.common(shape, source)):
+            series = self._table.series(named.name, named.labels, named.help)
+            if series:
+                if series.key not in ("", named.key) and named.name not in self._collisions:
+                    self._collisions.add(named.name)
+                    logger.warning(
+                        "{!r} and {!r} are both published as {}: it shows the newer; the store keeps them apart",
+                        clean(series.key), clean(named.key), named.name,
+                    )  # fmt: skip
+                series.key = named.key
+                slots.append((named.index, series, named.factor))
+        return slots
+
+    def _set_interval(self, interval: Interval, item: _Newest) -> None:
+        seconds = interval.duration
+        if seconds is None and interval.start is not None and interval.end is not None:
+            seconds = interval.end - interval.start
+        if seconds is None:
+            return
+        source = item.source
+        role = (("role", source.role),)
+        own = [("lane", interval.lane)]
+        name = "rl_step_duration_seconds"
+        if interval.state != "step":
+            name = "rl_phase_duration_seconds"
+            own.append(("state", interval.state))
+        self._set(name, label_set(role, source.labels, interval.labels, own), seconds, item)
+
+    def _show_open(self) -> None:
+        """A gauge for each state that a lane is in now, and none for those it has left."""
+        with self._inbox:
+            still = dict(self._open)
+        for key in self._elapsed.keys() - still.keys():
+            self._table.remove(self._elapsed.pop(key))
+        now = self._clock()
+        for key, start in still.items():
+            series = self._elapsed.get(key)
+            if series is None:
+                role, labels, more, lane, state = key
+                own = (("lane", lane), ("state", state))
+                series = self._series("rl_state_elapsed_seconds", label_set((("role", role),), labels, more, own))
+                if series is None or series in self._elapsed.values():
+                    continue
+                self._elapsed[key] = series
+            series.set(max(0.0, now - start))
+
+    def _series(self, name: str, labels: Labels) -> Series | None:
+        quantity = self._catalogue[name]
+        return self._table.series(name, labels, quantity.help, quantity.type == "counter")
+
+    def _set(self, name: str, labels: Labels, value: float, item: _Newest) -> None:
+        series = self._series(name, labels)
+        if series:
+            series.set(float(value), item.at, item.file)
+
+
+def _role(labels: Labels, source: Source) -> str:
+    """A record may say itself who wrote it."""
+    return next((value for name, value in labels if name == "role"), source.role)
+
+
+def _number(text: str) -> float | None:
+    """None for what is no finite number: a run without end says `infinite`."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,135 @@
+"""Where the agent listens: the address from the command line, and a port that is free."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from pathlib import Path
+
+from .naming import clean
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 9092
+#: Ports tried from the default one on.
+TRIED_PORTS = 100
+
+EXAMPLE = f"say --listen HOST:PORT (such as {DEFAULT_HOST}:{DEFAULT_PORT}), HOST, PORT, or none"
+
+
+class ListenError(Exception):
+    """The agent cannot listen where it was told to. str() says where, why, and what to do."""
+
+
+def bind(listen: str, explicit: bool) -> tuple[socket.socket, str] | None:
+    """Listen on `listen`: `HOST:PORT`, `HOST`, `PORT`, `[IPv6]:PORT`, or `none` (gives None).
+
+    A port that was asked for (`explicit`, and given) is that port or an error; else, where it is taken, it is the next
+    free one, and the second value says so (it is empty otherwise). Raises ListenError.
+    """
+    if listen.strip().lower() == "none":
+        return None
+    host, port = _address(listen)
+    exact = explicit and port is not None
+    first = DEFAULT_PORT if port is None else port
+    ports = [first] if exact else range(first, min(first + TRIED_PORTS, 65536))
+    for candidate in ports:
+        try:
+            sock = _listen(host, candidate)
+        except OSError as e:
+            if e.errno == errno.EADDRINUSE:
+                continue
+            raise ListenError(_why(e, host, candidate)) from None
+        except UnicodeError:
+            raise ListenError(f"--listen {listen!r} is not understood: {host!r} is no host name; {EXAMPLE}") from None
+        notice = ""
+        if candidate != first:
+            notice = f"port {first} is taken{_by(first)}; listening on {shown(host, candidate)} instead"
+        return sock, notice
+    if exact:
+        holder = _by(first)
+        stop = "stop that process" if holder else f"see who holds it with `ss -ltnp sport = :{first}`"
+        other = shown(host, first + 1 if first < 65535 else 0)
+        raise ListenError(
+            f"cannot listen on {shown(host, first)}: the port is taken{holder}; "
+            f"{stop}, or choose another port with --listen {other}"
+        )
+    raise ListenError(f"no free port from {first} to {ports[-1]} on {host}; name one with --listen {host}:PORT")
+
+
+def _address(listen: str) -> tuple[str, int | None]:
+    text = listen.strip()
+    wrong = f"--listen {listen!r} is not understood"
+    if "://" in text or "/" in text:
+        raise ListenError(f"{wrong}: it is an address, not a URL; {EXAMPLE}")
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
+            raise ListenError(f"{wrong}: an IPv6 address reads [::1]:{DEFAULT_PORT}; {EXAMPLE}")
+        port = rest[1:]
+    elif text.count(":") > 1:
+        raise ListenError(f"{wrong}: put an IPv6 address into brackets, as in [::1]:{DEFAULT_PORT}")
+    elif ":" in text:
+        host, _, port = text.partition(":")
+    elif text.isdecimal():
+        host, port = "", text
+    else:
+        host, port = text, ""
+    if not text or any(c.isspace() for c in text):
+        raise ListenError(f"{wrong}: {EXAMPLE}")
+    if port and not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise ListenError(f"{wrong}: {port!r} is no port from 0 to 65535; {EXAMPLE}")
+    return host or DEFAULT_HOST, int(port) if port else None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # localhost may be ::1 first, where nobody looks for the agent
+    family, kind, proto, _, address = min(found, key=lambda a: a[0] != socket.AF_INET)
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(64)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _why(error: OSError, host: str, port: int) -> str:
+    where = f"cannot listen on {shown(host, port)}"
+    if isinstance(error, socket.gaierror):
+        return f"{where}: the host name {host!r} is not known here; {EXAMPLE}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{where}: this machine has no such address; use 127.0.0.1, or 0.0.0.0 for all of its addresses"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{where}: the system allows ports below 1024 to root alone; choose a higher one"
+    return f"{where}: {error.strerror or error}; choose another address with --listen"
+
+
+def shown(host: str, port: int) -> str:
+    """`HOST:PORT`, with brackets round an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _by(port: int) -> str:
+    """` by process 12 (its command)` if /proc tells, else nothing. Only own processes can be seen, root's sees all."""
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            field = row.split()
+            if field[3] == "0A" and int(field[1].rpartition(":")[2], 16) == port:  # 0A: listening
+                sockets.add(f"socket:[{field[9]}]")
+    for process in Path("/proc").iterdir() if sockets else ():
+        if process.name.isdecimal():
+            try:
+                if any(str(fd.readlink()) in sockets for fd in (process / "fd").iterdir()):
+                    command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                    return f" by process {process.name} ({clean(command, 80)})"
+            except OSError:  # gone, or not ours
+                continue
+    return ""
