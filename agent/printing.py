@@ -50,7 +50,8 @@ def _objects(event: Event) -> Iterator[dict[str, Any]]:
         lasted = event.duration
         if lasted is None and event.start is not None and event.end is not None:
             lasted = event.end - event.start
-        times = {"start": event.start, "end": event.end, "duration_s": lasted, "time_is": event.time_is}
+        when = event.end if event.end is not None else event.start
+        times = {"time": when, "start": event.start, "end": event.end, "duration_s": lasted, "time_is": event.time_is}
         yield _said({**said, **times, "key": event.key}, {})
     elif isinstance(event, Problem):
         said = {"type": "problem", **place, "time": event.time, "step": event.step, "level": event.level}

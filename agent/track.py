@@ -63,7 +63,7 @@ class Track:
         try:
             if self.source.reader == "records":
                 decoded = RecordState.decode(state) if state else None
-                self.parser = RecordParser(self.source, self.rules, self._packs, decoded)
+                self.parser = RecordParser(self.source, self.rules, self._packs, str(self.found.path), decoded)
             else:
                 known = ParserState.decode(state) if state else None
                 self.parser = SourceParser(self.source, self.rules, self._zone, self.reader.mtime, known)

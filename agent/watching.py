@@ -23,14 +23,15 @@ from rli_agent.parsers.timestamps import Mark, rebuild
 from rli_agent.parsing import run_files
 from rli_agent.priority import step_back
 from rli_agent.publish.exposition import Exposition
-from rli_agent.publish.listen import bind
+from rli_agent.publish.listen import ListenError, bind
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.server import MetricsServer
+from rli_agent.resume import earlier_events
 from rli_agent.rulebook import Rulebook, packaged_rules
 from rli_agent.status import RunStatus
 from rli_agent.store.errors import StoreError, StoreFull
 from rli_agent.store.location import state_dir
-from rli_agent.store.registry import run_id
+from rli_agent.store.registry import run_id, store_path
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 from rli_agent.track import Track
 
@@ -75,7 +76,7 @@ class Watch:
         run = self._scan.run
         self.id = run_id(run.root)
         folder, why = state_dir(self.options.state_dir, Path.home())
-        self.store = self._open_store(folder / "runs" / self.id / "run.sqlite")
+        self.store = self._open_store(store_path(folder, self.id))
         labels = RunLabels(
             self.options.project or run.project or run.name,
             self.options.experiment or run.experiment or run.name,
@@ -115,23 +116,25 @@ class Watch:
             raise UserError(str(e)) from None
 
     def _serve(self) -> MetricsServer | None:
-        bound = bind(self.options.listen or "", self.options.listen is not None)
+        try:
+            bound = bind(self.options.listen or "", self.options.listen is not None)
+        except ListenError as e:
+            raise UserError(str(e)) from None
         if bound is None:
             return None
-        socket, url = bound
+        socket, notice = bound
+        if notice:
+            self._say(notice)
         server = MetricsServer(socket, self.exposition.render, lambda: self.status.sentence(time.time()))
         server.start()
-        self._say(f"metrics: {url}/metrics")
+        self._say(f"metrics: {server.url}/metrics")
         return server
 
     def _take_up(self) -> None:
         """Show what the store knows from before."""
-        for fact in self.store.facts():
-            self.status.facts[fact.key] = fact.value
-        restored = [s for s in self.store.newest_samples()]
-        self.status.record(restored, time.time())
-        for samples in restored:
-            self.exposition.restore(samples)
+        for source, event in earlier_events(self.store):
+            self.status.record([event], time.time())
+            self.exposition.record([event], source)
 
     # -- files come and go
 
@@ -303,10 +306,10 @@ class Watch:
         self.status.record(events, now)
         for track, own in by_track.items():
             self.exposition.record(own, track.source)
-        self.exposition.self_metrics.committed(now)
+        self.exposition.own.committed(now)
 
     def _count(self, track: Track, size: int, lines: int) -> None:
-        metrics = self.exposition.self_metrics
+        metrics = self.exposition.own
         metrics.read(track.source.role, lines, size)
         lag = track.reader.lag
         metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)

@@ -191,7 +191,8 @@ class Rollouts(Struct, forbid_unknown_fields=True):
     reward: the paths that are tried in order; several hits of one path are summed, {score, weight} objects weighed.
     outcomes: other numeric fields that are metrics of their own. error: fields that, when not empty or false, make the
     record a problem env_error. ok: fields that, when false, do. step: dotted path or `path:` + pattern with a group
-    `step` on the file's path. phase: "train", "eval", or such a pattern with a group `phase`.
+    `step` on the file's path. phase: "train", "eval", or such a pattern with a group `phase`. part: the records are some of
+    those of another file, so that they are not counted once more.
     """
 
     id: str
@@ -205,6 +206,7 @@ class Rollouts(Struct, forbid_unknown_fields=True):
     error: list[str] = []
     ok: list[str] = []
     truncated: list[str] = []
+    part: bool = False
     twin_of: list[str] = []
 
 

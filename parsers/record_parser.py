@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from msgspec import Struct
 
 from rli_agent.events import Event, Problem, RolloutBatch, Samples, Source
 from rli_agent.parsers.compiled import RuleSet
+from rli_agent.parsers.globs import Glob
 from rli_agent.parsers.packs import Pack, Records, Rollouts
 from rli_agent.parsers.timeline import Timeline
 from rli_agent.parsers.timestamps import Shift
@@ -58,22 +58,30 @@ class RecordState(Struct):
 
 
 class RecordParser:
-    """Reads one JSONL source by the first `records` or `rollouts` entry of its packs whose paths and keys fit."""
+    """Reads one JSONL source by the first `records` or `rollouts` entry of its packs whose paths and keys fit.
+
+    `path` is the file's whole path: a part of a run may be given alone.
+    """
 
     def __init__(
-        self, source: Source, rules: RuleSet, packs: Sequence[Pack], state: RecordState | None = None
+        self,
+        source: Source,
+        rules: RuleSet,
+        packs: Sequence[Pack],
+        path: str,
+        state: RecordState | None = None,
     ) -> None:
         self.source = source
         self.rules = rules
         self.state = state or RecordState()
-        self._records = [r for p in packs for r in p.records if _path_fits(r.paths, source.file)]
-        self._rollouts = [r for p in packs for r in p.rollouts if _path_fits(r.paths, source.file)]
+        self._records = [r for p in packs for r in p.records if _path_fits(r.paths, path)]
+        self._rollouts = [r for p in packs for r in p.rollouts if _path_fits(r.paths, path)]
         self._timeline = Timeline(rules.layouts, source.lane or source.role)
         self._file_fields: dict[str, str] = {}
         for spec in self._rollouts:
             for text in (*spec.step, spec.phase):
                 if text.startswith("path:"):
-                    match = re.search(text[5:], source.file)
+                    match = re.search(text[5:], path)
                     self._file_fields |= {k: v for k, v in match.groupdict().items() if v} if match else {}
 
     def feed(self, data: bytes, offset: int, line: int, now: float | None = None) -> list[Event]:
@@ -154,7 +162,7 @@ class RecordParser:
         tally = self.state.tallies.get(key)
         if tally is None:
             tally = self.state.tallies[key] = Tally(line, offset, step, phase, environment)
-        if key not in self.state.changed:
+        if key not in self.state.changed and not spec.part:
             self.state.changed.append(key)
         tally.count += 1
         figures: dict[str, Any] = {}
@@ -190,7 +198,7 @@ class RecordParser:
     ) -> Samples:  # fmt: skip
         names = tuple(figures)
         shape = self.rules.shape(names, (None,) * len(names), labels)
-        printed = _ENCODE(list(figures.values())).decode()
+        printed = _ENCODE([int(v) if isinstance(v, bool) else v for v in figures.values()]).decode()
         values = [float(v) for v in figures.values()]
         return Samples(self.source.file, line, offset, time, time_is, step, shape, values, printed)
 
@@ -245,4 +253,4 @@ def _at(value: Any, path: str) -> Iterator[Any]:
 
 
 def _path_fits(globs: Sequence[str], file: str) -> bool:
-    return not globs or any(fnmatchcase(file, g) or fnmatchcase("/" + file, "*/" + g) for g in globs)
+    return not globs or any(Glob(glob).fits(file) for glob in globs)

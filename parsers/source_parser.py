@@ -18,7 +18,7 @@ from msgspec import Struct
 from rli_agent.events import Event, Interval, Labels, Level, Problem, RunFact, Samples, Source, TimeIs
 from rli_agent.parsers.compiled import CompiledRule, RuleSet
 from rli_agent.parsers.headers import Header, Stamp, read_header
-from rli_agent.parsers.incidents import TRACEBACK, Incident
+from rli_agent.parsers.incidents import MAX_STRANGERS, TRACEBACK, Incident
 from rli_agent.parsers.line_reader import LineReader
 from rli_agent.parsers.payloads import duration, number
 from rli_agent.parsers.timeline import Opened, Timeline
@@ -308,7 +308,8 @@ class SourceParser:
             state.opened[f"{lane}\0{rule.begin}"] = Opened(lane, rule.begin, at.line, time, time_is, step)
             self._interval(at, time_is, lane, rule.begin, step, time, None, None, None, labels)
         if rule.end is not None:
-            self._closed(at, time, time_is, lane, rule.end, step, groups.get(rule.elapsed), labels)
+            lasted_text = groups.get(rule.elapsed) if rule.state is None else None
+            self._closed(at, time, time_is, lane, rule.end, step, lasted_text, labels)
         for name in rule.closes:
             self._over(at, time, time_is, lane, name)
         self._tell(compiled, match, at)
@@ -324,10 +325,10 @@ class SourceParser:
                 self._events.append(RunFact(*place, at.time, at.time_is, key, text[:4096]))
 
     def _over(self, at: _At, time: float | None, time_is: TimeIs, lane: str, state: str) -> None:
-        """A state that has ended at the latest now, and that nothing on the line tells more of."""
-        opened = self.state.opened.pop(f"{lane}\0{state}", None)
-        if opened is not None:
-            self._ended(at, time, time_is, opened, opened.step, ())
+        """A state is over, nobody says since when: an interval without length says so to those who show it."""
+        if self.state.opened.pop(f"{lane}\0{state}", None) is not None:
+            end = time if time is not None else 0.0
+            self._interval(at, time_is, lane, state, None, end, end, None, None, ())
 
     def _closed(
         self, at: _At, time: float | None, time_is: TimeIs, lane: str, state: str, step: int | None,
