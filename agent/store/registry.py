@@ -96,7 +96,8 @@ def _info(path: Path) -> RunInfo:
         except FileNotFoundError:  # a write-ahead log that was folded in meanwhile
             continue
         sizes += found.st_size
-        if entry.name in (path.name, f"{path.name}-wal"):
+        # An empty write-ahead log is what a reader left behind, this listing for one.
+        if found.st_size and entry.name in (path.name, f"{path.name}-wal"):
             changed = max(changed, found.st_mtime)
     known = (path.parent.name, path, sizes, changed, _is_held(path))
     try:

@@ -50,7 +50,6 @@ CREATE TABLE interval_rows (
     state INTEGER NOT NULL REFERENCES states, step INTEGER, start REAL, "end" REAL, duration REAL,
     time_is TEXT NOT NULL);
 CREATE INDEX intervals_by_source ON interval_rows (source, line);
-CREATE INDEX intervals_by_end ON interval_rows ("end");
 CREATE TABLE interval_open (
     source INTEGER NOT NULL REFERENCES sources, lane TEXT NOT NULL, name TEXT NOT NULL, line INTEGER NOT NULL,
     offset INTEGER NOT NULL, state INTEGER NOT NULL REFERENCES states, step INTEGER, start REAL, time_is TEXT NOT NULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
+from operator import itemgetter
 
 #: line, its time where it is known, and the seconds that passed up to it.
 Mark = tuple[int, float | None, float]
@@ -43,28 +44,33 @@ def marks(db: sqlite3.Connection, key: str | bytes) -> Iterator[Mark]:
     if first is None:
         return
     where = "WHERE source = :source AND line >= :first"
-    # What each row tells of its line: the time, or the beginning of an interval (before the line, or absolute), and
-    # whether that is the step.
-    arms = [f"SELECT line, time, NULL AS before, NULL AS start, 0 AS step FROM {table} {where}" for table in _TIMED]
-    for table, beginning in (("interval_unplaced", "-start, NULL"), ("interval_rows", "NULL, start")):
-        is_step = f"(SELECT state = 'step' FROM states WHERE id = {table}.state)"
-        arms.append(f"SELECT line, NULL, {beginning}, {is_step} FROM {table} {where}")
-    arms.append(f"SELECT line, NULL, NULL, NULL, 0 FROM interval_open {where} AND {_OPEN_UNPLACED}")
+    # What a row tells of its line: the time; where its first step, and its first interval of all, begin, relative to
+    # the line; and the same two as points in time.
+    arms = [f"SELECT line, time, NULL AS s, NULL AS b, NULL AS ts, NULL AS tb FROM {table} {where}" for table in _TIMED]
+    is_step = "state IN (SELECT id FROM states WHERE state = 'step')"
+    for table, columns in (("interval_unplaced", "{0}, {1}, NULL, NULL"), ("interval_rows", "NULL, NULL, {0}, {1}")):
+        told = columns.format(f"min(CASE WHEN {is_step} THEN start END)", "min(start)")
+        arms.append(f"SELECT line, NULL, {told} FROM {table} {where} GROUP BY line")
+    arms.append(f"SELECT line, NULL, NULL, NULL, NULL, NULL FROM interval_open {where} AND {_OPEN_UNPLACED}")
     rows = db.execute(
-        f"SELECT line, time, before, start, step FROM ({' UNION ALL '.join(arms)}) ORDER BY line DESC, time DESC",
-        {"source": source, "first": first},
+        f"SELECT * FROM ({' UNION ALL '.join(arms)}) ORDER BY line DESC", {"source": source, "first": first}
     )
-    for line, group in groupby(rows, key=lambda row: int(row[0])):
-        time: float | None = None
-        passed: dict[int, float] = {}  # the longest: of steps under 1, of other intervals under 0
-        for _, known, before, start, step in group:
-            if time is None:
-                time = known  # NULLs sort last: the time comes before the intervals
-            if before is None and start is not None and time is not None:
-                before = time - start
-            if before is not None:
-                passed[step] = max(passed.get(step, 0.0), before)
-        yield line, time, passed.get(1, passed.get(0, 0.0))
+    for line, group in groupby(rows, key=itemgetter(0)):
+        _, times, steps, begins, steps_at, begins_at = zip(*group, strict=True)
+        time = _least(times)
+        start = _first(_least(steps), _least(begins))
+        if start is None and time is not None:
+            begin = _first(_least(steps_at), _least(begins_at))
+            start = None if begin is None else begin - time
+        yield line, time, max(-(start or 0.0), 0.0)
+
+
+def _first(preferred: float | None, other: float | None) -> float | None:
+    return other if preferred is None else preferred
+
+
+def _least(values: Iterable[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
 
 
 def place(db: sqlite3.Connection, key: str | bytes, times: Iterable[tuple[int, float]]) -> None:
