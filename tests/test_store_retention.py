@@ -58,7 +58,7 @@ def test_prune_by_age_takes_the_old_and_leaves_what_cannot_be_read_again(store: 
     (before,) = rows(store.path, "SELECT max(id), (SELECT max(id) FROM interval_rows) FROM lines")
     assert store.prune(keep_days=4) == 6
     assert rows(store.path, "SELECT name FROM samples") == [("k1",), ("y",)]
-    assert sorted(rows(store.path, "SELECT state FROM intervals")) == [("eval",), ("s1",), ("waits",)]
+    assert sorted(rows(store.path, "SELECT state FROM intervals")) == [("eval",), ("s1",)]
     assert rows(store.path, "SELECT count(*) FROM states") == [(3,)]
     assert rows(store.path, "SELECT count(*) FROM shapes") == [(1,)]
     assert rows(store.path, "SELECT value FROM facts") == [("400",)]

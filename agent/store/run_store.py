@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -196,18 +196,20 @@ class RunStore:
             found[file] = Checkpoint(file, _unsigned(device), _unsigned(inode), *rest)
         return found
 
-    def shift(self, file: str, seconds: float, before_line: int | None = None) -> None:
-        """Moves this file's "logged" times, of lines before `before_line` if given: stamps that lack a date."""
-        if seconds:
-            with self.transaction():
-                settling.shift(self._db, file_key(file), seconds, before_line)
+    def shift(self, file: str, by: Callable[[float], float], before_line: int | None = None) -> None:
+        """Moves this file's "logged" times, of lines before `before_line` if given: stamps that lack a date.
+
+        `by` gives, for a time, the seconds to add to it. An interval moves as a whole, by what its end moves.
+        """
+        with self.transaction():
+            settling.shift(self._db, file_key(file), by, before_line)
 
     def marks(self, file: str) -> Iterator[settling.Mark]:
         """What is needed to tell when this file's lines without time were written, newest line first.
 
-        (line, time, seconds): from the last line of the file back to the first one without a time. `time` is None
-        for those to be placed; lines in between that do have one are given too, as anchors. `seconds` passed up to
-        the line: from the beginning of its `step` interval, or of its earliest one where none is a step; else 0.0.
+        (line, time, seconds). `time` is None for those to be placed. Lines with a time are given too, as anchors: all
+        that stand after the first line without one, and the last before it. `seconds` passed up to the line: from
+        the beginning of its `step` interval, or of its earliest one where none is a step; else 0.0.
         Nothing when all lines have their time. Streamed; write only when it is used up (`place` does).
         """
         try:

@@ -54,7 +54,8 @@ CREATE TABLE interval_open (
     source INTEGER NOT NULL REFERENCES sources, lane TEXT NOT NULL, name TEXT NOT NULL, line INTEGER NOT NULL,
     offset INTEGER NOT NULL, state INTEGER NOT NULL REFERENCES states, step INTEGER, start REAL, time_is TEXT NOT NULL,
     PRIMARY KEY (source, lane, name, line)) WITHOUT ROWID;
--- Laid out relative to a line whose time is not known yet: 0.0 is the moment of the line.
+-- Laid out relative to a line whose time is not known yet: 0.0 is the moment of the line. The view leaves them out:
+-- there, what has no end is open.
 CREATE TABLE interval_unplaced (
     source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, number INTEGER NOT NULL, offset INTEGER NOT NULL,
     state INTEGER NOT NULL REFERENCES states, step INTEGER, start REAL, "end" REAL, duration REAL,
@@ -98,9 +99,7 @@ CREATE VIEW intervals AS
     FROM (SELECT source, line, offset, state, step, start, "end", duration, time_is FROM interval_rows
           UNION ALL
           SELECT source, line, offset, state, step, CASE WHEN time_is <> 'estimated' OR start > 0 THEN start END,
-              NULL, NULL, time_is FROM interval_open
-          UNION ALL
-          SELECT source, line, offset, state, step, NULL, NULL, duration, 'estimated' FROM interval_unplaced) i
+              NULL, NULL, time_is FROM interval_open) i
     JOIN sources s ON s.id = i.source JOIN states t ON t.id = i.state;
 CREATE VIEW problems AS
     SELECT s.file, p.line, p.offset, p.time, p.time_is, p.level, p.kind, p.message, p.count, p.step, p.rule, p.labels

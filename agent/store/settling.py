@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
 
@@ -22,18 +22,22 @@ def _source(db: sqlite3.Connection, key: str | bytes) -> int:
     return found[0] if found else -1
 
 
-def shift(db: sqlite3.Connection, key: str | bytes, seconds: float, before_line: int | None) -> None:
+def shift(db: sqlite3.Connection, key: str | bytes, by: Callable[[float], float], before_line: int | None) -> None:
     """Moves the "logged" times of a file's rows; see RunStore.shift."""
     which = (_source(db, key), _LAST if before_line is None else before_line)
     where = "WHERE source = ? AND line < ? AND time_is = 'logged'"
+    db.create_function("moved_by", 1, lambda time: None if time is None else by(time), deterministic=True)
     for table in _TIMED:
-        db.execute(f"UPDATE {table} SET time = time + ? {where}", (seconds, *which))
-    db.execute(f'UPDATE interval_rows SET start = start + ?, "end" = "end" + ? {where}', (seconds, seconds, *which))
-    db.execute(f"UPDATE interval_open SET start = start + ? {where}", (seconds, *which))
+        db.execute(f"UPDATE {table} SET time = time + moved_by(time) {where}", which)
+    db.execute(
+        f'UPDATE interval_rows SET start = start + moved_by("end"), "end" = "end" + moved_by("end") {where}', which
+    )
+    db.execute(f"UPDATE interval_open SET start = start + moved_by(start) {where}", which)
+    db.create_function("moved_by", 1, None)
 
 
 def marks(db: sqlite3.Connection, key: str | bytes) -> Iterator[Mark]:
-    """Lines, newest first, back to the first one without a time; see RunStore.marks."""
+    """Lines, newest first, back to the last one before all those without a time; see RunStore.marks."""
     source = _source(db, key)
     waiting = " UNION ALL ".join(
         [f"SELECT min(line) AS line FROM {table} WHERE source = :source AND time IS NULL" for table in _TIMED]
@@ -43,6 +47,12 @@ def marks(db: sqlite3.Connection, key: str | bytes) -> Iterator[Mark]:
     (first,) = db.execute(f"SELECT min(line) FROM ({waiting})", {"source": source}).fetchone()
     if first is None:
         return
+    before = " UNION ALL ".join(
+        f"SELECT max(line) AS line FROM {table} WHERE source = :source AND line < :first AND time IS NOT NULL"
+        for table in _TIMED
+    )
+    (floor,) = db.execute(f"SELECT max(line) FROM ({before})", {"source": source, "first": first}).fetchone()
+    first = first if floor is None else floor
     where = "WHERE source = :source AND line >= :first"
     # What a row tells of its line: the time; where its first step, and its first interval of all, begin, relative to
     # the line; and the same two as points in time.
