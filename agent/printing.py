@@ -19,7 +19,10 @@ def printed(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
     A state that two lines delimit comes once, with its end; states that never ended come last.
     """
     opened: dict[tuple[str, str, str], Interval] = {}
+    figures: Samples | None = None
     for event in events:
+        if isinstance(event, Samples):
+            figures = event
         if isinstance(event, Interval):
             key = (event.file, event.lane, event.state)
             if event.end is None:
@@ -28,12 +31,13 @@ def printed(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
             opened.pop(key, None)
             if event.duration is None and event.start == event.end:
                 continue  # only says that the state is over
-        yield from _objects(event)
+        yield from _objects(event, figures)
     for event in opened.values():
         yield from _objects(event)
 
 
-def _objects(event: Event) -> Iterator[dict[str, Any]]:
+def _objects(event: Event, figures: Samples | None = None) -> Iterator[dict[str, Any]]:
+    """`figures`: the metric line before; a state that it tells of was told when the line was written."""
     place = {"file": event.file, "line": event.line}
     if isinstance(event, Samples):
         time = {"time": event.time, "time_is": event.time_is} if event.time is not None else {}
@@ -51,6 +55,8 @@ def _objects(event: Event) -> Iterator[dict[str, Any]]:
         if lasted is None and event.start is not None and event.end is not None:
             lasted = event.end - event.start
         when = event.end if event.end is not None else event.start
+        if figures is not None and event.key is not None and (figures.file, figures.line) == (event.file, event.line):
+            when = figures.time
         times = {"time": when, "start": event.start, "end": event.end, "duration_s": lasted, "time_is": event.time_is}
         yield _said({**said, **times, "key": event.key}, {})
     elif isinstance(event, Problem):

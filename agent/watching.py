@@ -14,12 +14,12 @@ from types import FrameType
 from loguru import logger
 
 from rli_agent.catalogue import Catalogue
-from rli_agent.discover import Discovery, Scan
+from rli_agent.discover import Discovery, Found, Scan
 from rli_agent.errors import UserError
 from rli_agent.events import Event, RunFact
 from rli_agent.follow.watcher import Watcher
 from rli_agent.options import WatchOptions
-from rli_agent.parsers.timestamps import Mark, rebuild
+from rli_agent.parsers.timestamps import Mark, Shift, rebuild
 from rli_agent.parsing import run_files
 from rli_agent.priority import step_back
 from rli_agent.publish.exposition import Exposition
@@ -35,6 +35,8 @@ from rli_agent.store.registry import run_id, store_path
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 from rli_agent.track import Track
 
+#: Where the agent listens unless told otherwise; the next free port where this one is taken.
+DEFAULT_LISTEN = "127.0.0.1:9092"
 #: Bytes that one file may give in one turn: small enough that no other file waits long.
 TURN = 4 << 20
 #: Seconds of quiet after which a problem that waits for more lines is told.
@@ -92,7 +94,7 @@ class Watch:
             self._adopt(self._scan)
             if self.options.once:
                 self._read_all(last=True)
-                self._settled()
+                self._say(self.status.sentence(self._last_change()))
             else:
                 self._follow()
         finally:
@@ -117,7 +119,7 @@ class Watch:
 
     def _serve(self) -> MetricsServer | None:
         try:
-            bound = bind(self.options.listen or "", self.options.listen is not None)
+            bound = bind(self.options.listen or DEFAULT_LISTEN, self.options.listen is not None)
         except ListenError as e:
             raise UserError(str(e)) from None
         if bound is None:
@@ -144,7 +146,7 @@ class Watch:
         self._files = run_files(scan)
         known = self.store.checkpoints()
         run = scan.run
-        self._tell("framework", f"{run.framework or 'no known framework'} in {run.root}: {run.why}")
+        self._tell("framework", f"{run.root}: {run.why}")
         now = time.time()
         facts: list[Event] = [
             RunFact(os.path.relpath(f.file, run.root), f.line or 1, 0, now, "observed", f.key, str(f.value))
@@ -159,7 +161,7 @@ class Watch:
                 found, self._book, self._files, self._zone, self._checkpoint(known, found.source.file),
                 live=not self._first, from_end=self.options.start == "end" and self._first,
             )  # fmt: skip
-            self._tell(f"file {found.source.file}", f"  {found.source.file}: {found.source.role} ({found.note})")
+        self._introduce(fresh)
         gone = self._tracks.keys() - {f.path for f in scan.found}
         for path in gone:
             self._tracks.pop(path).close()
@@ -170,6 +172,15 @@ class Watch:
         if not self._tracks:
             self._tell("waiting", self._nothing_yet())
         self._first = False
+
+    def _introduce(self, fresh: Sequence[Found]) -> None:
+        """Say which files were found and why; many of one kind in one line."""
+        kinds: dict[tuple[str, str], list[str]] = {}
+        for found in fresh:
+            kinds.setdefault((found.source.role, found.note), []).append(found.source.file)
+        for (role, note), files in kinds.items():
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            self._say(f"  {role}: {files[0]}{more} ({note})")
 
     def _checkpoint(self, known: dict[str, Checkpoint], file: str) -> Checkpoint | None:
         return None if self.options.start == "start" and self._first else known.get(file)
@@ -268,7 +279,7 @@ class Watch:
 
     # -- keeping
 
-    def _keep(self, track: Track, events: list[Event], ended: bool, shift: object) -> None:
+    def _keep(self, track: Track, events: list[Event], ended: bool, shift: Shift | None) -> None:
         """Commit a file's events with how far it was read; at the end of an old file, decide its times."""
         settle = None
         if ended and (shift is not None or not track.live):
@@ -276,7 +287,7 @@ class Watch:
             def settle() -> None:
                 file = track.source.file
                 if shift is not None:
-                    self.store.shift(file, shift.by, shift.before)  # type: ignore[attr-defined]
+                    self.store.shift(file, shift.by, shift.before)
                 marks = (Mark(*m) for m in self.store.marks(file))
                 self.store.place(file, rebuild(marks, track.reader.mtime))
 
@@ -314,8 +325,9 @@ class Watch:
         lag = track.reader.lag
         metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
 
-    def _settled(self) -> None:
-        self._say(self.status.sentence(time.time()))
+    def _last_change(self) -> float:
+        """When the run last wrote anything: what is read once is told as of then."""
+        return max((t.reader.mtime for t in self._tracks.values()), default=time.time())
 
 
 def watch(options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:

@@ -57,11 +57,16 @@ def _when(event: Event) -> float | None:
 
 
 def _shift(event: Event, shift: Shift) -> None:
-    if isinstance(event, Interval):
-        event.start = event.start + shift.by(event.start) if event.start is not None else None
-        event.end = event.end + shift.by(event.end) if event.end is not None else None
-    elif event.time is not None:
-        event.time += shift.by(event.time)
+    """Move an event's logged time; an interval as a whole, so that it lasts as long as before."""
+    if not isinstance(event, Interval):
+        if event.time is not None:
+            event.time += shift.by(event.time)
+        return
+    end = event.end if event.end is not None else event.start
+    if end is not None:
+        seconds = shift.by(end)
+        event.start = event.start + seconds if event.start is not None else None
+        event.end = event.end + seconds if event.end is not None else None
 
 
 def _move(event: Event, seconds: float) -> None:

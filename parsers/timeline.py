@@ -86,11 +86,13 @@ class Timeline:
 
         def add(start: float, value: float, state: str, key: str | None) -> float:
             duration = _seconds(value)
+            end = min(start + duration, line)  # sums of durations are off by a rounding
             if duration:
-                found.append(Interval(*place, plan.lane, state, samples.step, start, start + duration, duration, key))
-            return start + duration
+                found.append(Interval(*place, plan.lane, state, samples.step, start, end, duration, key))
+            return end
 
-        start = (samples.time or 0.0) - plan.lasted(values)
+        line = samples.time or 0.0
+        start = line - plan.lasted(values)
         if plan.step is not None:
             step_end = add(start, values[plan.step], plan.step_state, plan.step_key)
         else:

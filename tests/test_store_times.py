@@ -87,6 +87,16 @@ def test_shift_moves_logged_times_of_the_lines_before_and_nothing_else(
     assert sorted(moved, key=str) == sorted(expected, key=str)
 
 
+def test_shift_asks_what_each_time_moves_by_and_keeps_durations(store: RunStore) -> None:
+    long = state(2, "eval", 1500.0, 2500.0, "logged")
+    store.commit([sample(1, 1000.0), long, sample(3, 3000.0), state(4, "open", 1800.0, None, "logged")], [])
+    store.shift("a.log", lambda time: 10.0 if time < 2000.0 else 20.0)
+    assert rows(store, TIMES) == [
+        ("a.log", 1, 1010.0, None, "logged"), ("a.log", 2, 1520.0, 2520.0, "logged"),
+        ("a.log", 3, 3020.0, None, "logged"), ("a.log", 4, 1810.0, None, "logged"),
+    ]  # fmt: skip
+
+
 def test_marks_are_the_unsettled_lines_backwards_with_what_passed(store: RunStore) -> None:
     store.commit(
         [

@@ -147,6 +147,7 @@ class RowWriter:
         lines: list[Row] = []
         intervals: list[Interval] = []
         others: dict[str, list[Row]] = {}
+        replaced: list[Row] = []
         source, shape = self.names.source, self.names.shape
         for event in events:
             if isinstance(event, Interval):
@@ -156,11 +157,18 @@ class RowWriter:
                 place = (source(event.file), event.line, event.offset)
                 lines.append((*place, name, step, event.time, event.time_is, printed))
             else:
+                if isinstance(event, RolloutBatch):  # it sums up the file so far: the one before it says less
+                    same = (source(event.file), event.line, _integer(event.step), event.phase, text(event.environment))
+                    replaced.append(same)
                 statement, make = _OTHERS[type(event)]
                 others.setdefault(statement, []).append((source(event.file), *make(event)))
         self._db.executemany("INSERT INTO lines VALUES (NULL,?,?,?,?,?,?,?,?)", lines)
         if intervals:
             self._write_intervals(intervals)
+        self._db.executemany(
+            "DELETE FROM rollout_rows WHERE source = ? AND line = ? AND step IS ? AND phase = ? AND environment = ?",
+            replaced,
+        )
         for statement, rows in others.items():
             self._db.executemany(statement, rows)
 
@@ -187,6 +195,8 @@ class RowWriter:
                 opened.pop((file, e.lane, e.state), None)
             if open_before:
                 ended.add((file, e.lane, e.state))
+            if e.duration is None and e.start == e.end:
+                continue  # says only that the state is over
             times = (e.offset, name, _integer(e.step), e.start, e.end, e.duration)
             if e.end <= 0.0 and e.time_is == "estimated":
                 unplaced.append((file, e.line, self._number(), *times))

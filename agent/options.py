@@ -1,0 +1,25 @@
+"""What `rli-agent watch` was asked to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+
+class WatchOptions(Struct):
+    """paths: the run's places. start: where reading begins (`--from`). listen: None = the default port or the next free
+    one. once: read all that is there and end. project, experiment: labels; None = what the run says."""
+
+    paths: list[Path]
+    framework: str | None = None
+    rules: list[Path] = []
+    project: str | None = None
+    experiment: str | None = None
+    listen: str | None = None
+    start: Literal["start", "end", "checkpoint"] = "checkpoint"
+    once: bool = False
+    state_dir: Path | None = None
+    namespace: str = "rl_insight_monitor"
+    log_level: str = "INFO"
