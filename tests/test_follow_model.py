@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from rli_agent.follow.reader import FileReader, Handles, Position
 
 WHOLE = 1 << 30
@@ -121,12 +121,16 @@ class FollowedFile(RuleBasedStateMachine):
         return bool(self.generations) and not self.generations[-1].closed and self.path.exists()
 
     def known(self) -> bool:
-        """Files that come and go between two reads are found only by the one before them."""
-        return self.reached is not None and not self.reached.deleted
+        """A file that comes and goes between two reads is found by the one before it, if that still exists."""
+        if self.reached is None:
+            return False
+        since = self.generations[self.generations.index(self.reached) :]
+        return not any(generation.deleted for generation in since)
 
-    @precondition(lambda self: self.alive() and self.known())
     @rule()
     def rotate(self) -> None:
+        if not self.alive() or not self.known():
+            return
         numbers = sorted(int(entry.suffix[1:]) for entry in self.directory.glob("train.log.*"))
         for number in reversed(numbers):
             (self.directory / f"train.log.{number}").rename(self.directory / f"train.log.{number + 1}")
@@ -134,15 +138,17 @@ class FollowedFile(RuleBasedStateMachine):
         self.generations[-1].closed = True
         self.rotated_at = self.time
 
-    @precondition(lambda self: self.time - self.rotated_at < 5)
     @rule(filler=st.integers(0, 120), end=st.sampled_from([b"", b"\n"]))
     def write_to_the_rotated_file(self, filler: int, end: bytes) -> None:
+        if self.time - self.rotated_at >= 5:
+            return
         rotated = self.generations[-1] if self.generations[-1].closed else self.generations[-2]
         self.put(self.directory / "train.log.1", rotated, self.text(filler) + end)
 
-    @precondition(lambda self: self.alive())
     @rule(sparse=st.booleans())
     def truncate(self, sparse: bool) -> None:
+        if not self.alive():
+            return
         self.settle()
         old = self.generations[-1]
         os.truncate(self.path, 0)
@@ -151,9 +157,10 @@ class FollowedFile(RuleBasedStateMachine):
         self.generations.append(Generation(old.size if sparse else 0, old))
         self.rotated_at = -100.0
 
-    @precondition(lambda self: self.alive())
     @rule()
     def delete(self) -> None:
+        if not self.alive():
+            return
         self.settle()
         self.path.unlink()
         generation: Generation | None = self.generations[-1]

@@ -1,0 +1,316 @@
+"""Which paths below some roots changed: by inotify where it can be trusted, else by looking.
+
+inotify sees the writes of this host only. On a network file system it stays silent without an error, so the type of
+the file system decides first, and then the evidence: a root whose files grow without an event is looked at from then
+on. In both ways everything is looked at now and then, because events can be lost.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+
+from .filesystems import announces_writes, file_system_type
+from .tree import Tree
+
+Mode: TypeAlias = Literal["inotify", "polling"]
+_Identity: TypeAlias = tuple[Literal["directory", "file"], int, int]
+
+#: Seconds between looks at the files being written, with inotify; growth without an event for so long is evidence.
+CHECK_RECENT = 2.0
+#: Seconds between looks at all known files, without inotify.
+CHECK_KNOWN = 1.0
+#: Seconds between walks through everything.
+CHECK_ALL = 10.0
+#: `wait` returns at most so often, in seconds: a trainer may write thousands of lines a second.
+SETTLE = 0.02
+
+_EVENTS: list[type[FileSystemEvent]] = [
+    FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent,
+    DirDeletedEvent,
+]  # fmt: skip
+_LIMITS = {
+    errno.ENOSPC: ("watches", "max_user_watches", 1048576),
+    errno.EMFILE: ("instances", "max_user_instances", 1024),
+}
+
+
+class _Root(FileSystemEventHandler):
+    """One root: how it is watched, the events that came for it, and what is known from looking."""
+
+    def __init__(self, given: Path, post: Callable[[_Root, list[str]], None]) -> None:
+        self.given = given
+        self.mode: Mode = "polling"
+        self.identity: _Identity | None = None
+        self.tree = Tree(str(given))
+        self.watch: ObservedWatch | None = None
+        self.told: set[str] = set()  # what events announced since the last look
+        self.silent: dict[str, float] = {}  # files that grew without an event, and since when
+        self.next_recent = self.next_known = self.next_all = 0.0
+        self._post = post
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        """Called in watchdog's thread."""
+        paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
+        if self.identity and self.identity[0] == "directory":
+            self._post(self, paths)
+        elif self.tree.root in paths:
+            self._post(self, [self.tree.root])
+
+    def path(self, found: str) -> Path:
+        """As the user named it: the tree may lie behind a symbolic link."""
+        rest = found[len(self.tree.root) :].lstrip("/")
+        return self.given / rest if rest else self.given
+
+    @property
+    def next_look(self) -> float:
+        soonest = min(self.next_recent, self.next_all)
+        return soonest if self.mode == "inotify" else min(soonest, self.next_known)
+
+
+class Watcher:
+    """Tells what changed below `roots`, which are directories or files and need not exist yet.
+
+    `wait`, `add` and `close` belong to one thread; `wake` may be called by any. `notes` collects what the user should
+    know, each once. A symbolic link to a directory is not entered: what lies behind it needs a root of its own.
+    """
+
+    def __init__(self, roots: Sequence[Path], poll_interval: float = 0.25, force_polling: bool = False) -> None:
+        self.notes: list[str] = []
+        self._poll_interval = poll_interval
+        self._force_polling = force_polling
+        self._observer: BaseObserver | None = None
+        self._changed = threading.Condition()
+        self._posted: set[tuple[_Root, str]] = set()
+        self._woken = False
+        self._returned = 0.0
+        self._roots: dict[Path, _Root] = {}
+        for root in roots:
+            self.add(root)
+
+    @property
+    def mode(self) -> dict[Path, Mode]:
+        """How each root is watched."""
+        return {path: root.mode for path, root in self._roots.items()}
+
+    def add(self, path: Path) -> None:
+        """Watch another root. What it holds already is not reported."""
+        if path not in self._roots:
+            self._roots[path] = root = _Root(path, self._post)
+            self._establish(root, time.monotonic())
+
+    def wait(self, timeout: float) -> set[Path]:
+        """What was created, modified, deleted or moved since the last call, files and directories.
+
+        Returns as soon as there is something, after `timeout` seconds, or after `wake`. A link that was pointed
+        elsewhere is reported by its own name: everything that is reached through it may have changed.
+        """
+        deadline = time.monotonic() + timeout
+        pause = self._returned + SETTLE - time.monotonic()
+        if 0 < pause < timeout:
+            time.sleep(pause)
+        while True:
+            found = self._take_events()
+            now = time.monotonic()
+            for root in self._roots.values():
+                if now >= root.next_look:
+                    found |= self._look(root, now)
+            until = min([deadline, *(root.next_look for root in self._roots.values())])
+            with self._changed:
+                if found or self._woken or time.monotonic() >= deadline:
+                    self._woken = False
+                    self._returned = time.monotonic()
+                    return found
+                if not self._posted:
+                    self._changed.wait(max(0.0, until - time.monotonic()))
+
+    def wake(self) -> None:
+        """Make `wait` return now."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+            self._observer = None
+
+    def _post(self, root: _Root, paths: list[str]) -> None:
+        """An event came; called in watchdog's thread."""
+        with self._changed:
+            self._posted.update((root, path) for path in paths)
+            self._changed.notify()
+
+    def _take_events(self) -> set[Path]:
+        with self._changed:
+            posted, self._posted = self._posted, set()
+        now = time.monotonic()
+        found = set()
+        for root, path in posted:
+            if not path.startswith(root.tree.root):
+                continue
+            found.add(root.path(path))
+            root.told.add(path)
+            root.silent.pop(path, None)
+            root.tree.recent[path] = now
+            if path == root.tree.root and root.identity is not None:
+                if root.identity[0] == "directory":
+                    root.identity = None  # it was deleted; one made at once may have the same inode, but no watch
+                if _identity(root.given) != root.identity:
+                    root.next_all = now
+        return found
+
+    # Looking
+
+    def _look(self, root: _Root, now: float) -> set[Path]:
+        """Do what is due. With inotify only what no event told is returned."""
+        tree, inotify = root.tree, root.mode == "inotify"
+        everything = now >= root.next_all
+        known = everything or (not inotify and now >= root.next_known)
+        if known and _identity(root.given) != root.identity:
+            return self._establish(root, now)
+        started, used = time.monotonic(), time.thread_time()
+        if everything:
+            changed = tree.sweep(now)
+        elif known:
+            changed = tree.look_at_all(now)
+        else:
+            changed = tree.look([*tree.being_written(now), *(tree.links if inotify else ())], now)
+        # At most 1 % of a core, and a quarter of the time where each stat asks a server.
+        rest = max(100 * (time.thread_time() - used), 4 * (time.monotonic() - started))
+        root.next_recent = now + (CHECK_RECENT if inotify else self._poll_interval)
+        if known:
+            root.next_known = now + max(CHECK_KNOWN, self._poll_interval, rest)
+        if everything:
+            root.next_all = now + max(CHECK_ALL, rest)
+        if inotify:
+            changed -= root.told
+            self._weigh_evidence(root, now)
+        tree.grown.clear()
+        root.told.clear()
+        return {root.path(path) for path in changed}
+
+    def _weigh_evidence(self, root: _Root, now: float) -> None:
+        for path in root.tree.grown - root.told:
+            root.silent.setdefault(path, now)
+        for path, since in root.silent.items():
+            if now - since >= 0.9 * CHECK_RECENT:
+                limit = self._limit_reached()
+                why = _reason(limit) if limit else "another host writes it, or events were lost"
+                self._poll(root, f"{root.path(path)}: it grew and inotify did not tell ({why})")
+                return
+
+    # Setting up
+
+    def _establish(self, root: _Root, now: float) -> set[Path]:
+        """Begin to watch what the root's path names now. Returns all that was and is there."""
+        found = {root.path(path) for path in root.tree.paths()}
+        self._unschedule(root)
+        root.told, root.silent, root.mode = set(), {}, "polling"
+        root.identity = _identity(root.given)
+        base = os.path.realpath(root.given.parent)
+        is_directory = root.identity is not None and root.identity[0] == "directory"
+        root.tree = Tree(os.path.realpath(root.given) if is_directory else os.path.join(base, root.given.name))
+        if root.identity and not self._force_polling and (is_directory or not root.given.is_symlink()):
+            watched = Path(root.tree.root if is_directory else base)
+            if announces_writes(watched):
+                self._schedule(root, watched, recursive=is_directory)
+            else:
+                self._poll(root, f"{root.given}: inotify cannot be trusted on {file_system_type(watched)}")
+        root.tree.sweep(now)
+        root.next_recent = now + self._poll_interval
+        root.next_known = now + max(CHECK_KNOWN, self._poll_interval)
+        root.next_all = now + CHECK_ALL
+        return found | {root.path(path) for path in root.tree.paths()}
+
+    def _schedule(self, root: _Root, directory: Path, recursive: bool) -> None:
+        try:
+            if self._observer is None:
+                observer = Observer()
+                observer.start()
+                self._observer = observer
+            root.mode = "inotify"
+            root.watch = self._observer.schedule(root, str(directory), recursive=recursive, event_filter=_EVENTS)
+        except OSError as error:
+            self._poll(root, f"{root.given}: {_reason(error)}")
+            return
+        if limit := self._limit_reached():
+            self._poll(root, f"{root.given}: {_reason(limit)}")
+
+    def _limit_reached(self) -> OSError | None:
+        """Whether one more watch fails. watchdog 7 passes over subdirectories that it could not watch in silence."""
+        assert self._observer is not None
+        try:
+            self._observer.unschedule(
+                self._observer.schedule(FileSystemEventHandler(), os.sep, event_filter=_EVENTS[:1])
+            )
+        except OSError as error:
+            return error
+        return None
+
+    def _poll(self, root: _Root, reason: str) -> None:
+        """Look at the root from now on, and say why."""
+        self._unschedule(root)
+        root.mode = "polling"
+        note = f"{reason}; checked every {self._poll_interval:g} s instead"
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _unschedule(self, root: _Root) -> None:
+        watch, root.watch = root.watch, None
+        if watch is None or self._observer is None:
+            return
+        if any(other.watch == watch for other in self._roots.values()):
+            self._observer.remove_handler_for_watch(root, watch)
+        else:
+            self._observer.unschedule(watch)
+
+
+def _reason(error: OSError) -> str:
+    if error.errno not in _LIMITS:
+        return f"inotify does not work there ({error.strerror})"
+    what, setting, enough = _LIMITS[error.errno]
+    try:
+        value = Path("/proc/sys/fs/inotify", setting).read_text().strip()
+    except OSError:
+        value = "unknown"
+    return (
+        f"the limit on inotify {what} is reached (fs.inotify.{setting} = {value}; "
+        f"to raise it: sudo sysctl fs.inotify.{setting}={enough})"
+    )
+
+
+def _identity(path: Path) -> _Identity | None:
+    """What a root is: a directory, or a name in a directory that exists. None where there is nothing to watch yet."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            return ("directory", status.st_dev, status.st_ino)
+    except OSError:
+        pass
+    try:
+        status = os.stat(path.parent)
+    except OSError:
+        return None
+    return ("file", status.st_dev, status.st_ino)
