@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 from rli_agent.events import Interval, RunFact, Samples, Shape, Source
+from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import RunStore
 
 #: Newest closed intervals that are shown again: enough for what is usual of each state.
@@ -21,8 +22,7 @@ def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval
         source = _source(latest.file, dict(latest.labels).get("role"))
         place = (latest.file, 0, 0, latest.time, latest.time_is)
         yield source, Samples(*place, latest.step, shape, [latest.value], printed)
-    db = sqlite3.connect(f"file:{store.path}?mode=ro", uri=True)
-    try:
+    with closing(read_only(store.path)) as db:
         for file, time, key, value in db.execute("SELECT file, time, key, value FROM facts"):
             yield _source(file, None), RunFact(str(file), 0, 0, time, "estimated", key, value)
         rows = db.execute(
@@ -34,8 +34,6 @@ def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval
         for file, line, offset, lane, state, step, start, end, lasted, time_is, key in rows:
             at = (str(file), line, offset, time_is, lane, state, step)
             yield _source(file, lane), Interval(*at, start, end, lasted, key)
-    finally:
-        db.close()
 
 
 def _source(file: object, role: str | None) -> Source:

@@ -118,7 +118,13 @@ class RuleSet:
         for literal in (*LEVEL_LITERALS, TRACEBACK_LITERAL, *sorted(region)):
             by_literal.setdefault(literal, [])
         self._rules_of = list(by_literal.values())
-        self.scanner = Scanner([literal.encode() for literal in by_literal], every_line=bool(self._always))
+        kept = {*LEVEL_LITERALS, TRACEBACK_LITERAL, *region}
+        idle = {
+            literal.encode()
+            for literal, rules in by_literal.items()
+            if literal not in kept and all(self.rules[i].rule.ignore for i in rules)
+        }
+        self.scanner = Scanner([literal.encode() for literal in by_literal], idle, every_line=bool(self._always))
         names = list(by_literal)
         self.region_ids = frozenset(names.index(literal) for literal in region)
         self.level_ids = frozenset(names.index(literal) for literal in LEVEL_LITERALS)

@@ -18,7 +18,7 @@ _ANY = msgspec.json.Decoder(list[float | str])
 _ENCODE = msgspec.json.Encoder().encode
 #: What differs between two lines of one shape: the characters of numbers.
 _FIGURES = b"0123456789.eE+-"
-_WRAPPED = re.compile(rb"np\.(?:float|int)\d+\((-?[0-9.e+-]+)\)")
+_WRAPPED = re.compile(rb"np\.(?:float|int)(?:16|32|64)\(")
 _TEMPLATE = re.compile(r"\{(\w+)\}")
 
 #: (shape, values as floats, values as a JSON array)
@@ -75,7 +75,7 @@ class LineReader:
         """
         raw = text.encode()
         if b"np." in raw:
-            raw = _WRAPPED.sub(rb"\1", raw)
+            raw = _bare(raw, pairs.between.encode())
         signature = raw.translate(None, _FIGURES)
         key = (rule.id, signature, tuple(extra.items()))
         known = self._known.get(key)
@@ -115,6 +115,12 @@ class LineReader:
             return None
         keys = b"\0".join([part[:at] for part, at in zip(parts, starts)])
         return self._rules.shape(tuple(names), (None,) * len(names), extra), starts, keys
+
+
+def _bare(raw: bytes, between: bytes) -> bytes:
+    """Figures out of numpy's wrapping: `np.float64(0.5) - ` is `0.5 - `."""
+    raw = _WRAPPED.sub(b"", raw).replace(b")" + between, between)
+    return raw[:-1] if raw.endswith(b")") else raw
 
 
 def _pairs(pairs: Pairs, text: str) -> list[tuple[str, Quantity]]:

@@ -5,7 +5,7 @@ Measured on 162 MB of mixed log text: 0.1 s of CPU, against 3 s for a test of ea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
@@ -13,15 +13,18 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 class Scanner:
     """Finds the lines that hold at least one of the literals, and which of them a line holds.
 
-    With `every_line` all lines are candidates (some rule has no literal).
+    Literals in `idle` select no line, but are told of those that are selected. With `every_line` all lines are
+    candidates (some rule has no literal).
     """
 
-    def __init__(self, literals: Sequence[bytes], every_line: bool = False) -> None:
+    def __init__(self, literals: Sequence[bytes], idle: Set[bytes] = frozenset(), every_line: bool = False) -> None:
         self.literals = tuple(literals)
         self.every_line = every_line
         self._select = self._dispatch = None
+        selecting = [literal for literal in literals if literal not in idle]
+        if selecting:
+            self._select = BytesAhoCorasick(selecting, MatchKind.LeftmostFirst, Implementation.DFA)
         if literals:
-            self._select = BytesAhoCorasick(literals, MatchKind.LeftmostFirst, Implementation.DFA)
             self._dispatch = BytesAhoCorasick(literals, MatchKind.Standard, Implementation.DFA)
 
     def candidates(self, block: bytes, start: int = 0) -> Iterator[tuple[int, int]]:

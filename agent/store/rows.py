@@ -147,7 +147,7 @@ class RowWriter:
         lines: list[Row] = []
         intervals: list[Interval] = []
         others: dict[str, list[Row]] = {}
-        replaced: list[Row] = []
+        batches: dict[Row, Row] = {}
         source, shape = self.names.source, self.names.shape
         for event in events:
             if isinstance(event, Interval):
@@ -156,10 +156,10 @@ class RowWriter:
                 name, step, printed = shape(event.shape), _integer(event.step), _printed(event)
                 place = (source(event.file), event.line, event.offset)
                 lines.append((*place, name, step, event.time, event.time_is, printed))
+            elif isinstance(event, RolloutBatch):  # it sums up the file so far: the one before it says less
+                key = (source(event.file), event.line, _integer(event.step), event.phase, text(event.environment))
+                batches[key] = (source(event.file), *_rollout(event))
             else:
-                if isinstance(event, RolloutBatch):  # it sums up the file so far: the one before it says less
-                    same = (source(event.file), event.line, _integer(event.step), event.phase, text(event.environment))
-                    replaced.append(same)
                 statement, make = _OTHERS[type(event)]
                 others.setdefault(statement, []).append((source(event.file), *make(event)))
         self._db.executemany("INSERT INTO lines VALUES (NULL,?,?,?,?,?,?,?,?)", lines)
@@ -167,7 +167,10 @@ class RowWriter:
             self._write_intervals(intervals)
         self._db.executemany(
             "DELETE FROM rollout_rows WHERE source = ? AND line = ? AND step IS ? AND phase = ? AND environment = ?",
-            replaced,
+            batches,
+        )
+        self._db.executemany(
+            "INSERT INTO rollout_rows VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", list(batches.values())
         )
         for statement, rows in others.items():
             self._db.executemany(statement, rows)
@@ -234,6 +237,5 @@ def _fact(e: RunFact) -> Row:
 
 _OTHERS: dict[type, tuple[str, Callable[[Any], Row]]] = {
     Problem: ("INSERT INTO problem_rows VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?)", _problem),
-    RolloutBatch: ("INSERT INTO rollout_rows VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", _rollout),
     RunFact: ("INSERT INTO fact_rows VALUES (NULL,?,?,?,?,?,?,?,?)", _fact),
 }
