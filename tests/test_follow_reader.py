@@ -389,6 +389,28 @@ def test_copytruncate_regrown_to_the_same_size_behind_the_same_banner(path: Path
     assert tail.read() == banner + lines(500, 20)
 
 
+def test_copytruncate_regrown_with_the_same_text_before_the_old_offset(path: Path, tail: Tail) -> None:
+    append(path, b"run 1\n" + b"=" * 100 + b"\n")
+    tail.read()
+    os.truncate(path, 0)
+    new = b"run 2\n" + b"=" * 100 + b"\n" + b"step 1\n"
+    append(path, new)
+    assert tail.read() == new
+
+
+@pytest.mark.parametrize("second", [b"y" * 30, b"y" * 300, b"x" * 300])
+def test_a_long_unfinished_line_written_anew(path: Path, second: bytes) -> None:
+    tail = Tail(path, block_size=16, line_limit=250)
+    append(path, b"x" * 200)
+    assert tail.read() == b""
+    os.truncate(path, 0)
+    append(path, b"a\n" + second)
+    tail.read()
+    append(path, b"\n")
+    tail.read()
+    assert tail.text == b"a\n" + second[:250] + b"\n"
+
+
 def test_truncation_below_an_unfinished_line(path: Path, tail: Tail) -> None:
     append(path, b"a long unfinished line")
     tail.read()

@@ -138,12 +138,16 @@ def test_a_root_that_does_not_exist_yet(tmp_path: Path, new_watcher: NewWatcher,
 def test_a_root_deleted_and_made_again(root: Path, new_watcher: NewWatcher, polling: bool) -> None:
     watcher = new_watcher(root, polling=polling)
     shutil.rmtree(root)
-    until(watcher, root / "logs" / "old.log")
-    (root / "logs").mkdir(parents=True)
-    append(root / "logs" / "new.log")
-    until(watcher, root / "logs" / "new.log")
-    append(root / "logs" / "new.log")
-    until(watcher, root / "logs" / "new.log")
+    (root / "logs").mkdir(parents=True)  # most file systems use the inode's number again
+    log = root / "logs" / "new.log"
+    append(log)
+    until(watcher, root / "logs" / "old.log", log)
+    for _ in range(5):
+        until_quiet(watcher)
+        append(log)
+        until(watcher, log)
+    assert watcher.mode == {root: "polling" if polling else "inotify"}
+    assert watcher.notes == []
 
 
 @POLLING

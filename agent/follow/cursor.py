@@ -73,11 +73,8 @@ class Cursor:
 
     def verify(self, fd: int) -> None:
         """Raises Overwritten. The bytes just before the cursor are checked by each read, together with what follows."""
-        size = os.fstat(fd).st_size
-        if size < self.offset or not self._starts_alike(fd):
+        if not self._starts_alike(fd):
             raise Overwritten
-        if size < self._scanned:
-            self._scanned = self.offset
 
     def _starts_alike(self, fd: int) -> bool:
         return not self.offset or _digest(os.pread(fd, min(HEAD, self.offset), 0)) == self._head
