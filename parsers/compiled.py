@@ -28,6 +28,14 @@ def compiled(pattern: str) -> Any:
     return regex.compile(pattern)
 
 
+def found_in(pattern: str, text: str) -> bool:
+    """Whether a pattern is found within the time allowed."""
+    try:
+        return compiled(pattern).search(text, timeout=PATTERN_TIMEOUT) is not None
+    except TimeoutError:
+        return False
+
+
 class CompiledRule:
     """A rule with its pattern compiled. `timeouts` counts how often it ran out of time; `off` when that was too often."""
 
@@ -122,7 +130,7 @@ class RuleSet:
         idle = {
             literal.encode()
             for literal, rules in by_literal.items()
-            if literal not in kept and all(self.rules[i].rule.ignore for i in rules)
+            if literal not in kept and all(self.rules[i].rule.ignore and not self.rules[i].rule.problem for i in rules)
         }
         self.scanner = Scanner([literal.encode() for literal in by_literal], idle, every_line=bool(self._always))
         names = list(by_literal)

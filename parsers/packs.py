@@ -89,7 +89,7 @@ class Rule(Struct, forbid_unknown_fields=True):
     facts        named group → fact key; tells: fact key → value, said by the line's mere presence
     problem      the line is a problem. block: a pattern of the lines that go on with it (a traceback below it always
                  does). consequence: belongs to the problem just before it, and is one of its own only where there is none
-    ignore       the line says nothing to anybody: no other rule sees it
+    ignore       the line says nothing to anybody: no other rule sees it. With `problem`: nor does what goes on with it
     labels       named group → label; also `constant: {label: value}`
     """
 

@@ -16,36 +16,46 @@ import msgspec
 from msgspec import Struct
 
 from rli_agent.events import Event, Interval, Labels, Level, Problem, RunFact, Samples, Source, TimeIs
-from rli_agent.parsers.compiled import CompiledRule, RuleSet
+from rli_agent.parsers.compiled import CompiledRule, RuleSet, found_in
 from rli_agent.parsers.headers import Header, Stamp, read_header
-from rli_agent.parsers.incidents import MAX_STRANGERS, TRACEBACK, Incident
+from rli_agent.parsers.incidents import Incident, begins_traceback
 from rli_agent.parsers.line_reader import LineReader
 from rli_agent.parsers.payloads import duration, number
 from rli_agent.parsers.timeline import Opened, Timeline
 from rli_agent.parsers.timestamps import Clock, ClockState, Shift
-from rli_agent.parsers.wrappers import Origin, segments, split_bar, split_tail, unwrap
+from rli_agent.parsers.wrappers import Origin, Unwrapped, segments, split_bar, split_tail, unwrap
 
 #: A message is looked at up to here; what is longer is a payload that no rule needs whole.
 MAX_MESSAGE = 262_144
 #: A consequence belongs to a problem that stands at most so many lines before it.
 NEAR = 40
+#: So many writers may be in the middle of an incident at once.
+MAX_INCIDENTS = 256
 #: Kinds that a more telling line of the same incident replaces.
 VAGUE = frozenset({"traceback", "other"})
 #: Figures of which a value that is not finite is a problem.
 _VITAL = re.compile(r"loss|grad_?norm|entropy|(?:^|[/_ ])kl(?:$|[/_])|_kl(?:$|[/_])|kl_", re.IGNORECASE)
 _QUIET = frozenset({"DEBUG", "INFO", "SUCCESS"})
+#: Kinds that count even where the line that tells of them calls itself information.
+_GRAVE = frozenset({"cuda_oom", "oom_kill", "nccl", "hardware"})
+#: `srun --label` puts the task's number before every line.
+_LABELLED = re.compile(rb" *\d{1,5}: ")
 _ENCODER = msgspec.json.Encoder()
 
 
 class ParserState(Struct):
-    """What a parser must remember between two lines. `levels` counts lines by level word since the file began."""
+    """What a parser must remember between two lines. `levels` counts lines by level word since the file began.
+
+    incidents: problems that are being read, by writer. labelled: lines bear `srun --label`'s task numbers.
+    """
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
     slots: dict[str, int] = {}
     opened: dict[str, Opened] = {}
     regions: dict[str, tuple[int, int]] = {}
-    incident: Incident | None = None
-    last_problem: int = -NEAR
+    incidents: dict[str, Incident] = {}
+    labelled: bool = False
+    last_problem: int = -NEAR - 1
     last_time: float | None = None
     facts: dict[str, str] = {}
     levels: dict[str, int] = {}
@@ -68,6 +78,7 @@ class _At(Struct):
     time_is: TimeIs
     origin: Origin
     level: str | None
+    stamped: bool
 
 
 class SourceParser:
@@ -89,10 +100,11 @@ class SourceParser:
         """Read whole lines. `offset` and `line` (from 1) are those of the first. `now` stamps lines without a time in a
         file that is being followed; None while an old file is read, whose times are settled at its end."""
         self._now = now
-        self._events = events = []
+        events: list[Event] = []
+        self._events = events
         counted = 0
         scanner = self.rules.scanner
-        if self.state.incident is not None:
+        if self.state.incidents:
             counted, line = self._follow_on(data, 0, offset, line)
         for start, stop in scanner.candidates(data, counted):
             if start < counted:
@@ -100,7 +112,7 @@ class SourceParser:
             line += data.count(b"\n", counted, start)
             counted = start
             self._line(data[start:stop], line, offset + start)
-            if self.state.incident is not None:
+            if self.state.incidents:
                 counted, line = self._follow_on(data, stop + 1, offset, line + 1)
         return events
 
@@ -109,9 +121,11 @@ class SourceParser:
         self._clock.reference = time
 
     def flush(self) -> list[Event]:
-        """The file is quiet or over: give the problem that was waiting for its last lines."""
-        self._events = events = []
-        self._close_incident()
+        """The file is quiet or over: give the problems that were waiting for their last lines."""
+        events: list[Event] = []
+        self._events = events
+        for incident in list(self.state.incidents.values()):
+            self._close(incident)
         return events
 
     def settle(self, mtime: float) -> Shift | None:
@@ -125,8 +139,7 @@ class SourceParser:
 
     def _follow_on(self, data: bytes, at: int, offset: int, line: int) -> tuple[int, int]:
         """Read line by line while an incident is open; (position, line number) of the first line not read."""
-        state = self.state
-        while state.incident is not None and at < len(data):
+        while self.state.incidents and at < len(data):
             stop = data.find(b"\n", at)
             stop = len(data) if stop < 0 else stop
             text = data[at:stop]
@@ -137,34 +150,49 @@ class SourceParser:
             at, line = stop + 1, line + 1
         return at, line
 
+    def _unwrap(self, raw: bytes) -> Unwrapped:
+        """A line without its wrappers. That the tasks of srun are numbered is seen at the first line that would make
+        no sense with its number: one with a header or a traceback behind it."""
+        if _LABELLED.match(raw) is None:
+            return unwrap(raw)
+        unwrapped = unwrap(raw, True)
+        if not self.state.labelled:
+            text = unwrapped.text[:200].decode("utf-8", "replace")
+            self.state.labelled = read_header(text).start > 0 or begins_traceback(text)
+        return unwrapped if self.state.labelled else unwrap(raw)
+
     def _goes_on(self, raw: bytes, line: int) -> bool:
-        """Whether a line belongs to the open incident; closes it when its writer goes on with something else."""
-        incident = self.state.incident
-        assert incident is not None
-        unwrapped = unwrap(raw)
-        if unwrapped.origin.who != incident.who:
-            incident.strangers += 1
-            if incident.strangers > MAX_STRANGERS or incident.part == "headline" and incident.strangers > 8:
-                self._close_incident()
-            return False
-        text = unwrapped.text.decode("utf-8", "replace")
-        header = read_header(text)
+        """Whether a line belongs to an open incident."""
+        unwrapped = self._unwrap(raw)
+        header = read_header(unwrapped.text[:MAX_MESSAGE].decode("utf-8", "replace"))
         stamped = header.level is not None or header.stamp is not None
-        message = header.message if stamped else text
-        before = incident.part
-        if incident.takes(message, header.level, stamped):
+        return self._continues(unwrapped.origin.who, header.message, header.level, stamped, line)
+
+    def _continues(self, who: str, message: str, level: str | None, stamped: bool, line: int) -> bool:
+        """Whether a writer's line belongs to its open incident. Incidents that it shows to be over are closed."""
+        incidents = self.state.incidents
+        for other in list(incidents.values()):
+            if other.who != who and other.passed(own=False):
+                self._close(other)
+        incident = incidents.get(who)
+        if incident is None:
+            return False
+        verdict = incident.follows(message, level, stamped)
+        if verdict == "mine":
             incident.keep(message, line)
-            if incident.part in ("ended", "wrapped") and before not in ("ended", "wrapped"):
-                self._refine(incident, message)
+            if incident.caused:
+                self._refine(incident, message.lstrip(" |"))
             return True
-        if incident.block is not None and not stamped and re.search(incident.block, message[:2000]):
+        alike = not stamped or (incident.stamped and level == incident.headline_level)
+        if incident.block is not None and alike and found_in(incident.block, message[:2000]):
             incident.keep(message, line)
             self._refine(incident, message)
             return True
-        if self._is_consequence(message, header.level):
+        if self._is_consequence(message, level):
             incident.keep(message, line)
             return True
-        self._close_incident()
+        if verdict == "over" or incident.passed(own=True):
+            self._close(incident)
         return False
 
     def _line(self, raw: bytes, line: int, offset: int) -> None:
@@ -175,7 +203,7 @@ class SourceParser:
             self._text(raw, line, offset)
 
     def _text(self, raw: bytes, line: int, offset: int) -> None:
-        unwrapped = unwrap(raw)
+        unwrapped = self._unwrap(raw)
         body = unwrapped.text
         if b"%|" in body:
             body = split_bar(body)[1] or body
@@ -204,10 +232,8 @@ class SourceParser:
         whole = f"{message}\n{trace}" if isinstance(trace, str) else message
         for i, text in enumerate(whole.split("\n")):
             raw = text.encode()
-            if self.state.incident is not None and i:
-                inherited = self._goes_on(raw, line)
-                if inherited:
-                    continue
+            if i and self.state.incidents and self._continues(origin.who, text, None, False, line):
+                continue
             found = self.rules.scanner.found(raw)
             if i == 0 and header.level in ("ERROR", "CRITICAL"):
                 found |= self.rules.level_ids
@@ -226,19 +252,18 @@ class SourceParser:
         if (state.regions or found & self.rules.region_ids) and self._skipped(message, origin.who, line):
             return
         time, time_is = self._time(header, stamp, text, line)
-        at = _At(line, offset, time, time_is, origin, header.level)
+        at = _At(line, offset, time, time_is, origin, header.level, header.stamp is not None)
         if header.level is not None and found & self.rules.level_ids:
             state.levels[header.level] = state.levels.get(header.level, 0) + 1
         rules = self.rules.rules_for(found)
         if rules and self._apply(rules, text, message, at, repeated):
             return
-        if self.rules.traceback_id in found and TRACEBACK in message:
-            self._headline(at, message, "traceback", "ERROR", None, repeated)
-            assert state.incident is not None
-            state.incident.part = "body"
+        if self.rules.traceback_id in found and begins_traceback(message):
+            incident = self._headline(at, message, "traceback", "ERROR", None, repeated)
+            incident.muted = header.level in _QUIET
         elif header.level in ("ERROR", "CRITICAL"):
             kind = "env_error" if self.source.role == "env" else "other"
-            self._headline(at, message, kind, header.level, None, repeated)
+            self._headline(at, message, kind, "CRITICAL" if header.level == "CRITICAL" else "ERROR", None, repeated)
 
     def _apply(self, rules: tuple[CompiledRule, ...], text: str, message: str, at: _At, repeated: int) -> bool:
         """Try the rules in order. Whether one took the line."""
@@ -252,7 +277,7 @@ class SourceParser:
             match = compiled.search(text if rule.on == "line" else message)
             if match is None:
                 continue
-            if rule.ignore:
+            if rule.ignore and rule.problem is None:
                 return True
             if rule.problem is not None:
                 if rule.consequence and at.line - self.state.last_problem <= NEAR:
@@ -382,55 +407,83 @@ class SourceParser:
 
     def _headline(
         self, at: _At, message: str, kind: str, level: Level, compiled: CompiledRule | None, repeated: int
-    ) -> None:
-        self._close_incident()
+    ) -> Incident:
+        state, who = self.state, at.origin.who
+        if who in state.incidents:
+            self._close(state.incidents[who])
+        elif len(state.incidents) >= MAX_INCIDENTS:
+            self._close(next(iter(state.incidents.values())))
+        rule = compiled.rule if compiled is not None else None
         incident = Incident(
-            at.origin.who, at.line, at.offset, at.time, at.time_is, level, kind, compiled.id if compiled else None,
-            None, repeated, at.level,
-            compiled.rule.block if compiled else None,
+            who, at.line, at.offset, at.time, at.time_is, level, kind, compiled.id if compiled else None, None,
+            repeated, at.level, at.level is not None or at.stamped, rule.block if rule else None, at.origin.rank,
+            after=at.line - state.last_problem <= NEAR, muted=rule is not None and rule.ignore,
         )  # fmt: skip
-        incident.keep(message, at.line)
-        self.state.incident = incident
-        self.state.last_problem = at.line
-        if TRACEBACK in message:
+        if begins_traceback(message):
             incident.part = "body"
+        incident.keep(message, at.line)
+        state.incidents[who] = incident
+        self._remember(incident, at.line)
+        return incident
 
-    def _close_incident(self) -> None:
-        incident, self.state.incident = self.state.incident, None
-        if incident is None:
+    def _remember(self, incident: Incident, line: int) -> None:
+        """A problem that can have consequences stands here."""
+        if not incident.muted and (incident.level != "WARNING" or incident.kind == "job_preempted"):
+            self.state.last_problem = max(self.state.last_problem, line)
+
+    def _close(self, incident: Incident) -> None:
+        del self.state.incidents[incident.who]
+        if incident.muted or incident.harmless:
+            return
+        self._remember(incident, incident.last_line)
+        if incident.consequence and incident.after and incident.kind in VAGUE:
             return
         if self.source.role == "env" and incident.kind in VAGUE:
             incident.kind = "env_error"
-        self.state.last_problem = incident.last_line
-        rank: Labels = self.rules.labels
+        labels: Labels = self.rules.labels
+        if incident.rank is not None:
+            labels = tuple(sorted({**dict(labels), "rank": incident.rank}.items()))
         self._events.append(
             Problem(
                 self.source.file, incident.line, incident.offset, incident.time, incident.time_is, incident.level,
-                incident.kind, incident.message, incident.count, incident.step, incident.rule, rank,
+                incident.kind, incident.message, incident.count, incident.step, incident.rule, labels,
             )
         )  # fmt: skip
 
     def _refine(self, incident: Incident, text: str) -> None:
-        """A line inside an incident that tells more than its headline gives the kind."""
-        if incident.level == "WARNING":
-            incident.level = "ERROR"
+        """A line inside an incident that tells more than its headline gives the kind: an exception, a line of the block.
+
+        The first that tells a kind wins: of chained exceptions the first is the root.
+        """
+        incident.harmless = False
         if incident.kind not in VAGUE:
             return
-        for compiled in self.rules.rules_for(self.rules.scanner.found(text.encode())):
-            problem = compiled.rule.problem
-            if problem is not None and not compiled.rule.consequence and compiled.search(text) is not None:
-                if problem.kind not in VAGUE or incident.kind == "other":
-                    incident.kind, incident.rule = problem.kind, compiled.id
-                    incident.block = incident.block or compiled.rule.block
-                return
-        if incident.kind == "other" and incident.causes:
+        compiled = self._problem_rule(text)
+        problem = compiled.rule.problem if compiled is not None else None
+        if compiled is not None and problem is not None:
+            incident.harmless = compiled.rule.ignore
+            incident.consequence = compiled.rule.consequence
+            incident.block = compiled.rule.block or incident.block
+            if problem.kind not in VAGUE and not compiled.rule.ignore and not (incident.after and incident.consequence):
+                incident.kind, incident.rule = problem.kind, compiled.id
+                incident.level = "CRITICAL" if problem.level == "critical" else "ERROR"
+                incident.muted = incident.muted and problem.kind not in _GRAVE
+        if incident.kind == "other" and incident.caused:
             incident.kind = "traceback"
+        if incident.kind in VAGUE and incident.level == "WARNING":
+            incident.level = "ERROR"
+
+    def _problem_rule(self, text: str) -> CompiledRule | None:
+        """The first problem rule that matches, whatever level it asks for."""
+        rules = self.rules.rules_for(self.rules.scanner.found(text.encode()))
+        return next((c for c in rules if c.rule.problem is not None and not c.off and c.search(text) is not None), None)
 
     def _is_consequence(self, message: str, level: str | None) -> bool:
-        for compiled in self.rules.rules_for(self.rules.scanner.found(message.encode())):
-            if compiled.rule.consequence and (compiled.levels is None or level in compiled.levels):
-                return compiled.search(message) is not None
-        return False
+        """Whether a line between others of an incident tells only what follows from it."""
+        compiled = self._problem_rule(message)
+        if compiled is None or not compiled.rule.consequence:
+            return False
+        return compiled.levels is None or level in compiled.levels
 
     # -- regions and times
 
