@@ -107,11 +107,13 @@ def _short(got: dict[str, Any]) -> dict[str, Any]:
 
 def _messages(pack: Pack, example: Example, text: str) -> list[str]:
     """The example's lines as rules see them."""
+    from rli_agent.parsers.bars import bars
     from rli_agent.parsers.headers import read_header
     from rli_agent.parsers.wrappers import segments, split_bar, unwrap
 
     found = []
     for raw in text.encode().split(b"\n"):
+        found += bars(raw)
         for segment in segments(raw):
             body = unwrap(segment).text
             body = split_bar(body)[1] or body

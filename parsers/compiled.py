@@ -104,6 +104,8 @@ class RuleSet:
         self.skip_end = [compiled(s.end) for s in self.skips]
         self.layouts: list[Layout] = [y for p in packs for y in p.layouts if holds(y.when, source, files)]
         self.first_rank = any(p.first_rank for p in packs)
+        self.bars = [r for r in self.rules if r.rule.on == "bar"]
+        self.repeats = any(r.rule.repeats for r in self.rules)
         self.labels: Labels = tuple(sorted({"role": source.role, **dict(source.labels)}.items()))
         self._globs = [(k, v) for p in packs for k, v in p.catalogue.items() if "*" in k]
         self._names: dict[str, str | None] = {
@@ -119,7 +121,9 @@ class RuleSet:
         self._always: list[int] = []
         for i, rule in enumerate(self.rules):
             for literal in rule.literals:
-                by_literal.setdefault(literal, []).append(i)
+                takers = by_literal.setdefault(literal, [])
+                if rule.rule.on != "bar":
+                    takers.append(i)
             if not rule.literals:
                 self._always.append(i)
         region = {required for s in (*self.skip_start, *self.skip_end) for required in required_literals(s.pattern)}

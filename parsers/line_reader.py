@@ -46,7 +46,7 @@ class LineReader:
         values: list[float | int] = []
 
         def add(spec: Named, value: float | int, unit: str | None) -> None:
-            names.append(_filled(spec.name, match))
+            names.append(filled(spec.name, match))
             units.append(spec.unit or unit)
             values.append(value * spec.scale if spec.scale is not None else value)
 
@@ -61,7 +61,7 @@ class LineReader:
                 renamed = pairs.names.get(key, "")
                 if renamed is None or (renamed == "" and pairs.others == "drop"):
                     continue
-                add(named(renamed or pairs.prefix + key), read.value, read.unit)
+                add(named(renamed or _prefixed(pairs, key)), read.value, read.unit)
         if not names:
             return None
         shape = self._rules.shape(tuple(names), tuple(units), extra)
@@ -109,7 +109,7 @@ class LineReader:
             key, found, value = part.rpartition(assign)
             if not found or number(value.decode(errors="replace")) is None:
                 return None
-            names.append(pairs.prefix + key.decode(errors="replace"))
+            names.append(_prefixed(pairs, key.decode(errors="replace")))
             starts.append(len(key) + len(assign))
         if len(set(names)) != len(names):
             return None
@@ -123,12 +123,21 @@ def _bare(raw: bytes, between: bytes) -> bytes:
     return raw[:-1] if raw.endswith(b")") else raw
 
 
+def _prefixed(pairs: Pairs, key: str) -> str:
+    if isinstance(pairs.prefix, str):
+        return pairs.prefix + key
+    beginning = max((b for b in pairs.prefix if key.startswith(b)), key=len, default=None)
+    return key if beginning is None else pairs.prefix[beginning] + key[len(beginning) :]
+
+
 def _pairs(pairs: Pairs, text: str) -> list[tuple[str, Quantity]]:
     if pairs.read == "labelled":
         return labelled(text, pairs.between)
     if pairs.read == "assigned":
         found = [(key, quantity(value)) for key, value in assigned(text, pairs.between, pairs.assign)]
         return [(key, q) for key, q in found if q is not None]
+    if pairs.read == "dict" and "{" not in text:
+        text = "{" + text  # the brace was overwritten by what stood on the line before
     table = python_dict(text) if pairs.read == "dict" else json_object(text)
     found = [(key, _as_quantity(value)) for key, value in (table or {}).items()]
     return [(key, q) for key, q in found if q is not None]
@@ -140,7 +149,8 @@ def _as_quantity(value: Any) -> Quantity | None:
     return Quantity(value, None, "") if isinstance(value, int | float) else None
 
 
-def _filled(name: str, match: Any) -> str:
+def filled(name: str, match: Any) -> str:
+    """A name with the pattern's groups put in for `{group}`."""
     if "{" not in name:
         return name
     groups = match.groupdict()

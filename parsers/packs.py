@@ -36,7 +36,8 @@ class Pairs(Struct, forbid_unknown_fields=True):
           dict      a Python dict's repr (never evaluated)
           json      a JSON object
     names: what stands in the text → the metric's name; others: whether keys without a name are kept.
-    Names may hold `{group}` of the pattern. prefix is put before the names that are kept as they are.
+    Names may hold `{group}` of the pattern. prefix is put before the names that are kept as they are, or takes the
+    place of their beginnings: `{eval_: eval/, "": train/}` (the longest beginning that fits).
     """
 
     source: str = field(name="from", default="rest")
@@ -45,7 +46,7 @@ class Pairs(Struct, forbid_unknown_fields=True):
     assign: str = ":"
     names: dict[str, str | Named | None] = {}
     others: Literal["keep", "drop"] = "keep"
-    prefix: str = ""
+    prefix: str | dict[str, str] = ""
 
 
 class ProblemIs(Struct, forbid_unknown_fields=True):
@@ -59,7 +60,8 @@ class When(Struct, forbid_unknown_fields=True):
     """Where a rule or a layout holds. All that is given must be true.
 
     role: of the source. path: globs on the file's path in the run. exists: globs of which one must match a file of the
-    run. level: level words of the line. has / lacks: globs on the metric names of the line (layouts only).
+    run. level: level words of the line. unset: slots that hold no number yet (rules only). has / lacks: globs on the
+    metric names of the line (layouts only).
     """
 
     role: list[str] = []
@@ -68,14 +70,17 @@ class When(Struct, forbid_unknown_fields=True):
     exists: list[str] = []
     not_exists: list[str] = []
     level: list[str] = []
+    unset: list[str] = []
     has: list[str] = []
     lacks: list[str] = []
 
 
 class Rule(Struct, forbid_unknown_fields=True):
     """One kind of line. Rules of a pack are tried in order; the first whose pattern matches takes the line, unless it
-    says `also: true`; `every: true` takes each match on the line (records glued together). A pattern sees the *message*: colours, wrappers ([rank3]:, Ray, CRI …), time stamp and level are
-    stripped before (`on: line` shows it the unwrapped line with its stamp and level).
+    says `also: true`; `every: true` takes each match on the line (records glued together). A pattern sees the
+    *message*: colours, wrappers ([rank3]:, Ray, CRI …), time stamp and level are stripped before (`on: line` shows it
+    the unwrapped line with its stamp and level, `on: bar` each refresh of a tqdm bar, up to the bracket behind its
+    counts; a refresh whose `pairs` were said before says nothing).
 
     contains     literals of which every matching line holds one (taken from the pattern where that can be done)
     unless       a pattern that, found in the message, keeps the rule from matching
@@ -85,7 +90,12 @@ class Rule(Struct, forbid_unknown_fields=True):
     begin / end  the line opens or closes a state of the lane
     closes       states of the lane that are over by now, where no line of their own says so
     step         group `step` gives the step. Without it: the step last set under the slot that `step_of` names, plus
-                 `step_add`. `sets: {group: slot}` remembers a group's number under a slot.
+                 `step_add`. `sets: {group: slot}` remembers a group's number under a slot, `resets: {slot: number}`
+                 sets it, `counts: {slot: number}` adds to it (an empty slot holds 0); all before the step is taken.
+    step_after   what prints through a progress bar has the bar drawn again behind it: the slot's number is that of the
+                 first bar on the next line, where a rule on bars finds it there
+    words        what `{group}` in state, begin or end says → the state; other words stay as they are
+    repeats      figures that were already said at the same step, perhaps with more digits, are left out
     facts        named group → fact key; tells: fact key → value, said by the line's mere presence
     problem      the line is a problem. block: a pattern of the lines that go on with it (a traceback below it always
                  does). consequence: belongs to the problem just before it, and is one of its own only where there is none
@@ -97,7 +107,7 @@ class Rule(Struct, forbid_unknown_fields=True):
     pattern: str
     contains: str | list[str] = []
     unless: str | None = None
-    on: Literal["message", "line"] = "message"
+    on: Literal["message", "line", "bar"] = "message"
     when: When | None = None
     also: bool = False
     every: bool = False
@@ -111,7 +121,12 @@ class Rule(Struct, forbid_unknown_fields=True):
     lane: str | None = None
     step_of: str | None = None
     step_add: int = 0
+    step_after: bool = False
     sets: dict[str, str] = {}
+    resets: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    words: dict[str, str] = {}
+    repeats: bool = False
     facts: dict[str, str] = {}
     tells: dict[str, str] = {}
     problem: ProblemIs | None = None
@@ -124,10 +139,12 @@ class Rule(Struct, forbid_unknown_fields=True):
 
 class Skip(Struct, forbid_unknown_fields=True):
     """A region of echoed text (prompts, completions): lines of the same writer from a line that matches `start` until
-    one that matches `end` say nothing. After `lines` lines the region is taken to be over."""
+    one that matches `end` say nothing. stamped: a line with a time stamp ends it, and is read. After `lines` lines the
+    region is taken to be over."""
 
     start: str
-    end: str
+    end: str = "(?!)"
+    stamped: bool = False
     lines: int = 5000
 
 
@@ -135,7 +152,8 @@ class Layout(Struct, forbid_unknown_fields=True):
     """Durations printed at the end of a step, laid out in the order in which they ran.
 
     step: metric that holds the whole step's seconds (its `step_state` is the state's name). phases: inside the step,
-    from its start. after: between the step's end and the line. outside: overlaps the step, and ends with it.
+    from its start; with at_end, up to its end (the first may have begun before the step). after: between the step's
+    end and the line. outside: overlaps the step, and ends with it.
     """
 
     lane: str = ""
@@ -145,6 +163,7 @@ class Layout(Struct, forbid_unknown_fields=True):
     phases: dict[str, str] = {}
     after: dict[str, str] = {}
     outside: dict[str, str] = {}
+    at_end: bool = False
 
 
 class SourceIs(Struct, forbid_unknown_fields=True):
@@ -171,7 +190,8 @@ class SourceIs(Struct, forbid_unknown_fields=True):
 
 class Records(Struct, forbid_unknown_fields=True):
     """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object of
-    numbers ("" = the record itself, without `step`, `time` and `drop`). role_of: `{role: [keys of which one is there]}`.
+    numbers ("" = the record itself, without `step`, `time` and `drop`). step: key, or `path:` + pattern with a group
+    `step` on the file's path. role_of: `{role: [keys of which one is there]}`.
     twin_of: as for sources."""
 
     id: str

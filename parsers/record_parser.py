@@ -78,11 +78,11 @@ class RecordParser:
         self._rollouts = [r for p in packs for r in p.rollouts if _path_fits(r.paths, path)]
         self._timeline = Timeline(rules.layouts, source.lane or source.role)
         self._file_fields: dict[str, str] = {}
-        for spec in self._rollouts:
-            for text in (*spec.step, spec.phase):
-                if text.startswith("path:"):
-                    match = re.search(text[5:], path)
-                    self._file_fields |= {k: v for k, v in match.groupdict().items() if v} if match else {}
+        told = [text for rollout in self._rollouts for text in (*rollout.step, rollout.phase)]
+        for text in (*told, *(spec.step or "" for spec in self._records)):
+            if text.startswith("path:"):
+                match = re.search(text[5:], path)
+                self._file_fields |= {k: v for k, v in match.groupdict().items() if v} if match else {}
 
     def feed(self, data: bytes, offset: int, line: int, now: float | None = None) -> list[Event]:
         """Read whole lines; see SourceParser.feed."""
@@ -134,6 +134,8 @@ class RecordParser:
         self, spec: Records, record: dict[str, Any], line: int, offset: int, now: float | None, events: list[Event]
     ) -> None:
         step = record.get(spec.step) if spec.step else None
+        if spec.step is not None and spec.step.startswith("path:"):
+            step = self._number([spec.step], {})
         time = record.get(spec.time) if spec.time else None
         values = record.get(spec.values) if spec.values else record
         if not isinstance(values, dict):

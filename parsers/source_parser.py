@@ -16,10 +16,12 @@ import msgspec
 from msgspec import Struct
 
 from rli_agent.events import Event, Interval, Labels, Level, Problem, RunFact, Samples, Source, TimeIs
+from rli_agent.parsers.bars import bars, is_table
 from rli_agent.parsers.compiled import CompiledRule, RuleSet, found_in
 from rli_agent.parsers.headers import Header, Stamp, read_header
 from rli_agent.parsers.incidents import Incident, begins_traceback
-from rli_agent.parsers.line_reader import LineReader
+from rli_agent.parsers.line_reader import Figures, LineReader, filled
+from rli_agent.parsers.packs import Rule
 from rli_agent.parsers.payloads import duration, number
 from rli_agent.parsers.timeline import Opened, Timeline
 from rli_agent.parsers.timestamps import Clock, ClockState, Shift
@@ -43,10 +45,27 @@ _LABELLED = re.compile(rb" *\d{1,5}: ")
 _ENCODER = msgspec.json.Encoder()
 
 
+class Held(Struct):
+    """Figures whose step the bar on the next line tells, by `slot` and `add`; `step` is theirs where it does not."""
+
+    slot: str
+    add: int
+    step: int | None
+    line: int
+    offset: int
+    time: float | None
+    time_is: TimeIs
+    names: tuple[str, ...]
+    units: tuple[str | None, ...]
+    labels: dict[str, str]
+    printed: str
+
+
 class ParserState(Struct):
     """What a parser must remember between two lines. `levels` counts lines by level word since the file began.
 
-    incidents: problems that are being read, by writer. labelled: lines bear `srun --label`'s task numbers.
+    incidents: problems that are being read, by writer. labelled: lines bear `srun --label`'s task numbers. drawn: what
+    each rule on bars said last. said: step and value of figures that others may repeat.
     """
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
@@ -57,6 +76,9 @@ class ParserState(Struct):
     labelled: bool = False
     last_problem: int = -NEAR - 1
     last_time: float | None = None
+    held: Held | None = None
+    drawn: dict[str, str] = {}
+    said: dict[str, tuple[int, float | str]] = {}
     facts: dict[str, str] = {}
     levels: dict[str, int] = {}
 
@@ -104,6 +126,7 @@ class SourceParser:
         self._events = events
         counted = 0
         scanner = self.rules.scanner
+        self._release(data, 0)
         if self.state.incidents:
             counted, line = self._follow_on(data, 0, offset, line)
         for start, stop in scanner.candidates(data, counted):
@@ -112,6 +135,7 @@ class SourceParser:
             line += data.count(b"\n", counted, start)
             counted = start
             self._line(data[start:stop], line, offset + start)
+            self._release(data, stop + 1)
             if self.state.incidents:
                 counted, line = self._follow_on(data, stop + 1, offset, line + 1)
         return events
@@ -124,6 +148,7 @@ class SourceParser:
         """The file is quiet or over: give the problems that were waiting for their last lines."""
         events: list[Event] = []
         self._events = events
+        self._release(b"", 0, last=True)
         for incident in list(self.state.incidents.values()):
             self._close(incident)
         return events
@@ -147,6 +172,7 @@ class SourceParser:
                 found = self.rules.scanner.found(text)
                 if found or self.rules.scanner.every_line:
                     self._line(text, line, offset + at)
+                    self._release(data, stop + 1)
             at, line = stop + 1, line + 1
         return at, line
 
@@ -196,6 +222,8 @@ class SourceParser:
         return False
 
     def _line(self, raw: bytes, line: int, offset: int) -> None:
+        if self.rules.bars and b"%|" in raw:
+            self._bars(raw, line, offset)
         if b"\r" in raw:
             for segment in segments(raw):
                 self._text(segment, line, offset)
@@ -205,7 +233,7 @@ class SourceParser:
     def _text(self, raw: bytes, line: int, offset: int) -> None:
         unwrapped = self._unwrap(raw)
         body = unwrapped.text
-        if b"%|" in body:
+        if b"%|" in body and not is_table(body):
             body = split_bar(body)[1] or body
             body = split_tail(body)[0]
         if body[:1] == b"{" and self._json_line(body, unwrapped.origin, line, offset):
@@ -216,6 +244,33 @@ class SourceParser:
         text = body[:MAX_MESSAGE].decode("utf-8", "replace")
         header = read_header(text)
         self._message(text, header, found, unwrapped.origin, unwrapped.stamp, unwrapped.repeated, line, offset)
+
+    def _bars(self, raw: bytes, line: int, offset: int) -> None:
+        """Show the bars of a line to the rules on bars. Of refreshes that say the same the last one counts."""
+        found = [hit for text in bars(raw) if (hit := self._bar(text)) is not None]
+        at = _At(line, offset, self._now, "observed" if self._now is not None else "estimated", Origin(), None, False)
+        for i, (compiled, match) in enumerate(found):
+            pairs = compiled.rule.pairs
+            said = match.group(pairs.source) if pairs is not None else None
+            if said is not None:
+                again = next((m.group(pairs.source) for c, m in found[i + 1 :] if pairs and c is compiled), None)
+                if said in (again, self.state.drawn.get(compiled.id)):
+                    continue
+                self.state.drawn[compiled.id] = said
+            self._figures(compiled, match, at)
+
+    def _bar(self, text: str, slot: str | None = None) -> tuple[CompiledRule, Any] | None:
+        """The first rule that takes a bar (of those that set the slot), with its match."""
+        for compiled in self.rules.bars:
+            if slot is not None and slot not in compiled.rule.sets.values():
+                continue
+            if not compiled.off and self._may(compiled) and (match := compiled.search(text)) is not None:
+                return compiled, match
+        return None
+
+    def _may(self, compiled: CompiledRule) -> bool:
+        when = compiled.rule.when
+        return when is None or self.state.slots.keys().isdisjoint(when.unset)
 
     def _json_line(self, body: bytes, origin: Origin, line: int, offset: int) -> bool:
         """A log record in JSON: its message, which may be several lines, is read as any other line."""
@@ -249,7 +304,7 @@ class SourceParser:
         message = header.message
         for pattern in self.rules.strip:
             message = pattern.sub("", message)
-        if (state.regions or found & self.rules.region_ids) and self._skipped(message, origin.who, line):
+        if (state.regions or found & self.rules.region_ids) and self._skipped(message, header, origin.who, line):
             return
         time, time_is = self._time(header, stamp, text, line)
         at = _At(line, offset, time, time_is, origin, header.level, header.stamp is not None)
@@ -273,6 +328,8 @@ class SourceParser:
                 continue
             quiet = rule.problem is not None and compiled.kind == "problems" and at.level in _QUIET
             if quiet and compiled.levels is None:
+                continue
+            if not self._may(compiled):
                 continue
             match = compiled.search(text if rule.on == "line" else message)
             if match is None:
@@ -305,39 +362,95 @@ class SourceParser:
             value = number(groups[group] or "")
             if value is not None:
                 state.slots[slot] = int(value)
+        state.slots |= rule.resets
+        for slot, more in rule.counts.items():
+            state.slots[slot] = state.slots.get(slot, 0) + more
         step = self._step(rule.step_of, rule.step_add, groups.get("step"))
         extra = {label: (groups[group] or "").strip() for group, label in rule.labels.items() if groups[group]}
         extra |= rule.constant
         if rule.metrics or rule.pairs is not None:
             figures = self._reader.read(compiled, match, extra)
-            if figures is not None:
-                shape, values, printed = figures
-                samples = Samples(*place, time, time_is, step, shape, values, printed)
-                self._events.append(samples)
-                intervals = self._timeline.intervals(samples)
-                self._events.extend(intervals)
-                if state.opened:
-                    for interval in intervals:
-                        state.opened.pop(f"{interval.lane}\0{interval.state}", None)
-                if '"' in printed:
-                    self._not_finite(samples)
+            if figures is not None and self.rules.repeats and step is not None:
+                figures = self._news(figures, step, extra, rule.repeats)
+            if figures is not None and rule.step_after and rule.step_of is not None:
+                shape, _, printed = figures
+                state.held = Held(
+                    rule.step_of, rule.step_add, step, at.line, at.offset, time, time_is, shape.names, shape.units,
+                    extra, printed,
+                )  # fmt: skip
+            elif figures is not None:
+                self._say(Samples(*place, time, time_is, step, *figures))
         labels: Labels = tuple(sorted(extra.items()))
         lane = rule.lane or self.source.lane or self.source.role
         if rule.state is not None:
             lasted = duration(groups.get(rule.elapsed) or "")
             if lasted is not None:
-                state.opened.pop(f"{lane}\0{rule.state}", None)
+                name = _word(rule, rule.state, match)
+                state.opened.pop(f"{lane}\0{name}", None)
                 end = time if time is not None else 0.0
-                self._interval(at, time_is, lane, rule.state, step, end - lasted, end, lasted, None, labels)
+                self._interval(at, time_is, lane, name, step, end - lasted, end, lasted, None, labels)
         if rule.begin is not None:
-            state.opened[f"{lane}\0{rule.begin}"] = Opened(lane, rule.begin, at.line, time, time_is, step)
-            self._interval(at, time_is, lane, rule.begin, step, time, None, None, None, labels)
+            name = _word(rule, rule.begin, match)
+            state.opened[f"{lane}\0{name}"] = Opened(lane, name, at.line, time, time_is, step)
+            self._interval(at, time_is, lane, name, step, time, None, None, None, labels)
         if rule.end is not None:
             lasted_text = groups.get(rule.elapsed) if rule.state is None else None
-            self._closed(at, time, time_is, lane, rule.end, step, lasted_text, labels)
+            self._closed(at, time, time_is, lane, _word(rule, rule.end, match), step, lasted_text, labels)
         for name in rule.closes:
             self._over(at, time, time_is, lane, name)
         self._tell(compiled, match, at)
+
+    def _say(self, samples: Samples) -> None:
+        """Give figures, the states that they lay out, and the problem that they are where one is not finite."""
+        self._events.append(samples)
+        intervals = self._timeline.intervals(samples)
+        self._events.extend(intervals)
+        if self.state.opened:
+            for interval in intervals:
+                self.state.opened.pop(f"{interval.lane}\0{interval.state}", None)
+        if '"' in samples.printed:
+            self._not_finite(samples)
+
+    def _release(self, data: bytes, at: int, last: bool = False) -> None:
+        """Give the figures that were held back, once the line behind theirs is there (it begins at `at`)."""
+        held = self.state.held
+        if held is None or (at >= len(data) and not last):
+            return
+        self.state.held = None
+        step = held.step
+        stop = data.find(b"\n", at)
+        for text in bars(data[at : stop if stop >= 0 else None]):
+            hit = self._bar(text, held.slot)
+            if hit is not None:
+                group = next(g for g, slot in hit[0].rule.sets.items() if slot == held.slot)
+                value = number(hit[1].group(group) or "")
+                step = int(value) + held.add if value is not None else step
+                break
+        shape = self.rules.shape(held.names, held.units, held.labels)
+        values = [float(v) for v in msgspec.json.decode(held.printed)]
+        place = (self.source.file, held.line, held.offset)
+        self._say(Samples(*place, held.time, held.time_is, step, shape, values, held.printed))
+
+    def _news(self, figures: Figures, step: int, extra: Mapping[str, str], repeats: bool) -> Figures | None:
+        """What of a line's figures was not yet said at this step; all, where the line's rule repeats none."""
+        shape, values, printed = figures
+        fresh: list[int] = []
+        said = self.state.said
+        texts: list[float | str] = msgspec.json.decode(printed)
+        for i, name in enumerate(shape.names):
+            known = said.get(name)
+            if repeats and known is not None and known[0] == step and _agree(float(known[1]), values[i]):
+                continue
+            fresh.append(i)
+            if not repeats and (name in said or len(said) < 10_000):
+                said[name] = (step, texts[i])
+        if len(fresh) == len(values):
+            return figures
+        if not fresh:
+            return None
+        names, units = tuple(shape.names[i] for i in fresh), tuple(shape.units[i] for i in fresh)
+        printed = _ENCODER.encode([texts[i] for i in fresh]).decode()
+        return self.rules.shape(names, units, extra), [values[i] for i in fresh], printed
 
     def _tell(self, compiled: CompiledRule, match: Any, at: _At) -> None:
         """Facts that a line tells, where they are new."""
@@ -487,12 +600,13 @@ class SourceParser:
 
     # -- regions and times
 
-    def _skipped(self, message: str, who: str, line: int) -> bool:
+    def _skipped(self, message: str, header: Header, who: str, line: int) -> bool:
         """Whether the line stands in an echoed region of its writer, or begins or ends one."""
         inside = self.state.regions.get(who)
         if inside is not None:
             index, began = inside
-            if line - began > self.rules.skips[index].lines:
+            skip = self.rules.skips[index]
+            if line - began > skip.lines or (skip.stamped and header.stamp is not None):
                 del self.state.regions[who]
             elif self.rules.skip_end[index].search(message):
                 del self.state.regions[who]
@@ -516,6 +630,19 @@ class SourceParser:
         if self._now is not None:
             return self._now, "observed"
         return None, "estimated"
+
+
+def _word(rule: Rule, template: str, match: Any) -> str:
+    """The name of a state, with the pattern's groups filled in and translated."""
+    if "{" not in template:
+        return template
+    text = filled(template, match)
+    return rule.words.get(text, text)
+
+
+def _agree(exact: float, rounded: float) -> bool:
+    """Whether one is the other, perhaps rounded to four decimals or digits."""
+    return math.isclose(exact, rounded, rel_tol=1e-3, abs_tol=6e-5) or (math.isnan(exact) and math.isnan(rounded))
 
 
 def _first(record: Mapping[str, Any], *keys: str) -> Any:

@@ -25,7 +25,7 @@ class Opened(Struct):
 class Plan:
     """Where a shape's figures stand in a layout: (index, state, key) in the order in which they ran."""
 
-    __slots__ = ("after", "inside", "lane", "outside", "step", "step_key", "step_state")
+    __slots__ = ("after", "at_end", "inside", "lane", "outside", "step", "step_key", "step_state")
 
     def __init__(self, layout: Layout, shape: Shape, lane: str) -> None:
         at = {name: i for i, name in enumerate(shape.names)}
@@ -34,6 +34,7 @@ class Plan:
             return [(at[key], state, key) for key, state in phases.items() if key in at]
 
         self.lane = layout.lane or lane
+        self.at_end = layout.at_end
         self.step = at.get(layout.step) if layout.step else None
         self.step_state, self.step_key = layout.step_state, layout.step
         self.inside, self.after, self.outside = places(layout.phases), places(layout.after), places(layout.outside)
@@ -97,6 +98,8 @@ class Timeline:
             step_end = add(start, values[plan.step], plan.step_state, plan.step_key)
         else:
             step_end = start + plan.inside_total(values)
+        if plan.at_end:
+            start = step_end - plan.inside_total(values)
         for i, state, key in plan.inside:
             start = add(start, values[i], state, key)
         for i, state, key in plan.outside:
