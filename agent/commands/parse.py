@@ -1,0 +1,38 @@
+"""`rli-agent parse`: events as JSON lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rli_agent.commands import reading
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reading.framework
+@reading.rules
+@click.option("--zone", metavar="NAME", help="Zone of stamps that name none, like Europe/Paris; otherwise this host's.")
+def command(paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None) -> None:
+    """Print what the rules read in PATH (a run's directory, log files, or `-` for standard input), as JSON lines."""
+    import sys
+
+    from rli_agent.errors import UserError
+    from rli_agent.parsing import parse_paths, parse_stream
+    from rli_agent.printing import json_line
+    from rli_agent.rulebook import Rulebook
+    from rli_agent.zone import named_zone
+
+    book = Rulebook([p for p in paths if p.is_dir()], rules)
+    for complaint in book.complaints:
+        click.echo(f"rule pack left out: {complaint}", err=True)
+    stamps = named_zone(zone)
+    if paths == (Path("-"),):
+        events = parse_stream(sys.stdin.buffer, book, stamps, framework)
+    elif Path("-") in paths:
+        raise UserError("standard input cannot be read together with files", "give `-` alone")
+    else:
+        events = parse_paths(paths, book, stamps, framework)
+    for event in events:
+        sys.stdout.write(json_line(event) + "\n")

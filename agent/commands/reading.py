@@ -1,0 +1,15 @@
+"""The options of every command that reads a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+framework = click.option(
+    "--framework", metavar="NAME", help="Read the run with this framework's pack; otherwise the framework is detected."
+)
+rules = click.option(
+    "--rules", multiple=True, type=click.Path(exists=True, path_type=Path), metavar="FILE_OR_DIR",
+    help="More rule packs; one that has the name of another takes its place.",
+)  # fmt: skip

@@ -1,0 +1,63 @@
+"""`rli-agent rules`: which rule packs are in force, and whether one holds what it promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rli_agent.commands import reading
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """List rule packs, or check one that you write."""
+
+
+@command.command("list")
+@click.argument("paths", metavar="[OUTPUT_DIR...]", nargs=-1, type=click.Path(path_type=Path))
+@reading.rules
+def list_packs(paths: tuple[Path, ...], rules: tuple[Path, ...]) -> int:
+    """Show every rule pack that a watch of OUTPUT_DIR would find, and which of two with one name is in force."""
+    from rli_agent.parsers.packs import PackError, load_pack
+    from rli_agent.rulebook import pack_files
+
+    packs, broken = {}, 0
+    for file in pack_files(paths, rules):
+        try:
+            packs[file] = load_pack(file)
+        except PackError as e:
+            broken += 1
+            click.echo(f"cannot be loaded: {e}", err=True)
+    in_force = {pack.pack: file for file, pack in packs.items()}
+    width = max((len(name) for name in in_force), default=0)
+    for file, pack in packs.items():
+        hidden = "" if in_force[pack.pack] == file else f"  (not in force: {in_force[pack.pack]} has the same name)"
+        click.echo(f"{pack.pack:{width}}  {pack.kind:9}  {len(pack.rules):3} rules  {file}{hidden}")
+    return 1 if broken else 0
+
+
+@command.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
+def check(files: tuple[Path, ...]) -> int:
+    """Load each pack, run its examples, and say what is missing. Exit status 1 if any pack fails."""
+    from rli_agent.parsers.packs import PackError
+    from rli_agent.rule_checks import check_pack
+
+    failed = 0
+    for file in files:
+        try:
+            pack, findings = check_pack(file)
+        except PackError as e:
+            click.echo(f"error: {e}")
+            failed += 1
+            continue
+        for finding in findings:
+            click.echo(f"{file}: {finding.level}: {finding.text}")
+        errors = sum(f.level == "error" for f in findings)
+        failed += errors > 0
+        found = f"{errors} errors, {len(findings) - errors} warnings"
+        click.echo(f"{file}: {len(pack.rules)} rules, {len(pack.examples)} examples, {found}")
+    return 1 if failed else 0

@@ -1,0 +1,55 @@
+"""`rli-agent watch`: follow a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rli_agent.commands import reading
+
+STARTS = ("start", "end", "checkpoint")
+LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@click.command()
+@click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reading.framework
+@reading.rules
+@click.option("--project", metavar="NAME", help="Label `project`; otherwise what the run says.")
+@click.option("--experiment", metavar="NAME", help="Label `experiment_name`; otherwise what the run says.")
+@click.option(
+    "--listen", metavar="HOST:PORT",
+    help="Serve /metrics here (`none`: nowhere); otherwise at 127.0.0.1:9092 or the next free port.",
+)  # fmt: skip
+@click.option(
+    "--from", "start", type=click.Choice(STARTS), default="checkpoint", show_default=True,
+    help="Where to begin in files that are already there; `checkpoint` goes on where the last watch ended.",
+)  # fmt: skip
+@click.option("--once", is_flag=True, help="Read all that is there, print the status, and end.")
+@click.option(
+    "--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Keep the store here; otherwise in ~/.rl-insight, or on this node's scratch disk where the home is not local.",
+)  # fmt: skip
+@click.option(
+    "--namespace", default="rl_insight_monitor", show_default=True, metavar="NAME",
+    help="First word of the framework's own metrics.",
+)  # fmt: skip
+@click.option(
+    "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="INFO", show_default=True,
+    help="How much the agent says of itself on standard error.",
+)  # fmt: skip
+def command(log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], **settings: Any) -> None:
+    """Follow the run that writes into OUTPUT_DIR: read its logs, keep what they say, serve it as metrics.
+
+    More PATHs belong to the same run: a console log kept elsewhere, wandb/, a second node's logs. Nothing is ever
+    written there. SIGINT (Ctrl-C) or SIGTERM ends the watch; the next one goes on from where it ended.
+    """
+    from rli_agent.options import WatchOptions
+    from rli_agent.terminal import log_to_stderr, say
+    from rli_agent.watching import watch
+    from rli_agent.zone import named_zone
+
+    log_to_stderr(log_level)
+    watch(WatchOptions(list(paths), rules=list(rules), log_level=log_level, **settings), named_zone(None), say)

@@ -1,0 +1,28 @@
+"""What the agent says to people at a terminal. Text of logs may hold escape sequences: they are shown, never obeyed."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import click
+from loguru import logger
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """`text` without control characters except newline and tab, and without what cannot be written as UTF-8."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def say(text: str) -> None:
+    """Print a line, at once, also into a pipe."""
+    click.echo(plain(text))
+
+
+def log_to_stderr(level: str) -> None:
+    """Send what the agent logs about itself to standard error, one line a record."""
+    logger.remove()
+    form = "{time:HH:mm:ss} {level: <7} {message}"
+    logger.add(lambda line: sys.stderr.write(plain(line)), level=level.upper(), format=form)
