@@ -44,19 +44,41 @@ class Source(Struct, frozen=True):
     labels: Labels = ()
 
 
+class Phase(Struct, frozen=True, array_like=True):
+    """A duration that a metric line prints, and the state that lasted so long. `key` is the framework's own name of it.
+
+    part: "step" is the whole step; "inside" the step, one after the other from its start; "ending" likewise, but up to
+    its end; "after" the step and before the line; "outside" overlaps the step and ended with it.
+    """
+
+    index: int
+    state: str
+    key: str
+    part: Literal["step", "inside", "ending", "after", "outside"]
+
+
+class Plan(Struct, frozen=True):
+    """The states of a lane that a metric line's durations tell of, each part in the order in which it ran."""
+
+    lane: str
+    phases: tuple[Phase, ...]
+
+
 class Shape(Struct, frozen=True):
     """What a metric line holds besides its numbers: one object for all lines of the same make.
 
     `metrics[i]` is the common name of `names[i]`, where there is one; `units[i]` its printed unit ("percent", "s" …).
+    `plan`: the states that its durations tell of (parsers/timeline.py lays them out in time).
     """
 
     names: tuple[str, ...]
     units: tuple[str | None, ...]
     metrics: tuple[str | None, ...]
     labels: Labels = ()
+    plan: Plan | None = None
 
 
-class Samples(Struct):
+class Samples(Struct, gc=False):
     """All metrics of one line or record. `printed` is a JSON array of the values as the text has them; non-finite
     ones are the strings "NaN", "Infinity" and "-Infinity". `values` are the same as floats."""
 
@@ -71,10 +93,11 @@ class Samples(Struct):
     printed: str
 
 
-class Interval(Struct):
+class Interval(Struct, gc=False):
     """A lane in a state. `end` is None while it is open. `duration` is as printed, where the text prints one.
 
-    `key` is the framework's own word for the state.
+    One without length and duration only says that the state is over. States that a metric line's durations tell of
+    are no events of their own: they follow from `Samples` by its shape's plan. `key` is the framework's own word.
     """
 
     file: str

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples
+from rli_agent.parsers.timeline import intervals
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(list[float | int | str]).decode
@@ -19,10 +20,7 @@ def printed(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
     A state that two lines delimit comes once, with its end; states that never ended come last.
     """
     opened: dict[tuple[str, str, str], Interval] = {}
-    figures: Samples | None = None
     for event in events:
-        if isinstance(event, Samples):
-            figures = event
         if isinstance(event, Interval):
             key = (event.file, event.lane, event.state)
             if event.end is None:
@@ -31,13 +29,15 @@ def printed(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
             opened.pop(key, None)
             if event.duration is None and event.start == event.end:
                 continue  # only says that the state is over
-        yield from _objects(event, figures)
+        yield from _objects(event)
+        if isinstance(event, Samples):
+            for interval in intervals(event):
+                yield _state(interval, event.time)
     for event in opened.values():
         yield from _objects(event)
 
 
-def _objects(event: Event, figures: Samples | None = None) -> Iterator[dict[str, Any]]:
-    """`figures`: the metric line before; a state that it tells of was told when the line was written."""
+def _objects(event: Event) -> Iterator[dict[str, Any]]:
     place = {"file": event.file, "line": event.line}
     if isinstance(event, Samples):
         time = {"time": event.time, "time_is": event.time_is} if event.time is not None else {}
@@ -50,15 +50,7 @@ def _objects(event: Event, figures: Samples | None = None) -> Iterator[dict[str,
                 labels,
             )
     elif isinstance(event, Interval):
-        said = {"type": "state", **place, "lane": event.lane, "state": event.state, "step": event.step}
-        lasted = event.duration
-        if lasted is None and event.start is not None and event.end is not None:
-            lasted = event.end - event.start
-        when = event.end if event.end is not None else event.start
-        if figures is not None and event.key is not None and (figures.file, figures.line) == (event.file, event.line):
-            when = figures.time
-        times = {"time": when, "start": event.start, "end": event.end, "duration_s": lasted, "time_is": event.time_is}
-        yield _said({**said, **times, "key": event.key}, {})
+        yield _state(event, event.end if event.end is not None else event.start)
     elif isinstance(event, Problem):
         said = {"type": "problem", **place, "time": event.time, "step": event.step, "level": event.level}
         count = event.count if event.count != 1 else None
@@ -70,6 +62,16 @@ def _objects(event: Event, figures: Samples | None = None) -> Iterator[dict[str,
     elif isinstance(event, RunFact):
         said = {"type": "fact", **place, "key": event.key, "value": event.value, "confidence": event.confidence}
         yield _said(said, {})
+
+
+def _state(event: Interval, time: float | None) -> dict[str, Any]:
+    """`time`: when the line that tells of it was written."""
+    lasted = event.duration
+    if lasted is None and event.start is not None and event.end is not None:
+        lasted = event.end - event.start
+    said = {"type": "state", "file": event.file, "line": event.line, "lane": event.lane, "state": event.state}
+    times = {"time": time, "start": event.start, "end": event.end, "duration_s": lasted, "time_is": event.time_is}
+    return _said({**said, "step": event.step, **times, "key": event.key}, {})
 
 
 def _said(said: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:

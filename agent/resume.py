@@ -6,16 +6,18 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 
-from rli_agent.events import Interval, RunFact, Samples, Shape, Source
+import msgspec
+
+from rli_agent.events import Interval, Plan, RunFact, Samples, Shape, Source, TimeIs
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import RunStore
 
-#: Newest closed intervals that are shown again: enough for what is usual of each state.
-INTERVALS = 500
+#: Newest lines with durations that are shown again: enough for what is usual of each state.
+STEPS = 50
 
 
 def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval | RunFact]]:
-    """Facts, the newest value of each series, open states and the newest closed ones, each with a stand-in source."""
+    """Facts, the newest value of each series, the newest steps and open states, each with a stand-in source."""
     for latest in store.latest():
         shape = Shape((latest.name,), (latest.unit,), (latest.metric,), latest.labels)
         printed = json.dumps([latest.value])
@@ -26,14 +28,32 @@ def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval
         for file, time, key, value in db.execute("SELECT file, time, key, value FROM facts"):
             yield _source(file, None), RunFact(str(file), 0, 0, time, "estimated", key, value)
         rows = db.execute(
-            'SELECT file, line, "offset", lane, state, step, start, "end", duration, time_is, key FROM intervals '
-            'WHERE "end" IS NULL OR "end" >= (SELECT coalesce(min("end"), 0) FROM '
-            '(SELECT "end" FROM interval_rows ORDER BY id DESC LIMIT ?)) ORDER BY "end"',
-            (INTERVALS,),
+            "SELECT s.file, l.line, l.offset, l.time, l.time_is, l.step, h.names, h.units, h.metrics, h.labels, h.plan, "
+            "l.values_json FROM lines l JOIN shapes h ON h.id = l.shape JOIN sources s ON s.id = l.source "
+            "WHERE h.plan IS NOT NULL ORDER BY l.id DESC LIMIT ?",
+            (STEPS,),
         )
-        for file, line, offset, lane, state, step, start, end, lasted, time_is, key in rows:
+        for row in reversed(rows.fetchall()):
+            yield _samples(*row)
+        for file, line, offset, lane, state, step, start, time_is in db.execute(
+            'SELECT file, line, "offset", lane, state, step, start, time_is FROM intervals WHERE "end" IS NULL'
+        ):
             at = (str(file), line, offset, time_is, lane, state, step)
-            yield _source(file, lane), Interval(*at, start, end, lasted, key)
+            yield _source(file, lane), Interval(*at, start, None)
+
+
+def _samples(
+    file: object, line: int, offset: int, time: float | None, time_is: TimeIs, step: int | None, names: str, units: str,
+    metrics: str, labels: str, plan: str, values: str,
+) -> tuple[Source, Samples]:  # fmt: skip
+    said = json.loads(labels)
+    shape = Shape(
+        tuple(json.loads(names)), tuple(json.loads(units)), tuple(json.loads(metrics)), tuple(said.items()),
+        msgspec.json.decode(plan, type=Plan),
+    )  # fmt: skip
+    figures = [float(v) for v in json.loads(values)]
+    place = (str(file), line, offset, time, time_is)
+    return _source(file, said.get("role")), Samples(*place, step, shape, figures, values)
 
 
 def _source(file: object, role: str | None) -> Source:

@@ -79,7 +79,7 @@ class Rulebook:
         packs = self.packs_of(source)
         held = tuple(holds(r.when, source, files) for p in packs for r in p.rules)
         layouts = tuple(holds(y.when, source, files) for p in packs for y in p.layouts)
-        key = (source.packs, source.role, source.labels, held, layouts)
+        key = (source.packs, source.role, source.lane, source.labels, held, layouts)
         rules = self._sets.get(key)
         if rules is None:
             rules = self._sets[key] = RuleSet(packs, source, files)

@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from statistics import median
 
 from rli_agent.events import Event, Interval, Problem, RunFact, Samples
+from rli_agent.parsers.timeline import intervals
 
 #: Durations kept of each state to tell what is usual.
 KEPT = 50
@@ -18,11 +19,10 @@ ENDS = frozenset({"finished", "failed", "cancelled", "preempted"})
 
 
 class Lane:
-    """What one lane of the timeline does: the newest open state, else the newest that ended."""
+    """What one lane of the timeline does, and how long its states usually last."""
 
     def __init__(self) -> None:
         self.open: dict[str, Interval] = {}
-        self.last: Interval | None = None
         self.usual: dict[str, deque[float]] = {}
 
     def add(self, interval: Interval) -> None:
@@ -30,9 +30,8 @@ class Lane:
             self.open[interval.state] = interval
             return
         self.open.pop(interval.state, None)
-        self.last = interval
-        if interval.duration is not None or interval.start is not None:
-            lasted = interval.duration if interval.duration is not None else interval.end - (interval.start or 0.0)
+        if interval.start is not None and interval.start < interval.end:
+            lasted = interval.duration if interval.duration is not None else interval.end - interval.start
             self.usual.setdefault(interval.state, deque(maxlen=KEPT)).append(lasted)
 
     def newest_open(self) -> Interval | None:
@@ -56,10 +55,11 @@ class RunStatus:
 
     def record(self, events: Sequence[Event], now: float) -> None:
         """Take in events that have just been stored; `now` is when they were read (Unix seconds)."""
+        figures = [e for e in events if isinstance(e, Samples)]
+        for samples in figures[-2 * KEPT :]:  # of a whole log read at once the end is enough
+            self._samples(samples, now)
         for event in events:
-            if isinstance(event, Samples):
-                self._samples(event, now)
-            elif isinstance(event, Interval):
+            if isinstance(event, Interval):
                 self.lanes.setdefault(event.lane, Lane()).add(event)
             elif isinstance(event, Problem):
                 if event.level in ("ERROR", "CRITICAL"):
@@ -74,6 +74,8 @@ class RunStatus:
         for metric, value in zip(event.shape.metrics, event.values):
             if metric is not None:
                 self.newest[metric] = value
+        for interval in intervals(event):
+            self.lanes.setdefault(interval.lane, Lane()).add(interval)
         role = dict(event.shape.labels).get("role")
         if event.step is None or role not in ("trainer", "metrics", "unknown"):
             return

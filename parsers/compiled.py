@@ -13,6 +13,7 @@ from rli_agent.events import Labels, Shape, Source
 from rli_agent.parsers.literals import required_literals
 from rli_agent.parsers.packs import Layout, Named, Pack, Rule, Skip, When
 from rli_agent.parsers.scanner import Scanner
+from rli_agent.parsers.timeline import plan_of
 
 #: A pattern may look at one line for this long (seconds); one that needs longer this often is switched off.
 PATTERN_TIMEOUT = 0.1
@@ -170,7 +171,8 @@ class RuleSet:
         shape = self._shapes.get(key)
         if shape is None:
             labels = self.labels if not extra else tuple(sorted({**dict(self.labels), **extra}.items()))
-            shape = Shape(names, units, tuple(self.common_name(n) for n in names), labels)
+            plan = plan_of(self.layouts, names, self.source.lane or self.source.role)
+            shape = Shape(names, units, tuple(self.common_name(n) for n in names), labels, plan)
             if len(self._shapes) < 10_000:
                 self._shapes[key] = shape
         return shape

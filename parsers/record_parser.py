@@ -17,7 +17,6 @@ from rli_agent.events import Event, Problem, RolloutBatch, Samples, Source
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.globs import Glob
 from rli_agent.parsers.packs import Pack, Records, Rollouts
-from rli_agent.parsers.timeline import Timeline
 from rli_agent.parsers.timestamps import Shift
 
 _DECODE = msgspec.json.Decoder().decode
@@ -76,7 +75,6 @@ class RecordParser:
         self.state = state or RecordState()
         self._records = [r for p in packs for r in p.records if _path_fits(r.paths, path)]
         self._rollouts = [r for p in packs for r in p.rollouts if _path_fits(r.paths, path)]
-        self._timeline = Timeline(rules.layouts, source.lane or source.role)
         self._file_fields: dict[str, str] = {}
         told = [text for rollout in self._rollouts for text in (*rollout.step, rollout.phase)]
         for text in (*told, *(spec.step or "" for spec in self._records)):
@@ -152,7 +150,6 @@ class RecordParser:
             {k: values[k] for k in figures}, {"role": role} if role else {},
         )  # fmt: skip
         events.append(samples)
-        events.extend(self._timeline.intervals(samples))
 
     def _rollout(
         self, spec: Rollouts, record: dict[str, Any], line: int, offset: int, now: float | None, events: list[Event]

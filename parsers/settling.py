@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rli_agent.events import Event, Interval, Samples
+from rli_agent.parsers.timeline import lasted
 from rli_agent.parsers.timestamps import Mark, Shift, rebuild
 
 
@@ -27,19 +28,6 @@ def is_unsettled(event: Event) -> bool:
     return event.time is None
 
 
-def lasted(intervals: Sequence[Interval]) -> float | None:
-    """Seconds that had passed in a step up to its line: from the first state that the line's figures lay out.
-
-    Only intervals that a layout made (they carry a key) say when their step began.
-    """
-    laid_out = [i for i in intervals if i.key is not None and i.start is not None and i.end is not None]
-    steps = [i for i in laid_out if i.state == "step"] or laid_out
-    if not steps:
-        return None
-    last = max(i.end for i in laid_out if i.end is not None)
-    return last - min(i.start for i in steps if i.start is not None)
-
-
 def _marks(events: Sequence[Event]) -> Iterator[Mark]:
     by_line: dict[int, list[Event]] = {}
     for event in events:
@@ -47,8 +35,8 @@ def _marks(events: Sequence[Event]) -> Iterator[Mark]:
     for line in sorted(by_line, reverse=True):
         here = by_line[line]
         known = [t for e in here if not is_unsettled(e) and (t := _when(e)) is not None]
-        intervals = [e for e in here if isinstance(e, Interval)]
-        passed = lasted(intervals) if any(isinstance(e, Samples) for e in here) else None
+        plans = [(e.shape.plan, e.values) for e in here if isinstance(e, Samples)]
+        passed = max((lasted(plan, values) for plan, values in plans if plan is not None), default=None)
         yield Mark(line, max(known) if known else None, passed)
 
 

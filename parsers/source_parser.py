@@ -23,7 +23,7 @@ from rli_agent.parsers.incidents import Incident, begins_traceback
 from rli_agent.parsers.line_reader import Figures, LineReader, filled
 from rli_agent.parsers.packs import Rule
 from rli_agent.parsers.payloads import duration, number
-from rli_agent.parsers.timeline import Opened, Timeline
+from rli_agent.parsers.timeline import Opened
 from rli_agent.parsers.timestamps import Clock, ClockState, Shift
 from rli_agent.parsers.wrappers import Origin, Unwrapped, segments, split_bar, split_tail, unwrap
 
@@ -114,7 +114,6 @@ class SourceParser:
         self.state = state or ParserState()
         self._clock = Clock(self.state.clock, zone, reference)
         self._reader = LineReader(rules)
-        self._timeline = Timeline(rules.layouts, source.lane or source.role)
         self._now: float | None = None
         self._events: list[Event] = []
 
@@ -401,13 +400,13 @@ class SourceParser:
         self._tell(compiled, match, at)
 
     def _say(self, samples: Samples) -> None:
-        """Give figures, the states that they lay out, and the problem that they are where one is not finite."""
+        """Give figures, close the states that they tell of, and say the problem that they are where one is not finite."""
         self._events.append(samples)
-        intervals = self._timeline.intervals(samples)
-        self._events.extend(intervals)
-        if self.state.opened:
-            for interval in intervals:
-                self.state.opened.pop(f"{interval.lane}\0{interval.state}", None)
+        plan = samples.shape.plan
+        if plan is not None and self.state.opened:
+            at = _At(samples.line, samples.offset, samples.time, samples.time_is, Origin(), None, False)
+            for phase in plan.phases:
+                self._over(at, samples.time, samples.time_is, plan.lane, phase.state)
         if '"' in samples.printed:
             self._not_finite(samples)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from msgspec import Struct
 
-from rli_agent.events import Interval, Samples, Shape, TimeIs
+from rli_agent.events import Interval, Phase, Plan, Samples, TimeIs
 from rli_agent.parsers.packs import Layout
 
 
@@ -22,91 +23,68 @@ class Opened(Struct):
     step: int | None
 
 
-class Plan:
-    """Where a shape's figures stand in a layout: (index, state, key) in the order in which they ran."""
-
-    __slots__ = ("after", "at_end", "inside", "lane", "outside", "step", "step_key", "step_state")
-
-    def __init__(self, layout: Layout, shape: Shape, lane: str) -> None:
-        at = {name: i for i, name in enumerate(shape.names)}
-
-        def places(phases: dict[str, str]) -> list[tuple[int, str, str]]:
-            return [(at[key], state, key) for key, state in phases.items() if key in at]
-
-        self.lane = layout.lane or lane
-        self.at_end = layout.at_end
-        self.step = at.get(layout.step) if layout.step else None
-        self.step_state, self.step_key = layout.step_state, layout.step
-        self.inside, self.after, self.outside = places(layout.phases), places(layout.after), places(layout.outside)
-
-    @property
-    def empty(self) -> bool:
-        return self.step is None and not (self.inside or self.after or self.outside)
-
-    def lasted(self, values: Sequence[float]) -> float:
-        """Seconds from the step's beginning to the line."""
-        step = _seconds(values[self.step]) if self.step is not None else self.inside_total(values)
-        return step + sum(_seconds(values[i]) for i, _, _ in self.after)
-
-    def inside_total(self, values: Sequence[float]) -> float:
-        """Seconds of the phases inside the step, where no figure gives the whole."""
-        return sum(_seconds(values[i]) for i, _, _ in self.inside)
+def plan_of(layouts: Iterable[Layout], names: Sequence[str], lane: str) -> Plan | None:
+    """The plan of the first layout that holds for a line with these metrics; None where none finds its keys there."""
+    at = {name: i for i, name in enumerate(names)}
+    for layout in layouts:
+        if not _fits(layout, names):
+            continue
+        phases = []
+        if layout.step in at:
+            phases.append(Phase(at[layout.step], layout.step_state, layout.step, "step"))
+        inside: Literal["inside", "ending"] = "ending" if layout.at_end else "inside"
+        phases += [Phase(at[key], state, key, inside) for key, state in layout.phases.items() if key in at]
+        phases += [Phase(at[key], state, key, "outside") for key, state in layout.outside.items() if key in at]
+        phases += [Phase(at[key], state, key, "after") for key, state in layout.after.items() if key in at]
+        if phases:
+            return Plan(layout.lane or lane, tuple(phases))
+    return None
 
 
-class Timeline:
-    """Lays out the states of metric lines. One a source kind; plans are made once a shape."""
+def lasted(plan: Plan, values: Sequence[float]) -> float:
+    """Seconds from the step's beginning to the line that prints its durations."""
+    whole = inside = after = 0.0
+    for phase in plan.phases:
+        seconds = _seconds(values[phase.index])
+        if phase.part in ("inside", "ending"):
+            inside += seconds
+        elif phase.part == "step":
+            whole = seconds
+        elif phase.part == "after":
+            after += seconds
+    return (whole or inside) + after
 
-    def __init__(self, layouts: Sequence[Layout], lane: str) -> None:
-        self._layouts = layouts
-        self._lane = lane
-        self._plans: dict[int, tuple[Shape, Plan | None]] = {}  # by identity: hashing a shape hashes all its names
 
-    def plan(self, shape: Shape) -> Plan | None:
-        """The plan of the first layout that holds for this shape."""
-        known = self._plans.get(id(shape))
-        if known is not None and known[0] is shape:
-            return known[1]
-        found = None
-        for layout in self._layouts:
-            if _fits(layout, shape.names):
-                plan = Plan(layout, shape, self._lane)
-                if not plan.empty:
-                    found = plan
-                    break
-        self._plans[id(shape)] = (shape, found)
-        return found
+def intervals(samples: Samples) -> list[Interval]:
+    """The states that a line's durations tell of. Without a time they end at 0.0, the moment of the line."""
+    plan = samples.shape.plan
+    if plan is None:
+        return []
+    values = samples.values
+    line = samples.time if samples.time is not None else 0.0
+    start = line - lasted(plan, values)
+    step_end = line - _total(plan, values, "after")
+    runs = {"step": start, "inside": start, "ending": step_end - _total(plan, values, "ending"), "after": step_end}
+    found = []
+    for phase in plan.phases:
+        seconds = _seconds(values[phase.index])
+        if not seconds:
+            continue
+        begin = step_end - seconds if phase.part == "outside" else runs[phase.part]
+        end = begin + seconds
+        if phase.part in runs:
+            runs[phase.part] = end
+        found.append(
+            Interval(
+                samples.file, samples.line, samples.offset, samples.time_is, plan.lane, phase.state, samples.step,
+                begin, end, seconds, phase.key,
+            )
+        )  # fmt: skip
+    return found
 
-    def intervals(self, samples: Samples) -> list[Interval]:
-        """The states that a line's durations tell of. Without a time they end at 0.0, the moment of the line."""
-        plan = self.plan(samples.shape)
-        if plan is None:
-            return []
-        values = samples.values
-        found: list[Interval] = []
-        place = (samples.file, samples.line, samples.offset, samples.time_is)
 
-        def add(start: float, value: float, state: str, key: str | None) -> float:
-            duration = _seconds(value)
-            end = min(start + duration, line)  # sums of durations are off by a rounding
-            if duration:
-                found.append(Interval(*place, plan.lane, state, samples.step, start, end, duration, key))
-            return end
-
-        line = samples.time or 0.0
-        start = line - plan.lasted(values)
-        if plan.step is not None:
-            step_end = add(start, values[plan.step], plan.step_state, plan.step_key)
-        else:
-            step_end = start + plan.inside_total(values)
-        if plan.at_end:
-            start = step_end - plan.inside_total(values)
-        for i, state, key in plan.inside:
-            start = add(start, values[i], state, key)
-        for i, state, key in plan.outside:
-            add(step_end - _seconds(values[i]), values[i], state, key)
-        for i, state, key in plan.after:
-            step_end = add(step_end, values[i], state, key)
-        return found
+def _total(plan: Plan, values: Sequence[float], part: str) -> float:
+    return sum(_seconds(values[phase.index]) for phase in plan.phases if phase.part == part)
 
 
 def _seconds(value: float) -> float:

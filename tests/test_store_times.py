@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples, Shape, TimeIs
+from rli_agent.events import Event, Interval, Phase, Plan, Problem, RolloutBatch, RunFact, Samples, Shape, TimeIs
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 
@@ -97,22 +98,35 @@ def test_shift_asks_what_each_time_moves_by_and_keeps_durations(store: RunStore)
     ]  # fmt: skip
 
 
+STEP = Shape(
+    ("timing/step", "timing/gen", "timing/testing"), (None,) * 3, (None,) * 3, (),
+    Plan("trainer", (Phase(0, "step", "timing/step", "step"), Phase(1, "rollout", "timing/gen", "inside"),
+                     Phase(2, "eval", "timing/testing", "after"))),
+)  # fmt: skip
+
+
+def step(line: int, time: float | None, whole: float, gen: float = 0.0, testing: float = 0.0) -> Samples:
+    """A line that prints how long its step took, how long its generation, and a test after it."""
+    values = [whole, gen, testing]
+    return Samples("a.log", line, 0, time, "estimated", line, STEP, values, json.dumps(values))
+
+
 def test_marks_are_the_unsettled_lines_backwards_with_what_passed(store: RunStore) -> None:
     store.commit(
         [
-            sample(1, None), state(1, "step", -10.0, 0.0), state(1, "rollout", -10.0, -4.0),
+            step(1, None, 10.0, 6.0),
             state(1, "eval", -25.0, 0.0),
-            sample(2, None), state(2, "step", -12.0, -2.0), state(2, "save_ckpt", -2.0, 0.0),
-            sample(3, None), state(3, "rollout", -7.0, -3.0), state(3, "train", -3.0, 0.0),
+            step(2, None, 10.0, testing=2.0),
+            step(3, None, 0.0, gen=7.0),
             Problem("a.log", 4, 0, None, "estimated", "ERROR", "other", "m"),
             state(6, "eval", None, None),
             sample(5, None, "b.log"),
         ],
         [],
-    )  # fmt: skip
+    )
     assert list(store.marks("a.log")) == [
-        (6, None, 0.0),
-        (4, None, 0.0),
+        (6, None, None),
+        (4, None, None),
         (3, None, 7.0),
         (2, None, 12.0),
         (1, None, 10.0),
@@ -124,20 +138,20 @@ def test_marks_give_the_settled_lines_in_between_as_anchors(store: RunStore) -> 
     store.commit(
         [
             sample(1, 100.0), Problem("a.log", 2, 0, 150.0, "logged", "ERROR", "other", "m"),
-            sample(3, None), state(3, "step", -5.0, 0.0),
-            sample(4, 300.0), state(4, "step", 280.0, 300.0, "logged"), state(4, "eval", 200.0, 300.0, "logged"),
+            step(3, None, 5.0),
+            step(4, 300.0, 20.0), state(4, "eval", 200.0, 290.0, "logged"),
             sample(5, 400.0), state(5, "train", 390.0, 400.0, "logged"),
         ],
         [],
     )  # fmt: skip
-    assert list(store.marks("a.log")) == [(5, 400.0, 10.0), (4, 300.0, 20.0), (3, None, 5.0), (2, 150.0, 0.0)]
+    assert list(store.marks("a.log")) == [(5, 400.0, None), (4, 300.0, 20.0), (3, None, 5.0), (2, 150.0, None)]
 
 
 def walk(store: RunStore, last: float) -> Iterator[tuple[int, float]]:
     for line, time, seconds in store.marks("a.log"):
         last = last if time is None else time
         yield line, last
-        last -= seconds
+        last -= seconds or 0.0
 
 
 @settings(max_examples=40, deadline=None)
@@ -145,8 +159,7 @@ def walk(store: RunStore, last: float) -> Iterator[tuple[int, float]]:
 def test_place_lays_the_steps_end_to_end(durations: list[float], a_commit: int) -> None:
     """Steps of known length before a known end: each begins where the one before ended, and nothing waits any more."""
     events: list[list[Event]] = [
-        [sample(i, None), state(i, "step", -d, 0.0), state(i, "rollout", -d, -d / 2)]
-        for i, d in enumerate(durations, 1)
+        [step(i, None, d, gen=d / 2)] for i, d in enumerate(durations, 1)
     ]
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore.open(Path(folder) / "s", RUN)
@@ -156,7 +169,7 @@ def test_place_lays_the_steps_end_to_end(durations: list[float], a_commit: int) 
         store.place("a.log", walk(store, 1e6))
         steps = rows(store, "SELECT start, \"end\" FROM intervals WHERE state = 'step' ORDER BY line")
         inner = rows(store, "SELECT start, \"end\" FROM intervals WHERE state = 'rollout' ORDER BY line")
-        times = rows(store, "SELECT time, time_is FROM samples ORDER BY line")
+        times = rows(store, "SELECT DISTINCT time, time_is FROM samples ORDER BY line")
         placed = rows(store, TIMES)
         assert list(store.marks("a.log")) == []
         store.place("a.log", [(line, 7.0) for line in range(40)])  # nothing left to place
@@ -165,7 +178,7 @@ def test_place_lays_the_steps_end_to_end(durations: list[float], a_commit: int) 
     ends = [1e6 - sum(durations[i:]) for i in range(1, len(durations) + 1)]
     assert times == [(end, "estimated") for end in ends]
     assert steps == [(end - d, end) for end, d in zip(ends, durations, strict=True)]
-    assert inner == [(end - d, end - d / 2) for end, d in zip(ends, durations, strict=True)]
+    assert inner == [(end - d, end - d + d / 2) for end, d in zip(ends, durations, strict=True)]
 
 
 def test_place_reaches_every_kind_of_row_of_that_file_only(store: RunStore) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from ..catalogue import Catalogue
 from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, Source
+from ..parsers.timeline import intervals
 from .families import Series, Table
 from .naming import Naming, RunLabels, clean, label_set
 from .selfmetrics import SelfMetrics
@@ -126,8 +127,10 @@ class Exposition:
                     del self._open[next(iter(self._open))]
                 self._open[key] = now if event.start is None else min(event.start, now)
                 return
-            if event.end is None or event.end >= self._open.get(key, math.inf):
+            if event.end is None or event.time_is == "estimated" or event.end >= self._open.get(key, math.inf):
                 self._open.pop(key, None)
+            if event.duration is None and event.start == event.end:
+                return  # says only that the state is over
             self._offer(("interval", *key), event, event.file, event.end, source, now)
             if event.state == "step":
                 self._step(event, event.labels, event.end, source, now)
@@ -234,6 +237,8 @@ class Exposition:
         at, file, values = item.at, item.file, samples.values
         for index, series, factor in known[1]:
             series.set(values[index] * factor, at, file)
+        for interval in intervals(samples):
+            self._set_interval(interval, item)
 
     def _register(self, shape: Shape, source: Source) -> list[tuple[int, Series, float]]:
         slots = []

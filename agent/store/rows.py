@@ -11,14 +11,16 @@ from itertools import count
 from typing import Any
 
 from msgspec import DecodeError, Raw
-from msgspec.json import Decoder
+from msgspec.json import Decoder, Encoder
 from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, as_printed
+from rli_agent.parsers.timeline import lasted
 
 Row = tuple[Any, ...]
 #: Names are kept in memory up to this many of a kind; a run that has more looks the rest up in the file.
 CACHED = 4096
 _LARGEST = 2**63 - 1
 # Raw: the array is checked for being one, while no number is converted.
+_encode = Encoder().encode
 _array = Decoder(list[Raw])
 
 
@@ -102,9 +104,10 @@ class Names:
             _json([None if word is None else text(word) for word in words])
             for words in (shape.names, shape.units, shape.metrics)
         ]
-        row = (*arrays, labels_json(shape.labels))
-        digest = hashlib.sha256("\n".join(row).encode()).digest()
-        found = self._id("shapes", ("digest",), (digest,), ("names", "units", "metrics", "labels"), row)
+        plan = _encode(shape.plan).decode() if shape.plan is not None else None
+        row = (*arrays, labels_json(shape.labels), plan)
+        digest = hashlib.sha256("\n".join(part or "" for part in row).encode()).digest()
+        found = self._id("shapes", ("digest",), (digest,), ("names", "units", "metrics", "labels", "plan"), row)
         _keep(self._shapes, id(shape), (shape, found))
         return found
 
@@ -155,14 +158,16 @@ class RowWriter:
             elif isinstance(event, Samples):
                 name, step, printed = shape(event.shape), _integer(event.step), _printed(event)
                 place = (source(event.file), event.line, event.offset)
-                lines.append((*place, name, step, event.time, event.time_is, printed))
+                plan = event.shape.plan
+                passed = lasted(plan, event.values) if plan is not None else None
+                lines.append((*place, name, step, event.time, event.time_is, printed, passed))
             elif isinstance(event, RolloutBatch):  # it sums up the file so far: the one before it says less
                 key = (source(event.file), event.line, _integer(event.step), event.phase, text(event.environment))
                 batches[key] = (source(event.file), *_rollout(event))
             else:
                 statement, make = _OTHERS[type(event)]
                 others.setdefault(statement, []).append((source(event.file), *make(event)))
-        self._db.executemany("INSERT INTO lines VALUES (NULL,?,?,?,?,?,?,?,?)", lines)
+        self._db.executemany("INSERT INTO lines VALUES (NULL,?,?,?,?,?,?,?,?,?)", lines)
         if intervals:
             self._write_intervals(intervals)
         self._db.executemany(

@@ -208,8 +208,8 @@ class RunStore:
         """What is needed to tell when this file's lines without time were written, newest line first.
 
         (line, time, seconds). `time` is None for those to be placed. Lines with a time are given too, as anchors: all
-        that stand after the first line without one, and the last before it. `seconds` passed up to the line: from
-        the beginning of its `step` interval, or of its earliest one where none is a step; else 0.0.
+        that stand after the first line without one, and the last before it. `seconds` passed up to the line, where it
+        prints the durations of a step; else None.
         Nothing when all lines have their time. Streamed; write only when it is used up (`place` does).
         """
         try:

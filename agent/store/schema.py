@@ -33,17 +33,22 @@ CREATE TABLE sources (
 
 CREATE TABLE shapes (
     id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,
-    names TEXT NOT NULL, units TEXT NOT NULL, metrics TEXT NOT NULL, labels TEXT NOT NULL);
+    names TEXT NOT NULL, units TEXT NOT NULL, metrics TEXT NOT NULL, labels TEXT NOT NULL,
+    -- The states that the line's durations tell of: lane and phases of [index, state, key, part]; or NULL.
+    plan TEXT);
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, offset INTEGER NOT NULL,
     shape INTEGER NOT NULL REFERENCES shapes, step INTEGER, time REAL, time_is TEXT NOT NULL,
-    values_json TEXT NOT NULL);
+    values_json TEXT NOT NULL,
+    -- Seconds from the beginning of the step, whose durations the line prints, to the line.
+    lasted REAL);
 CREATE INDEX lines_by_source ON lines (source, line);
 CREATE INDEX lines_by_shape ON lines (shape, source);
 
 CREATE TABLE states (
     id INTEGER PRIMARY KEY, lane TEXT NOT NULL, state TEXT NOT NULL, key TEXT NOT NULL, labels TEXT NOT NULL,
     UNIQUE (lane, state, key, labels));
+-- States with lines of their own; those that a line's durations tell of follow from `lines` (view `laid_out`).
 -- Only closed intervals with known times come in here, so that an id once seen never changes its meaning.
 CREATE TABLE interval_rows (
     id INTEGER PRIMARY KEY, source INTEGER NOT NULL REFERENCES sources, line INTEGER NOT NULL, offset INTEGER NOT NULL,
@@ -93,7 +98,36 @@ CREATE VIEW series AS
               min(time) AS first_time, max(time) AS last_time FROM lines GROUP BY shape) g
     JOIN shapes h ON h.id = g.shape JOIN json_each(h.names) n
     GROUP BY 1, 2, 3;
+CREATE VIEW laid_out AS
+    SELECT p.source, p.line, p.offset, p.step, p.lane, p.state, p.key, p.time_is, p.seconds AS duration,
+        CASE p.part
+            WHEN 'step' THEN p.time - p.lasted
+            WHEN 'inside' THEN p.time - p.lasted + sum(p.inside) OVER parts - p.seconds
+            WHEN 'ending' THEN p.time - sum(p.after) OVER line - sum(p.ending) OVER line
+                + sum(p.ending) OVER parts - p.seconds
+            WHEN 'after' THEN p.time - sum(p.after) OVER line + sum(p.after) OVER parts - p.seconds
+            ELSE p.time - sum(p.after) OVER line - p.seconds END AS start
+    FROM (SELECT d.*, CASE d.part WHEN 'inside' THEN d.seconds ELSE 0.0 END AS inside,
+              CASE d.part WHEN 'after' THEN d.seconds ELSE 0.0 END AS after,
+              CASE d.part WHEN 'ending' THEN d.seconds ELSE 0.0 END AS ending
+          FROM (SELECT l.id, l.source, l.line, l.offset, l.step, l.time, l.time_is, l.lasted,
+                    json_extract(h.plan, '$.lane') AS lane, n.key AS ordinal,
+                    json_extract(n.value, '$[1]') AS state, json_extract(n.value, '$[2]') AS key,
+                    json_extract(n.value, '$[3]') AS part,
+                    CASE WHEN typeof(json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')) <> 'text'
+                          AND json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']') > 0
+                          AND json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']') < 1e9
+                        THEN json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')
+                        ELSE 0.0 END AS seconds
+                FROM lines l JOIN shapes h ON h.id = l.shape JOIN json_each(h.plan, '$.phases') n
+                WHERE h.plan IS NOT NULL AND l.time IS NOT NULL) d) p
+    WINDOW line AS (PARTITION BY p.id),
+        parts AS (PARTITION BY p.id ORDER BY p.ordinal ROWS UNBOUNDED PRECEDING);
 CREATE VIEW intervals AS
+    SELECT s.file, o.line, o.offset, o.lane, o.state, o.step, o.start, o.start + o.duration AS "end", o.duration,
+        o.time_is, o.key, '{{}}' AS labels
+    FROM laid_out o JOIN sources s ON s.id = o.source WHERE o.duration > 0
+    UNION ALL
     SELECT s.file, i.line, i.offset, t.lane, t.state, i.step, i.start, i."end", i.duration, i.time_is,
         nullif(t.key, '') AS key, t.labels
     FROM (SELECT source, line, offset, state, step, start, "end", duration, time_is FROM interval_rows

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
 
-#: line, its time where it is known, and the seconds that passed up to it.
-Mark = tuple[int, float | None, float]
+#: line, its time where it is known, and the seconds that it says passed up to it.
+Mark = tuple[int, float | None, float | None]
 
 _TIMED = ("lines", "problem_rows", "rollout_rows", "fact_rows")
 #: An open interval that waits for its line's time; `start` is None or relative to it.
@@ -54,33 +54,22 @@ def marks(db: sqlite3.Connection, key: str | bytes) -> Iterator[Mark]:
     (floor,) = db.execute(f"SELECT max(line) FROM ({before})", {"source": source, "first": first}).fetchone()
     first = first if floor is None else floor
     where = "WHERE source = :source AND line >= :first"
-    # What a row tells of its line: the time; where its first step, and its first interval of all, begin, relative to
-    # the line; and the same two as points in time.
-    arms = [f"SELECT line, time, NULL AS s, NULL AS b, NULL AS ts, NULL AS tb FROM {table} {where}" for table in _TIMED]
-    is_step = "state IN (SELECT id FROM states WHERE state = 'step')"
-    for table, columns in (("interval_unplaced", "{0}, {1}, NULL, NULL"), ("interval_rows", "NULL, NULL, {0}, {1}")):
-        told = columns.format(f"min(CASE WHEN {is_step} THEN start END)", "min(start)")
-        arms.append(f"SELECT line, NULL, {told} FROM {table} {where} GROUP BY line")
-    arms.append(f"SELECT line, NULL, NULL, NULL, NULL, NULL FROM interval_open {where} AND {_OPEN_UNPLACED}")
+    arms = [f"SELECT line, time, {'lasted' if table == 'lines' else 'NULL'} FROM {table} {where}" for table in _TIMED]
+    arms.append(f'SELECT line, "end", NULL FROM interval_rows {where}')
+    arms.append(f"SELECT line, NULL, NULL FROM interval_unplaced {where}")
+    arms.append(f"SELECT line, NULL, NULL FROM interval_open {where} AND {_OPEN_UNPLACED}")
     rows = db.execute(
         f"SELECT * FROM ({' UNION ALL '.join(arms)}) ORDER BY line DESC", {"source": source, "first": first}
     )
     for line, group in groupby(rows, key=itemgetter(0)):
-        _, times, steps, begins, steps_at, begins_at = zip(*group, strict=True)
-        time = _least(times)
-        start = _first(_least(steps), _least(begins))
-        if start is None and time is not None:
-            begin = _first(_least(steps_at), _least(begins_at))
-            start = None if begin is None else begin - time
-        yield line, time, max(-(start or 0.0), 0.0)
-
-
-def _first(preferred: float | None, other: float | None) -> float | None:
-    return other if preferred is None else preferred
-
-
-def _least(values: Iterable[float | None]) -> float | None:
-    return min((value for value in values if value is not None), default=None)
+        time: float | None = None
+        lasted: float | None = None
+        for _, known, seconds in group:
+            if known is not None and (time is None or known > time):
+                time = known
+            if seconds is not None and (lasted is None or seconds > lasted):
+                lasted = seconds
+        yield line, time, lasted
 
 
 def place(db: sqlite3.Connection, key: str | bytes, times: Iterable[tuple[int, float]]) -> None:
