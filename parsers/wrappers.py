@@ -1,4 +1,7 @@
-"""What other programs put around a line: colours, rank and Ray prefixes, container wrappers, progress bars."""
+"""What other programs put around a line: colours, rank and Ray prefixes, container wrappers, progress bars.
+
+All functions work on bytes, never raise, and take time linear in the line.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from msgspec import Struct
 
 
 class Origin(Struct, frozen=True):
-    """Who wrote a line, as its wrappers say. Two lines of one writer have equal `who`; "" is nobody."""
+    """Who wrote a line, as its wrappers say. Two lines of one writer have equal `who`; "" is nobody.
+
+    `who` is the wrappers' own words without brackets and commas ("TaskRunner pid=1 ip=10.0.0.5", "rank3", "trainer0",
+    "3"), outermost first. Of nested wrappers the innermost gives `actor`, `pid` and `rank`.
+    """
 
     who: str = ""
     actor: str | None = None
@@ -21,7 +28,8 @@ class Origin(Struct, frozen=True):
 
 
 class Unwrapped(NamedTuple):
-    """A line's own text, its writer, how often Ray says it was repeated, and the time that a container wrapper gave."""
+    """A line's own text, its writer, how often Ray says it was repeated, and the time (RFC 3339) that a container
+    runtime or kubectl gave it."""
 
     text: bytes
     origin: Origin
@@ -29,168 +37,210 @@ class Unwrapped(NamedTuple):
     stamp: bytes | None
 
 
-_NOBODY = Origin()
-_ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
-_RAY = re.compile(
-    rb"[(\[](?:(?P<actor>[^()\[\]]*?) ?pid=(?P<pid>[\w.-]+)(?:, ip=(?P<ip>[^)\]]+))?|(?P<plain>raylet|autoscaler[^)]*))[)\]] ?"
-)
-_RANK = re.compile(rb"\[(?P<role>[a-z]\w*?)(?P<rank>\d+)\]:(?: (?! ))?")
-_RANK_SPACES = re.compile(rb"\[(?P<role>[a-z]\w*?)(?P<rank>\d+)\]:(?P<space> ?)")
-_NUMBERED = re.compile(rb"\[\d+\] (?=\S)")
-_SRUN = re.compile(rb" *(?P<rank>\d+): ?")
-_CRI = re.compile(rb"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:stdout|stderr) [FP] ")
-_KUBECTL = re.compile(rb"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6,9}Z) ")
-_POD = re.compile(rb"\[pod/(?P<pod>[^\]]+)\] ")
-_REPEATED = re.compile(rb" *\[repeated (?P<count>\d+)x across (?:all nodes|cluster)\](?: \([^)]*\))?\s*$")
-_BAR = re.compile(rb"[^\r\n]*?\d{1,3}%\|[^|]*\| *[\d.,]+[kMG]?/[\d.,?]+[kMG]? \[[^\]]*\]")
-_TAIL = re.compile(rb"\((?:[A-Za-z_]\w*) pid=\d+(?:, ip=[^)]+)?\) (?=[^\r\n]*\d{1,3}%\|)")
-_DOCKER_KEYS = ({"log", "stream", "time"}, {"log", "stream", "time", "attrs"})
 #: Texts of one line that are looked at.
 MAX_SEGMENTS = 64
 
+_NOBODY = Origin()
+#: ECMA-48: CSI, strings (OSC 8 links, titles, DCS) up to their terminator, all other escapes; incomplete ones as well.
+_ANSI = re.compile(rb"\x1b\x1b*(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~]?)")
+_NAME = rb"[^()\[\]]{1,120}"
+_IP = rb"(?:, ip=(?P<%s>[^()\[\]\s]{1,64}))?"
+#: Ray's print_logs (`(Name pid=1, ip=…) `, an actor's name being its repr, with brackets of its own) and vLLM's
+#: prefix. A parenthesis in prose does not end in `pid=VALUE)` followed by a space.
+_RAY = (
+    rb"\((?:(?:(?P<actor>" + _NAME + rb"(?:[(\[][^()\[\]]{0,80}[)\]][^()\[\]]{0,80}){0,3}) )?pid=(?P<pid>[\w.-]{1,64})"
+    + _IP % b"ip" + rb"|(?P<daemon>raylet|gcs_server|autoscaler)(?: \+[\w.]{1,20})?" + _IP % b"daemon_ip"
+    + rb")\)(?: |\Z|(?=[(\[\r]))"
+)  # fmt: skip
+#: torch's excepthook and c10d (`[rank3]: `, `[rank3]:[W1130`); torchrun --tee (`[role0]:`, text follows at once, so
+#: that a space there is the text's own); SkyRL's Ray prefix; line numbers of issue viewers, where the text is surely
+#: no message of its own that begins with a number in brackets.
+_TAG = (
+    rb"\[(?:(?P<rank>rank\d{1,6})\]: ?"
+    rb"|(?P<role>(?:default|trainer)\d{1,6}(?=\]:)|[A-Za-z][\w.-]{0,60}\d(?=\]:(?! \S)))\]:"
+    rb"|(?:(?P<bracketed>[A-Za-z_][^()\[\]]{0,120}) )?pid=(?P<bracketed_pid>\d{1,10})\](?: |\Z)"
+    rb'|\d{1,9}\] (?=\[rank\d|\([^()]{1,120}pid=|frame #|Traceback \(| +File "|[\w.]{1,120}(?:Error|Exception)\b))'
+)
+_ONE = re.compile(rb"(?:%b|%b)" % (_RAY, _TAG))
+_INNER = re.compile(rb"(?:%b|%b){1,8}" % (_RAY, _TAG))
+_POD = re.compile(rb"\[(pod/[^\[\]\s]{1,300})\] ")
+#: CRI log files; `kubectl logs --timestamps` and `docker logs -t`, whose nanoseconds tell them from programs' stamps.
+_STAMP = re.compile(
+    rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) "
+    rb"(?:(?:stdout|stderr) [FP](?: |\Z)|(?<=\.\d{7}Z )|(?<=\.\d{8}Z )|(?<=\.\d{9}Z )|(?<=\.\d{9}[+-]\d\d:\d\d ))"
+)
+_SRUN = re.compile(rb" *(\d{1,6}):(?: |\Z)")
+_REPEATED = re.compile(rb" \[repeated (\d{1,9})x across cluster\](?: \([^()]*\))?\s*\Z")
+_ACTOR_RANK = re.compile(rb"\brank=(\d+)")
+_TRAILING_NUMBER = re.compile(rb"\d+\Z")
+#: `27/870 [21:07<11:17, 48.2s/it, loss=0.1]`: what tqdm puts behind the bar.
+_COUNTS = rb"%\|[^|\r\n]*\| *[\d.,]+[kMGTP]?/[\d.,?]+[kMGTP]? \[[^\[\]\r\n]*(?:\[[^\[\]\r\n]*\][^\[\]\r\n]*)*\]"
+_BAR = re.compile(rb"[^|\r\n]{0,200}?\d{1,3}" + _COUNTS)
+_NEXT_BAR = re.compile(rb"[^|:\r\n]{0,80}?(?:: *)?\d{1,3}" + _COUNTS)
+_RAY_PREFIX = re.compile(rb"\((?:" + _NAME + rb" )?pid=\d{1,10}(?:, ip=[^()\s]{1,64})?\) ")
+
+
+class _DockerLine(Struct, forbid_unknown_fields=True):
+    """A line of docker's json-file driver. `attrs` is there when labels or variables are logged (--log-opt)."""
+
+    log: str
+    stream: str
+    time: str
+    attrs: dict[str, str] = {}
+
+
+_DOCKER = msgspec.json.Decoder(_DockerLine)
+
 
 def strip_ansi(text: bytes) -> bytes:
-    """The text without control sequences (CSI, OSC 8 links, two-byte escapes)."""
+    """The text without escape sequences: colours, cursor movements, links (their text stays)."""
     return _ANSI.sub(b"", text) if b"\x1b" in text else text
 
 
 def unwrap(line: bytes, srun_labels: bool = False) -> Unwrapped:
-    """Take off all wrappers. `srun_labels`: the file has `3: ` before every line."""
+    """Take off all wrappers, and the one space that belongs to each. `srun_labels`: the file is srun's, with --label:
+    `3: ` stands before every line."""
     if b"\x1b" in line:
         line = _ANSI.sub(b"", line)
-    if line[:1] == b"\0":
+    if line[:1] == b"\0":  # the hole that a truncated file has while its writer goes on at its old offset
         line = line.lstrip(b"\0")
     if line[-1:] == b"\r":
         line = line[:-1]
+    if line[:8] == b'{"log":"' and (record := _docker(line)) is not None:
+        return unwrap(record[0], srun_labels)._replace(stamp=record[1])
     repeated = 1
-    if line[-8:] == b"cluster]" or b"x across " in line[-200:]:
-        found = _REPEATED.search(line)
+    if line.find(b"x across cluster]", -400) >= 0:
+        found = _REPEATED.match(line, max(line.rfind(b" [repeated "), 0))
         if found is not None:
-            repeated, line = int(found["count"]), line[: found.start()]
-    first = line[:1]
-    if not srun_labels and first not in b"([{0123456789" or not first:
-        return Unwrapped(line, _NOBODY, repeated, None)
-    return _unwrap(line, srun_labels, repeated)
+            repeated, line = int(found[1]), line[: found.start()]
+    if srun_labels or line[:1] in (b"(", b"[") or line[10:11] == b"T":
+        end, stamp, origin = _head(line, srun_labels)
+        return Unwrapped(line[end:], origin, repeated, stamp)
+    return Unwrapped(line, _NOBODY, repeated, None)
 
 
-def _unwrap(line: bytes, srun_labels: bool, repeated: int) -> Unwrapped:
-    who: list[bytes] = []
-    stamp: bytes | None = None
-    facts: dict[str, bytes | None] = {}
-    if srun_labels and (found := _SRUN.match(line)) is not None:
-        who.append(found["rank"])
-        facts["rank"] = found["rank"]
-        line = line[found.end() :]
-    for _ in range(8):
-        first = line[:1]
-        found = None
-        if first == b"(":
-            found = _RAY.match(line)
-        elif first == b"[":
-            found = _RANK_SPACES.match(line)
-            if found is not None:
-                who.append(found["role"] + found["rank"])
-                facts["rank"] = found["rank"]
-                line = line[found.end() :]
-                continue
-            found = _POD.match(line)
-            if found is not None:
-                who.append(found["pod"])
-                line = line[found.end() :]
-                continue
-            found = _RAY.match(line) if b"pid=" in line[:200] else _NUMBERED.match(line)
-            if found is not None and found.re is _NUMBERED:
-                line = line[found.end() :]
-                continue
-        elif first.isdigit():
-            found = _CRI.match(line) or _KUBECTL.match(line)
-            if found is None:
-                break
-            stamp = stamp or found["stamp"]
-            line = line[found.end() :]
-            continue
-        elif first == b"{" and line[:8] == b'{"log":"' and (inner := _docker(line)) is not None:
-            line, stamp = inner
-            continue
-        if found is None:
-            break
-        if found["plain"] is not None:
-            who.append(found["plain"])
-        else:
-            who.append(found.group().strip()[1:-1])
-            for key in ("actor", "pid", "ip"):
-                facts[key] = found[key] or facts.get(key)
-        line = line[found.end() :]
-    return Unwrapped(line, _origin(b" ".join(who), tuple(facts.items())), repeated, stamp)
+def _head(line: bytes, srun_labels: bool) -> tuple[int, bytes | None, Origin]:
+    """Where the text begins behind the wrappers of a line without escape sequences; their time and writer."""
+    at, stamp, pod, label = 0, None, b"", b""
+    if line[:5] == b"[pod/" and (found := _POD.match(line)) is not None:
+        pod, at = found[1], found.end()
+    if line[at + 10 : at + 11] == b"T" and (found := _STAMP.match(line, at)) is not None:
+        stamp, at = found[1], found.end()
+    if srun_labels and (found := _SRUN.match(line, at)) is not None:
+        label, at = found[1], found.end()
+    found = _INNER.match(line, at)
+    if found is not None:
+        return found.end(), stamp, _origin(found[0], pod, label)
+    return at, stamp, _origin(b"", pod, label) if pod or label else _NOBODY
 
 
 @lru_cache(maxsize=4096)
-def _origin(who: bytes, facts: tuple[tuple[str, bytes | None], ...]) -> Origin:
-    if not who:
+def _origin(wrappers: bytes, pod: bytes, label: bytes) -> Origin:
+    who = [pod, label]
+    actor = pid = ip = None
+    rank = label or None
+    for found in _ONE.finditer(wrappers):
+        name = found["actor"] or found["bracketed"]
+        number = found["pid"] or found["bracketed_pid"]
+        tag = found["rank"] or found["role"]
+        if number is not None:
+            actor, pid, ip = name, number, found["ip"] or ip
+            who += [name or b"", b"pid=" + number, b"ip=" + found["ip"] if found["ip"] else b""]
+            rank = inner[1] if name and (inner := _ACTOR_RANK.search(name)) is not None else rank
+        elif found["daemon"] is not None:
+            ip = found["daemon_ip"] or ip
+            who += [found["daemon"], b"ip=" + found["daemon_ip"] if found["daemon_ip"] else b""]
+        elif tag is not None and (end := _TRAILING_NUMBER.search(tag)) is not None:
+            who.append(tag)
+            rank = end[0]
+    if not any(who):
         return _NOBODY
-    said = {key: value.decode(errors="replace") for key, value in facts if value}
-    return Origin(who.decode(errors="replace").replace(",", ""), **said)
+    return Origin(_text(b" ".join(filter(None, who))) or "", _text(actor), _text(pid), _text(ip), _text(rank))
 
 
-def _docker(line: bytes) -> tuple[bytes, bytes | None] | None:
+def _text(raw: bytes | None) -> str | None:
+    return raw.decode(errors="replace") if raw is not None else None
+
+
+def _docker(line: bytes) -> tuple[bytes, bytes] | None:
+    """(text, time) of a json-file line. What stands before a carriage return inside is overwritten text."""
     try:
-        record = msgspec.json.decode(line)
+        record = _DOCKER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if not isinstance(record, dict) or set(record) not in _DOCKER_KEYS or not isinstance(record["log"], str):
-        return None
-    return record["log"].rstrip("\r\n").encode(), str(record["time"]).encode()
+    text = record.log.encode(errors="replace").rstrip(b"\r\n")
+    return (segments(text)[-1:] or [b""])[0], record.time.encode(errors="replace")
 
 
 def segments(line: bytes) -> list[bytes]:
-    """The texts on one physical line: what stands between carriage returns, bar refreshes but the last left out.
+    """The texts on one physical line (given without its newline): what stands between carriage returns.
 
-    Later texts inherit the wrapper of the first: it is put before them.
+    Blank texts and refreshes of a progress bar are left out, except the last refresh where nothing follows it; at most
+    the last MAX_SEGMENTS are given. Texts behind the first inherit its wrappers: they are put before them.
     """
-    if b"\r" not in line:
+    first = line.find(b"\r")
+    if first < 0:
         return [line]
+    if first == len(line) - 1:
+        return [line[:-1]] if first else []
     parts = [part for part in line.split(b"\r") if part]
     if not parts:
         return []
-    prefix = _prefix(parts[0])
-    if prefix and len(parts[0]) == len(prefix):
-        parts.pop(0)
-    elif prefix:
-        parts[0] = parts[0][len(prefix) :]
-    last = len(parts) - 1
-    kept = [part for i, part in enumerate(parts) if i == last or b"%|" not in part or split_bar(part)[1]]
-    return [prefix + part for part in kept[-MAX_SEGMENTS:]]
+    cut = _prefix_end(parts[0])
+    prefix, parts[0] = parts[0][:cut], parts[0][cut:]
+    kept: list[bytes] = []
+    for part in reversed(parts):
+        if len(kept) == MAX_SEGMENTS:
+            break
+        if (not kept or not _refresh(part)) and strip_ansi(part).strip():
+            kept.append(part)
+    kept.reverse()
+    if not prefix:
+        return kept
+    return [part if b"pid=" in prefix and b"pid=" in part[: _prefix_end(part)] else prefix + part for part in kept]
 
 
-def _prefix(text: bytes) -> bytes:
-    """The wrapper at the beginning of a text, colours included."""
-    plain = unwrap(text).text
-    if len(plain) == len(text) or (b"\x1b" not in text and text[:1] not in b"(["):
-        return b""
-    if not plain:
-        return text
-    at = text.find(plain[:1] if b"\x1b" in plain else plain)
-    while at >= 0 and strip_ansi(text[at:]) != plain:
-        at = text.find(plain[:1], at + 1)
-    return text[:at] if at > 0 and strip_ansi(text[:at]) else b""
+def _refresh(part: bytes) -> bool:
+    if b"%|" not in part:
+        return False
+    bar, rest = split_bar(part)
+    return bar is not None and not strip_ansi(rest).strip()
+
+
+def _prefix_end(part: bytes) -> int:
+    """Where the wrappers of a text end, escape sequences included; 0 where it has none."""
+    end = _head(strip_ansi(part), False)[0]
+    if end:
+        for sequence in _ANSI.finditer(part):
+            if sequence.start() >= end:
+                break
+            end += len(sequence[0])
+    return end
 
 
 def split_bar(text: bytes) -> tuple[bytes | None, bytes]:
-    """(bar, what is glued behind it); (None, text) where the text is no tqdm bar."""
+    """(tqdm bar or bars at the beginning, what is glued behind); (None, text) where the text begins with no bar."""
     if b"%|" not in text:
         return None, text
     found = _BAR.match(text)
     if found is None:
         return None, text
     end = found.end()
-    while (again := _BAR.match(text, end)) is not None and text.find(b"%|", end) >= 0:
-        end = again.end()
+    while (found := _NEXT_BAR.match(text, end)) is not None:
+        end = found.end()
     return text[:end], text[end:]
 
 
 def split_tail(text: bytes) -> tuple[bytes, bytes | None]:
-    """(text, a bar of another writer that is glued behind it)."""
-    if b"%|" not in text:
-        return text, None
-    found = _TAIL.search(text, 1)
-    return (text[: found.start()], text[found.start() :]) if found is not None else (text, None)
+    """(text, another Ray process's bar that is glued behind it, its prefix included). Several processes write to one
+    file without a lock: `…throughput:334.25(TaskRunner pid=7) Training Progress:   3%|▎ | 27/870 [`."""
+    at = text.find(b"%|")
+    for _ in range(8):
+        if at < 0:
+            break
+        pid = text.rfind(b"pid=", max(0, at - 300), at)
+        start = text.rfind(b"(", max(0, pid - 130), pid) if pid > 0 else -1
+        if start > 0 and (found := _RAY_PREFIX.match(text, start)) is not None and found.end() <= at:
+            return text[:start], text[start:]
+        at = text.find(b"%|", at + 2)
+    return text, None
