@@ -110,6 +110,18 @@ class Incident(Struct):
     strangers: int = 0
     last_line: int = 0
 
+    def open(self, text: str) -> None:
+        """Where in the grammar the headline leaves us."""
+        if begins_traceback(text):
+            self.part = "body"
+        elif _REMOTE in text and is_exception(text):
+            self.part = "wrapped"
+
+    @property
+    def outside(self) -> bool:
+        """Whether no traceback is being read."""
+        return self.part in ("headline", "ended", "wrapped")
+
     def keep(self, text: str, line: int) -> None:
         """Add a line to the message, of which the first and the last lines are kept, and to the count."""
         self.lines += 1
@@ -135,7 +147,7 @@ class Incident(Struct):
     def passed(self, own: bool) -> bool:
         """A line that is not part of it stands here. Whether it must be over by now."""
         self.strangers += 1
-        if self.part in ("headline", "ended", "wrapped"):
+        if self.outside:
             return self.strangers > LITTLE_PATIENCE
         return self.strangers > (OWN_PATIENCE if own else PATIENCE)
 
@@ -147,7 +159,7 @@ class Incident(Struct):
         self.caused = False
         if self.lines >= MAX_LINES:
             return "over"
-        inside = self.part in ("body", "frame", "flat", "chained")
+        inside = not self.outside
         if stamped and level != self.headline_level:
             return "stranger" if inside else "over"
         mine = self._mine(text, stamped)

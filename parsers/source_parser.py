@@ -203,15 +203,14 @@ class SourceParser:
         if incident is None:
             return False
         verdict = incident.follows(message, level, stamped)
-        if verdict == "mine":
+        alike = not stamped or (incident.stamped and level == incident.headline_level)
+        in_block = alike and incident.outside and incident.block is not None and found_in(incident.block, message[:2000])
+        if verdict == "mine" or in_block:
             incident.keep(message, line)
             if incident.caused:
                 self._refine(incident, message.lstrip(" |"))
-            return True
-        alike = not stamped or (incident.stamped and level == incident.headline_level)
-        if incident.block is not None and alike and found_in(incident.block, message[:2000]):
-            incident.keep(message, line)
-            self._refine(incident, message)
+            elif in_block and not (incident.after and incident.consequence):
+                self._refine(incident, message)
             return True
         if self._is_consequence(message, level):
             incident.keep(message, line)
@@ -336,11 +335,10 @@ class SourceParser:
             if rule.ignore and rule.problem is None:
                 return True
             if rule.problem is not None:
-                if rule.consequence and at.line - self.state.last_problem <= NEAR:
-                    self.state.last_problem = at.line
-                    return True
+                follows = rule.consequence and at.line - self.state.last_problem <= NEAR
                 level = _problem_level(rule.problem.level, at.level)
-                self._headline(at, message, rule.problem.kind, level, compiled, repeated)
+                incident = self._headline(at, message, rule.problem.kind, level, compiled, repeated)
+                incident.muted = incident.muted or follows
                 self._tell(compiled, match, at)
             elif not (self.rules.first_rank and at.origin.rank not in (None, "0")):
                 self._figures(compiled, match, at)
@@ -531,8 +529,7 @@ class SourceParser:
             repeated, at.level, at.level is not None or at.stamped, rule.block if rule else None, at.origin.rank,
             after=at.line - state.last_problem <= NEAR, muted=rule is not None and rule.ignore,
         )  # fmt: skip
-        if begins_traceback(message):
-            incident.part = "body"
+        incident.open(message)
         incident.keep(message, at.line)
         state.incidents[who] = incident
         self._remember(incident, at.line)
@@ -578,7 +575,7 @@ class SourceParser:
             incident.block = compiled.rule.block or incident.block
             if problem.kind not in VAGUE and not compiled.rule.ignore and not (incident.after and incident.consequence):
                 incident.kind, incident.rule = problem.kind, compiled.id
-                incident.level = "CRITICAL" if problem.level == "critical" else "ERROR"
+                incident.level = _problem_level(problem.level, None)
                 incident.muted = incident.muted and problem.kind not in _GRAVE
         if incident.kind == "other" and incident.caused:
             incident.kind = "traceback"
