@@ -122,9 +122,7 @@ class RuleSet:
         self._always: list[int] = []
         for i, rule in enumerate(self.rules):
             for literal in rule.literals:
-                takers = by_literal.setdefault(literal, [])
-                if rule.rule.on != "bar":
-                    takers.append(i)
+                by_literal.setdefault(literal, []).append(i)
             if not rule.literals:
                 self._always.append(i)
         region = {required for s in (*self.skip_start, *self.skip_end) for required in required_literals(s.pattern)}
@@ -149,7 +147,7 @@ class RuleSet:
         rules = self._by_found.get(found)
         if rules is None:
             chosen = sorted({r for i in found for r in self._rules_of[i]}.union(self._always))
-            rules = self._by_found[found] = tuple(self.rules[i] for i in chosen)
+            rules = self._by_found[found] = tuple(self.rules[i] for i in chosen if self.rules[i].rule.on != "bar")
         return rules
 
     @property

@@ -191,7 +191,7 @@ class SourceIs(Struct, forbid_unknown_fields=True):
 class Records(Struct, forbid_unknown_fields=True):
     """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object of
     numbers ("" = the record itself, without `step`, `time` and `drop`). step: key, or `path:` + pattern with a group
-    `step` on the file's path. role_of: `{role: [keys of which one is there]}`.
+    `step` on the file's path. role_of: `{role: [keys or globs of which one is there]}`.
     twin_of: as for sources."""
 
     id: str
@@ -212,7 +212,8 @@ class Rollouts(Struct, forbid_unknown_fields=True):
     outcomes: other numeric fields that are metrics of their own. error: fields that, when not empty or false, make the
     record a problem env_error. ok: fields that, when false, do. step: dotted path or `path:` + pattern with a group
     `step` on the file's path. phase: "train", "eval", or such a pattern with a group `phase`. part: the records are some of
-    those of another file, so that they are not counted once more.
+    those of another file, so that they are not counted once more. each: a record holds several rollouts, the hits of this
+    path, in which `reward`, `outcomes` and `labels` (`{label: dotted path}`) are looked up; all else is the record's.
     """
 
     id: str
@@ -226,6 +227,8 @@ class Rollouts(Struct, forbid_unknown_fields=True):
     error: list[str] = []
     ok: list[str] = []
     truncated: list[str] = []
+    labels: dict[str, str] = {}
+    each: str = ""
     part: bool = False
     twin_of: list[str] = []
 
@@ -297,6 +300,18 @@ class PackError(Exception):
     """A pack that cannot be used. str() is `FILE:LINE:COLUMN: what is wrong; the mend`."""
 
 
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML whose only booleans are true and false, as in YAML 1.2: `on` is a key here, and `no` a label's value."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, rx) for tag, rx in found if not tag.endswith(":bool")]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|false)$", re.IGNORECASE), list("tTfF"))
+
+
 def load_pack(path: Path) -> Pack:
     """Read one pack. Raises PackError; never anything else for what a file can hold."""
     try:
@@ -311,8 +326,8 @@ def load_pack(path: Path) -> Pack:
 def parse_pack(text: str, name: str) -> Pack:
     """Like load_pack, from text; `name` stands in messages."""
     try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
-        data = yaml.load(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
+        data = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         at = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
