@@ -5,6 +5,7 @@ Records are data: problem rules never run over their text.
 
 from __future__ import annotations
 
+import fnmatch
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -142,7 +143,7 @@ class RecordParser:
         figures = {k: float(v) for k, v in values.items() if k not in hidden and isinstance(v, int | float)}
         if not figures:
             return
-        role = next((r for r, keys in spec.role_of.items() if any(k in figures for k in keys)), None)
+        role = _role_of(spec, figures)
         logged = isinstance(time, int | float)
         samples = self._samples(
             line, offset, float(time) if logged else now, "logged" if logged else "observed" if now else "estimated",
@@ -164,23 +165,25 @@ class RecordParser:
         if key not in self.state.changed and not spec.part:
             self.state.changed.append(key)
         tally.count += 1
-        figures: dict[str, Any] = {}
-        reward = self._reward(spec, record)
-        if reward is not None:
-            figures["reward"] = reward
-        for name in spec.outcomes:
-            figures |= {name: v for v in _at(record, name) if isinstance(v, int | float)}
-        total = reward if reward is not None else next(iter(figures.values()), None)
-        if total is not None and math.isfinite(total):
-            tally.reward_count += 1
-            tally.reward_sum += total
-            tally.reward_min = total if tally.reward_min is None else min(tally.reward_min, total)
-            tally.reward_max = total if tally.reward_max is None else max(tally.reward_max, total)
         tally.truncated += any(v is True for p in spec.truncated for v in _at(record, p))
         labels = {"environment": environment} if environment else {}
-        if figures:
-            time_is = "observed" if now is not None else "estimated"
-            events.append(self._samples(line, offset, now, time_is, step, figures, labels))
+        time_is = "observed" if now is not None else "estimated"
+        for part in _at(record, spec.each) if spec.each else (record,):
+            figures: dict[str, Any] = {}
+            reward = self._reward(spec, part)
+            if reward is not None:
+                figures["reward"] = reward
+            for name in spec.outcomes:
+                figures |= {name: v for v in _at(part, name) if isinstance(v, int | float)}
+            total = reward if reward is not None else next(iter(figures.values()), None)
+            if total is not None and math.isfinite(total):
+                tally.reward_count += 1
+                tally.reward_sum += total
+                tally.reward_min = total if tally.reward_min is None else min(tally.reward_min, total)
+                tally.reward_max = total if tally.reward_max is None else max(tally.reward_max, total)
+            if figures:
+                own = {k: v for k, p in spec.labels.items() for v in _at(part, p) if isinstance(v, str)}
+                events.append(self._samples(line, offset, now, time_is, step, figures, labels | own))
         error = self._error(spec, record)
         if error is not None:
             tally.errors += 1
@@ -227,6 +230,15 @@ class RecordParser:
         if any(value is False for path in spec.ok for value in _at(record, path)):
             return "the record says that it is not ok"
         return None
+
+
+def _role_of(spec: Records, figures: Mapping[str, Any]) -> str | None:
+    """The role whose keys a record holds; globs are tried where no key is there as it stands."""
+    exact = next((r for r, keys in spec.role_of.items() if any(k in figures for k in keys)), None)
+    if exact is not None:
+        return exact
+    globs = ((r, k) for r, keys in spec.role_of.items() for k in keys if "*" in k)
+    return next((r for r, glob in globs if fnmatch.filter(figures, glob)), None)
 
 
 def _weighed(value: Any) -> float | None:
