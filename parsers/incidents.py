@@ -25,6 +25,7 @@ OWN_PATIENCE = 8
 
 TRACEBACK = "Traceback (most recent call last)"
 _STARTS = re.compile(r"Traceback \(most recent call last\):?[\s─╮|]*$")
+_BARE = re.compile(r"[\W_]*Traceback \(")
 _QUOTED = re.compile(r'\s*>+ |[^"]*"(?:[^"]*"[^"]*")*[^"]*$')
 #: What stands between two tracebacks of one chain (CPython; torch.multiprocessing).
 _CHAINED = re.compile(
@@ -75,9 +76,10 @@ def is_exception(text: str, lost_indent: bool = False) -> bool:
 class Incident(Struct):
     """A problem that is being read. `part` is where in its grammar the next line would stand.
 
-    who: the writer whose lines it takes. after: a problem stands shortly before it. consequence: its exception is one
-    that follows from another problem. muted: read so that its lines are nobody else's, and not told; harmless: its last
-    exception is not told.
+    who: the writer whose lines it takes. announces: a traceback may follow the headline (a logger wrote it, or it names
+    no cause). after: a problem stands shortly before it. consequence: its exception is one that follows from another
+    problem. muted: read so that its lines are nobody else's, and not told; harmless: its last exception is not told.
+    flat: its lines of code stand at the margin. caused: the line just read is an exception; the last one is `exception`.
     """
 
     who: str
@@ -94,13 +96,16 @@ class Incident(Struct):
     stamped: bool = False
     block: str | None = None
     rank: str | None = None
+    announces: bool = True
     after: bool = False
     consequence: bool = False
     muted: bool = False
     harmless: bool = False
-    part: Literal["headline", "body", "frame", "flat", "ended", "wrapped", "chained"] = "headline"
+    part: Literal["headline", "body", "frame", "ended", "wrapped", "chained"] = "headline"
+    flat: bool = False
     gap: bool = False
     caused: bool = False
+    exception: str = ""
     head: list[str] = []
     tail: list[str] = []
     left_out: int = 0
@@ -180,11 +185,11 @@ class Incident(Struct):
                 self.part = "body"
             return self.part == "body"
         frame = _FRAME.match(text)
-        if frame is not None and (frame["indent"] or self.part in ("body", "frame", "flat")):
-            if self.part != "ended":
-                self.part = "frame" if frame["indent"] else "flat"
+        if frame is not None and (frame["indent"] or not self.outside):
+            self.flat = self.flat or not frame["indent"]
+            self.part = "frame" if self.part != "ended" else "ended"
             return True
-        if self.part in ("body", "frame", "flat"):
+        if not self.outside:
             return self._body_line(text)
         if self.part == "wrapped" and is_exception(text):
             return self._cause(text)
@@ -196,7 +201,10 @@ class Incident(Struct):
             return True
         if not begins_traceback(text) or self.part in ("ended", "wrapped"):
             return False
-        if (self.part == "headline" and stamped and self.lines > 3) or (self.part != "headline" and self.strangers):
+        if self.part == "headline":
+            if not self.announces or not _BARE.match(text) or (stamped and self.lines > 3):
+                return False
+        elif self.strangers:
             return False
         self.part = "body"
         return True
@@ -210,13 +218,14 @@ class Incident(Struct):
             self.caused = grouped is not None and is_exception(text[grouped.end() :], lost_indent=True)
             self.part = "body"
             return True
-        if is_exception(text, lost_indent=self.part == "flat"):
+        if is_exception(text, lost_indent=self.flat):
             return self._cause(text)
-        was_flat = self.part == "flat"
+        code = self.flat and self.part == "frame"
         self.part = "body"
-        return was_flat or text.startswith(_REMOTE)
+        return code or text.startswith(_REMOTE)
 
     def _cause(self, text: str) -> bool:
         self.caused = True
+        self.exception = text[:400]
         self.part = "wrapped" if _REMOTE in text else "ended"
         return True

@@ -64,8 +64,9 @@ class Held(Struct):
 class ParserState(Struct):
     """What a parser must remember between two lines. `levels` counts lines by level word since the file began.
 
-    incidents: problems that are being read, by writer. labelled: lines bear `srun --label`'s task numbers. drawn: what
-    each rule on bars said last. said: step and value of figures that others may repeat.
+    incidents: problems that are being read, by writer. told: each writer's last exception. labelled: lines bear
+    `srun --label`'s task numbers. drawn: what each rule on bars said last. said: step and value of figures that others
+    may repeat.
     """
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
@@ -73,6 +74,7 @@ class ParserState(Struct):
     opened: dict[str, Opened] = {}
     regions: dict[str, tuple[int, int]] = {}
     incidents: dict[str, Incident] = {}
+    told: dict[str, str] = {}
     labelled: bool = False
     last_problem: int = -NEAR - 1
     last_time: float | None = None
@@ -361,7 +363,8 @@ class SourceParser:
                 state.slots[slot] = int(value)
         state.slots |= rule.resets
         for slot, more in rule.counts.items():
-            state.slots[slot] = state.slots.get(slot, 0) + more
+            if slot in state.slots:
+                state.slots[slot] += more
         step = self._step(rule.step_of, rule.step_add, groups.get("step"))
         extra = {label: (groups[group] or "").strip() for group, label in rule.labels.items() if groups[group]}
         extra |= rule.constant
@@ -527,7 +530,8 @@ class SourceParser:
         incident = Incident(
             who, at.line, at.offset, at.time, at.time_is, level, kind, compiled.id if compiled else None, None,
             repeated, at.level, at.level is not None or at.stamped, rule.block if rule else None, at.origin.rank,
-            after=at.line - state.last_problem <= NEAR, muted=rule is not None and rule.ignore,
+            kind in VAGUE or at.level is not None, at.line - state.last_problem <= NEAR,
+            muted=rule is not None and rule.ignore,
         )  # fmt: skip
         incident.open(message)
         incident.keep(message, at.line)
@@ -545,6 +549,8 @@ class SourceParser:
         if incident.muted or incident.harmless:
             return
         self._remember(incident, incident.last_line)
+        if self._told_before(incident):
+            return
         if incident.consequence and incident.after and incident.kind in VAGUE:
             return
         if self.source.role == "env" and incident.kind in VAGUE:
@@ -558,6 +564,18 @@ class SourceParser:
                 incident.kind, incident.message, incident.count, incident.step, incident.rule, labels,
             )
         )  # fmt: skip
+
+    def _told_before(self, incident: Incident) -> bool:
+        """Whether a named writer's exception is the one that it told of just before: vLLM's engine logs it and then dies
+        of it."""
+        told = self.state.told
+        if not incident.who or not incident.exception:
+            return False
+        before = told.pop(incident.who, None)
+        told[incident.who] = incident.exception
+        if len(told) > MAX_INCIDENTS:
+            del told[next(iter(told))]
+        return incident.after and before == incident.exception
 
     def _refine(self, incident: Incident, text: str) -> None:
         """A line inside an incident that tells more than its headline gives the kind: an exception, a line of the block.
