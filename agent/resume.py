@@ -14,6 +14,8 @@ from rli_agent.store.run_store import RunStore
 
 #: Newest lines with durations that are shown again: enough for what is usual of each state.
 STEPS = 50
+#: The same of states that have lines of their own.
+INTERVALS = 500
 
 
 def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval | RunFact]]:
@@ -35,11 +37,18 @@ def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval
         )
         for row in reversed(rows.fetchall()):
             yield _samples(*row)
-        for file, line, offset, lane, state, step, start, time_is in db.execute(
-            'SELECT file, line, "offset", lane, state, step, start, time_is FROM intervals WHERE "end" IS NULL'
-        ):
-            at = (str(file), line, offset, time_is, lane, state, step)
-            yield _source(file, lane), Interval(*at, start, None)
+        rows = db.execute(
+            'SELECT s.file, i.line, i.offset, i.time_is, t.lane, t.state, i.step, i.start, i."end", i.duration '
+            "FROM (SELECT * FROM interval_rows ORDER BY id DESC LIMIT ?) i "
+            "JOIN sources s ON s.id = i.source JOIN states t ON t.id = i.state ORDER BY i.id",
+            (INTERVALS,),
+        )
+        opened = db.execute(
+            "SELECT s.file, i.line, i.offset, i.time_is, t.lane, t.state, i.step, i.start, NULL, NULL "
+            "FROM interval_open i JOIN sources s ON s.id = i.source JOIN states t ON t.id = i.state"
+        )
+        for interval in (*rows.fetchall(), *opened.fetchall()):
+            yield _source(interval[0], interval[4]), Interval(*interval)
 
 
 def _samples(

@@ -25,4 +25,8 @@ def log_to_stderr(level: str) -> None:
     """Send what the agent logs about itself to standard error, one line a record."""
     logger.remove()
     form = "{time:HH:mm:ss} {level: <7} {message}"
-    logger.add(lambda line: sys.stderr.write(plain(line)), level=level.upper(), format=form)
+    logger.add(_write, level=level.upper(), format=form)
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(plain(line))

@@ -52,6 +52,12 @@ class Track:
         self.last_read = 0.0
         self.use(book, files, checkpoint.state if checkpoint is not None else None)
 
+    def turn_into(self, found: Found, book: Rulebook, files: Sequence[str]) -> None:
+        """Discovery knows better by now what this file is."""
+        state = self.state if found.source.reader == self.source.reader else None
+        self.found, self.source = found, found.source
+        self.use(book, files, state)
+
     def use(self, book: Rulebook, files: Sequence[str], state: bytes | None) -> None:
         """Read on with these rules, from this state (None: from scratch)."""
         self.rules = book.rules_for(self.source, files)

@@ -75,18 +75,14 @@ class Watch:
         """Watch until told to stop (or, with `once`, until all is read). Raises UserError for what a user can mend."""
         step_back()
         self._scan = self._discovery.scan()
-        run = self._scan.run
-        self.id = run_id(run.root)
+        self.id = run_id(self._scan.run.root)
         folder, why = state_dir(self.options.state_dir, Path.home())
         self.store = self._open_store(store_path(folder, self.id))
-        labels = RunLabels(
-            self.options.project or run.project or run.name,
-            self.options.experiment or run.experiment or run.name,
-            self.id,
-            run.framework or "unknown",
-        )
         catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
-        self.exposition = Exposition(labels, catalogue, namespace=self.options.namespace)
+        try:
+            self.exposition = Exposition(self._labels(), catalogue, namespace=self.options.namespace)
+        except ValueError as e:
+            raise UserError(str(e)) from None
         server = self._serve()
         try:
             self._say(f"store: {self.store.path} ({why})")
@@ -103,6 +99,15 @@ class Watch:
             for track in self._tracks.values():
                 track.close()
             self.store.close()
+
+    def _labels(self) -> RunLabels:
+        run, options = self._scan.run, self.options
+        return RunLabels(
+            options.project or run.project or run.name,
+            options.experiment or run.experiment or run.name,
+            self.id,
+            run.framework or "unknown",
+        )
 
     def stop(self) -> None:
         """End the watch after the turn that is being made; may be called from a signal handler or another thread."""
@@ -147,6 +152,7 @@ class Watch:
         known = self.store.checkpoints()
         run = scan.run
         self._tell("framework", f"{run.root}: {run.why}")
+        self.exposition.relabel(self._labels())
         now = time.time()
         facts: list[Event] = [
             RunFact(os.path.relpath(f.file, run.root), f.line or 1, 0, now, "observed", f.key, str(f.value))
@@ -162,9 +168,16 @@ class Watch:
                 live=not self._first, from_end=self.options.start == "end" and self._first,
             )  # fmt: skip
         self._introduce(fresh)
+        for found in scan.found:
+            track = self._tracks[found.path]
+            if track.found != found:
+                track.turn_into(found, self._book, self._files)
         gone = self._tracks.keys() - {f.path for f in scan.found}
         for path in gone:
-            self._tracks.pop(path).close()
+            track = self._tracks.pop(path)
+            if not path.exists():  # a file that is gone is read to its end
+                self._turn([track], last=True)
+            track.close()
         if fresh:
             self.store.describe([f.source for f in fresh])
         if facts:
@@ -207,9 +220,9 @@ class Watch:
     # -- reading
 
     def _follow(self) -> None:
-        self._read_all()
-        self._watcher = watcher = Watcher([p if p.is_dir() else p.parent for p in self.options.paths])
+        self._watcher = watcher = Watcher(self.options.paths)  # before reading: what is written meanwhile counts
         try:
+            self._read_all()
             looked = said = time.monotonic()
             while not self._stop.is_set():
                 for note in watcher.notes:

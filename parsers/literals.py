@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
-try:  # the standard library's parser moved in Python 3.11
-    import re._constants as sre
-    import re._parser as sre_parser
-except ImportError:  # pragma: no cover - Python 3.10
-    import sre_constants as sre  # type: ignore[no-redef]
-    import sre_parse as sre_parser  # type: ignore[no-redef]
+# The standard library's own parser of patterns; it moved in Python 3.11.
+_NEW = sys.version_info >= (3, 11)
+sre: Any = import_module("re._constants" if _NEW else "sre_constants")
+sre_parser: Any = import_module("re._parser" if _NEW else "sre_parse")
 
 SHORTEST = 3
 

@@ -189,7 +189,8 @@ def test_prime_rl_attempts_and_the_link_to_the_latest(tmp_path: Path, packs: dic
     assert set(roles(scan)) == {
         f"{name}/logs/attempt_1/trainer.log", f"{name}/logs/attempt_1/orchestrator.log",
         f"{name}/logs/attempt_2/trainer.log", f"{name}/metrics.jsonl",
-        f"{name}/rollouts/step_1/train/all/traces.jsonl", f"{name}/rollouts/step_2/train/effective/traces.jsonl",
+        f"{name}/rollouts/step_1/train/all/traces.jsonl", f"{name}/rollouts/step_1/train/effective/traces.jsonl",
+        f"{name}/rollouts/step_2/train/effective/traces.jsonl",
     }  # fmt: skip
     assert roles(scan)[f"{name}/metrics.jsonl"] == "metrics"
     assert {(f.key, f.value, f.line) for f in scan.facts} == {("max_steps", "40", 2), ("model", "Q", 5)}

@@ -17,6 +17,9 @@ ENDS = 65_536
 GLANCE = 4_096
 
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+_HOLE = re.compile(rb"\x00+")
+#: Runs of NULs that a text file may show; a binary one has many.
+MOST_HOLES = 3
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x0b\x0c\x1b\x08\x07"))
 _KEY = re.compile(rb'"([^"\\\x00-\x1f]{1,100})"\s*:')
 _MAGIC = (
@@ -93,7 +96,7 @@ def _ends(path: str, length: int, both: bool) -> tuple[bytes, bytes, int, int]:
 def _refusal(head: bytes, tail: bytes) -> str | None:
     """Why these are not the ends of a text file.
 
-    A hole at the start is no sign: a file that was truncated under a writer without O_APPEND begins with NULs.
+    A hole is no sign: a file that was truncated under a writer without O_APPEND begins with one, and a few may follow.
     """
     sample = head.lstrip(b"\x00")[:GLANCE] or tail.lstrip(b"\x00")[:GLANCE]
     if not sample:
@@ -103,9 +106,10 @@ def _refusal(head: bytes, tail: bytes) -> str | None:
     for magic, what in _MAGIC:
         if sample.startswith(magic):
             return f"binary: {what}"
-    odd = len(sample) - len(sample.translate(None, _CONTROL))
-    if b"\x00" in sample:
+    if len(_HOLE.findall(sample)) > MOST_HOLES:
         return "binary: NUL bytes among its first"
+    sample = sample.replace(b"\x00", b"")
+    odd = len(sample) - len(sample.translate(None, _CONTROL))
     return "binary: control characters" if odd * 20 > len(sample) else None
 
 
