@@ -91,7 +91,7 @@ class Rule(Struct, forbid_unknown_fields=True):
     closes       states of the lane that are over by now, where no line of their own says so
     step         group `step` gives the step. Without it: the step last set under the slot that `step_of` names, plus
                  `step_add`. `sets: {group: slot}` remembers a group's number under a slot, `resets: {slot: number}`
-                 sets it, `counts: {slot: number}` adds to it (an empty slot holds 0); all before the step is taken.
+                 sets it, `counts: {slot: number}` adds to it where it holds one; all before the step is taken.
     step_after   what prints through a progress bar has the bar drawn again behind it: the slot's number is that of the
                  first bar on the next line, where a rule on bars finds it there
     words        what `{group}` in state, begin or end says → the state; other words stay as they are
