@@ -127,6 +127,11 @@ class Incident(Struct):
         """Whether no traceback is being read."""
         return self.part in ("headline", "ended", "wrapped")
 
+    @property
+    def grave(self) -> bool:
+        """Whether others of the job may fall over it."""
+        return self.level != "WARNING" or self.kind == "job_preempted"
+
     def keep(self, text: str, line: int) -> None:
         """Add a line to the message, of which the first and the last lines are kept, and to the count."""
         self.lines += 1

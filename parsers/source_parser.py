@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from rli_agent.events import Event, Interval, Labels, Level, Problem, RunFact, Samples, Source, TimeIs
 from rli_agent.parsers.bars import bars, is_table
+from rli_agent.parsers.blocks import Block, laid_out
 from rli_agent.parsers.compiled import CompiledRule, RuleSet, found_in
 from rli_agent.parsers.headers import Header, Stamp, read_header
 from rli_agent.parsers.incidents import Incident, begins_traceback
@@ -79,6 +80,7 @@ class ParserState(Struct):
     last_problem: int = -NEAR - 1
     last_time: float | None = None
     held: Held | None = None
+    block: Block | None = None
     drawn: dict[str, str] = {}
     said: dict[str, tuple[int, float | str]] = {}
     facts: dict[str, str] = {}
@@ -152,6 +154,7 @@ class SourceParser:
         self._release(b"", 0, last=True)
         for incident in list(self.state.incidents.values()):
             self._close(incident)
+        self._lay_out()
         return events
 
     def settle(self, mtime: float) -> Shift | None:
@@ -214,7 +217,7 @@ class SourceParser:
             elif in_block and not (incident.after and incident.consequence):
                 self._refine(incident, message)
             return True
-        if self._is_consequence(message, level):
+        if incident.grave and self._is_consequence(message, level):
             incident.keep(message, line)
             return True
         if verdict == "over" or incident.passed(own=True):
@@ -357,6 +360,8 @@ class SourceParser:
         groups: Mapping[str, str | None] = match.groupdict()
         time, time_is = at.time, at.time_is
         place = (self.source.file, at.line, at.offset)
+        if rule.step_in is not None:
+            groups = self._in_run(rule.step_in, groups)
         for group, slot in rule.sets.items():
             value = number(groups[group] or "")
             if value is not None:
@@ -398,6 +403,8 @@ class SourceParser:
             self._closed(at, time, time_is, lane, _word(rule, rule.end, match), step, lasted_text, labels)
         for name in rule.closes:
             self._over(at, time, time_is, lane, name)
+        if rule.ends_block:
+            self._lay_out()
         self._tell(compiled, match, at)
 
     def _say(self, samples: Samples) -> None:
@@ -408,8 +415,40 @@ class SourceParser:
             at = _At(samples.line, samples.offset, samples.time, samples.time_is, Origin(), None, False)
             for phase in plan.phases:
                 self._over(at, samples.time, samples.time_is, plan.lane, phase.state)
+        if self.rules.block_keys:
+            self._gather(samples)
         if '"' in samples.printed:
             self._not_finite(samples)
+
+    def _gather(self, samples: Samples) -> None:
+        """Keep the durations of a block until all of them are there."""
+        told = [(n, v) for n, v in zip(samples.shape.names, samples.values) if n in self.rules.block_keys]
+        if not told:
+            return
+        if self.state.block is not None and not self.state.block.belongs(samples, [name for name, _ in told]):
+            self._lay_out()
+        block = self.state.block
+        if block is None:
+            block = self.state.block = Block(samples.step, samples.time, samples.time_is)
+        for name, value in told:
+            block.add(name, value, samples)
+
+    def _lay_out(self) -> None:
+        block, self.state.block = self.state.block, None
+        if block is not None:
+            lane = self.source.lane or self.source.role
+            found = laid_out(block, self.rules.layouts, lane, self.source.file)
+            for interval in found:
+                self.state.opened.pop(f"{interval.lane}\0{interval.state}", None)
+            self._events.extend(found)
+
+    def _in_run(self, slot: str, groups: Mapping[str, str | None]) -> Mapping[str, str | None]:
+        """Groups whose `step`, which counts within an epoch, is made one of the whole run."""
+        step, steps = number(groups.get("step") or ""), number(groups.get("steps") or "")
+        if step is None or steps is None or not math.isfinite(step + steps):
+            return groups
+        epochs = self.state.slots.get(slot, 1) - 1
+        return {**groups, "step": str(int(step) + epochs * int(steps))}
 
     def _release(self, data: bytes, at: int, last: bool = False) -> None:
         """Give the figures that were held back, once the line behind theirs is there (it begins at `at`)."""
@@ -541,7 +580,7 @@ class SourceParser:
 
     def _remember(self, incident: Incident, line: int) -> None:
         """A problem that can have consequences stands here."""
-        if not incident.muted and (incident.level != "WARNING" or incident.kind == "job_preempted"):
+        if incident.grave and not incident.muted:
             self.state.last_problem = max(self.state.last_problem, line)
 
     def _close(self, incident: Incident) -> None:
