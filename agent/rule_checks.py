@@ -61,7 +61,7 @@ def findings(pack: Pack) -> Iterator[Finding]:
 def events_of(pack: Pack, example: Example) -> list[dict[str, Any]]:
     """What a pack alone reads in an example, as `rli-agent parse` would print it."""
     source = Source(example.file, example.role, packs=(pack.pack,))
-    parser = SourceParser(source, RuleSet([pack], source, [example.file]), timezone.utc, EXAMPLE_TIME)
+    parser = SourceParser(source, RuleSet([pack], source, [example.file, *example.files]), timezone.utc, EXAMPLE_TIME)
     text = example.lines if example.lines is not None else example.line or ""
     events = parser.feed((text.rstrip("\n") + "\n").encode(), 0, 1) + parser.flush()
     settle_events(events, parser.settle(EXAMPLE_TIME), EXAMPLE_TIME)

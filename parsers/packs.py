@@ -192,7 +192,7 @@ class Records(Struct, forbid_unknown_fields=True):
     """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object of
     numbers ("" = the record itself, without `step`, `time` and `drop`). step: key, or `path:` + pattern with a group
     `step` on the file's path. role_of: `{role: [keys or globs of which one is there]}`.
-    twin_of: as for sources."""
+    labels: label → pattern whose one group, found in the record's first key, is its value. twin_of: as for sources."""
 
     id: str
     paths: list[str] = []
@@ -202,6 +202,7 @@ class Records(Struct, forbid_unknown_fields=True):
     values: str = ""
     drop: list[str] = []
     role_of: dict[str, list[str]] = {}
+    labels: dict[str, str] = {}
     twin_of: list[str] = []
 
 
@@ -252,7 +253,8 @@ class Expected(Struct, forbid_unknown_fields=True):
 class Example(Struct, forbid_unknown_fields=True):
     """A line (or several, joined by newlines in `lines`) and all that it gives; `expect: []` is a near miss.
 
-    rule: which rule the example is for, where it is not plain. file, role: of the source, for rules that ask.
+    rule: which rule the example is for, where it is not plain. file, role: of the source, and files: others of the run,
+    for rules that ask.
     """
 
     expect: list[Expected]
@@ -260,6 +262,7 @@ class Example(Struct, forbid_unknown_fields=True):
     lines: str | None = None
     rule: str | None = None
     file: str = "logs/example.log"
+    files: list[str] = []
     role: str = "trainer"
 
 
@@ -428,6 +431,14 @@ def _check(pack: Pack, node: Any, name: str) -> None:
             if group not in groups:
                 have = ", ".join(sorted(groups)) or "none"
                 raise fail(at, f"rule `{rule.id}` uses the group `{group}`, which its pattern does not have (it has: {have})")
+    for i, spec in enumerate(pack.records):
+        for label, pattern in spec.labels.items():
+            try:
+                groups_of_label = regex.compile(pattern).groups
+            except regex.error as e:
+                raise fail(f".records[{i}].labels", f"the pattern of `{label}` does not compile: {e}") from None
+            if groups_of_label != 1:
+                raise fail(f".records[{i}].labels", f"the pattern of `{label}` needs one group: what the label is to be")
     for i, source in enumerate(pack.sources):
         try:
             regex.compile(source.labels or "")

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from rli_agent.events import Event, Problem, RolloutBatch, Samples, Source
-from rli_agent.parsers.compiled import RuleSet
+from rli_agent.parsers.compiled import PATTERN_TIMEOUT, RuleSet, compiled
 from rli_agent.parsers.globs import Glob
 from rli_agent.parsers.packs import Pack, Records, Rollouts
 from rli_agent.parsers.timestamps import Shift
@@ -144,11 +144,12 @@ class RecordParser:
         if not figures:
             return
         role = _role_of(spec, figures)
+        labels = _labels_of(spec, next(iter(figures))) | ({"role": role} if role else {})
         logged = isinstance(time, int | float)
         samples = self._samples(
             line, offset, float(time) if logged else now, "logged" if logged else "observed" if now else "estimated",
             int(step) if isinstance(step, int | float) else None,
-            {k: values[k] for k in figures}, {"role": role} if role else {},
+            {k: values[k] for k in figures}, labels,
         )  # fmt: skip
         events.append(samples)
 
@@ -239,6 +240,18 @@ def _role_of(spec: Records, figures: Mapping[str, Any]) -> str | None:
         return exact
     globs = ((r, k) for r, keys in spec.role_of.items() for k in keys if "*" in k)
     return next((r for r, glob in globs if fnmatch.filter(figures, glob)), None)
+
+
+def _labels_of(spec: Records, key: str) -> dict[str, str]:
+    labels = {}
+    for label, pattern in spec.labels.items():
+        try:
+            found = compiled(pattern).search(key, timeout=PATTERN_TIMEOUT)
+        except TimeoutError:
+            continue
+        if found is not None:
+            labels[label] = found[1]
+    return labels
 
 
 def _weighed(value: Any) -> float | None:
