@@ -10,6 +10,7 @@ from typing import Any
 import regex
 
 from rli_agent.events import Labels, Shape, Source
+from rli_agent.parsers.blocks import keys_of
 from rli_agent.parsers.literals import required_literals
 from rli_agent.parsers.packs import Layout, Named, Pack, Rule, Skip, When
 from rli_agent.parsers.scanner import Scanner
@@ -104,6 +105,7 @@ class RuleSet:
         self.skip_start = [compiled(s.start) for s in self.skips]
         self.skip_end = [compiled(s.end) for s in self.skips]
         self.layouts: list[Layout] = [y for p in packs for y in p.layouts if holds(y.when, source, files)]
+        self.block_keys = keys_of(self.layouts)
         self.first_rank = any(p.first_rank for p in packs)
         self.bars = [r for r in self.rules if r.rule.on == "bar"]
         self.repeats = any(r.rule.repeats for r in self.rules)

@@ -136,11 +136,20 @@ def _pairs(pairs: Pairs, text: str) -> list[tuple[str, Quantity]]:
     if pairs.read == "assigned":
         found = [(key, quantity(value)) for key, value in assigned(text, pairs.between, pairs.assign)]
         return [(key, q) for key, q in found if q is not None]
+    if pairs.read == "table":
+        return _table(text, pairs.between)
     if pairs.read == "dict" and "{" not in text:
         text = "{" + text  # the brace was overwritten by what stood on the line before
     table = python_dict(text) if pairs.read == "dict" else json_object(text)
     found = [(key, _as_quantity(value)) for key, value in (table or {}).items()]
     return [(key, q) for key, q in found if q is not None]
+
+
+def _table(text: str, between: str) -> list[tuple[str, Quantity]]:
+    """Names and values of a table's row, cell by cell; AReaL's tables hold several pairs a row, the last ones empty."""
+    cells = [cell.strip() for cell in text.strip().removeprefix(between).split(between)]
+    found = [(name, quantity(value)) for name, value in zip(cells[::2], cells[1::2]) if name]
+    return [(name, q) for name, q in found if q is not None]
 
 
 def _as_quantity(value: Any) -> Quantity | None:

@@ -35,13 +35,14 @@ class Pairs(Struct, forbid_unknown_fields=True):
           labelled  `Label value unit<between>Label: value unit`, labels translated by `names`
           dict      a Python dict's repr (never evaluated)
           json      a JSON object
+          table     cells `name<between>value<between>name<between>value`; cells that are no such pair are left out
     names: what stands in the text → the metric's name; others: whether keys without a name are kept.
     Names may hold `{group}` of the pattern. prefix is put before the names that are kept as they are, or takes the
     place of their beginnings: `{eval_: eval/, "": train/}` (the longest beginning that fits).
     """
 
     source: str = field(name="from", default="rest")
-    read: Literal["assigned", "labelled", "dict", "json"] = "assigned"
+    read: Literal["assigned", "labelled", "dict", "json", "table"] = "assigned"
     between: str = " - "
     assign: str = ":"
     names: dict[str, str | Named | None] = {}
@@ -92,8 +93,11 @@ class Rule(Struct, forbid_unknown_fields=True):
     step         group `step` gives the step. Without it: the step last set under the slot that `step_of` names, plus
                  `step_add`. `sets: {group: slot}` remembers a group's number under a slot, `resets: {slot: number}`
                  sets it, `counts: {slot: number}` adds to it where it holds one; all before the step is taken.
+    step_in      group `step` counts within an epoch: the slot that is named holds the epoch (from 1), group `steps` how
+                 many steps each has. The step is then that of the whole run, also where it is remembered.
     step_after   what prints through a progress bar has the bar drawn again behind it: the slot's number is that of the
                  first bar on the next line, where a rule on bars finds it there
+    ends_block   the lines of a block (see Layout) are all there
     words        what `{group}` in state, begin or end says → the state; other words stay as they are
     repeats      figures that were already said at the same step, perhaps with more digits, are left out
     facts        named group → fact key; tells: fact key → value, said by the line's mere presence
@@ -121,12 +125,14 @@ class Rule(Struct, forbid_unknown_fields=True):
     lane: str | None = None
     step_of: str | None = None
     step_add: int = 0
+    step_in: str | None = None
     step_after: bool = False
     sets: dict[str, str] = {}
     resets: dict[str, int] = {}
     counts: dict[str, int] = {}
     words: dict[str, str] = {}
     repeats: bool = False
+    ends_block: bool = False
     facts: dict[str, str] = {}
     tells: dict[str, str] = {}
     problem: ProblemIs | None = None
@@ -154,6 +160,9 @@ class Layout(Struct, forbid_unknown_fields=True):
     step: metric that holds the whole step's seconds (its `step_state` is the state's name). phases: inside the step,
     from its start; with at_end, up to its end (the first may have begun before the step). after: between the step's
     end and the line. outside: overlaps the step, and ends with it.
+    within: of a phase, those parts that are printed as well: `{phase: {part: state}}`, from the phase's start.
+    block: the durations stand in several lines. They are laid out together where a rule says `ends_block`, where one of
+    them comes again, at another step, or at the end; `when` asks for the names of the whole block.
     """
 
     lane: str = ""
@@ -163,7 +172,9 @@ class Layout(Struct, forbid_unknown_fields=True):
     phases: dict[str, str] = {}
     after: dict[str, str] = {}
     outside: dict[str, str] = {}
+    within: dict[str, dict[str, str]] = {}
     at_end: bool = False
+    block: bool = False
 
 
 class SourceIs(Struct, forbid_unknown_fields=True):

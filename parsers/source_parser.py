@@ -67,7 +67,8 @@ class ParserState(Struct):
 
     incidents: problems that are being read, by writer. told: each writer's last exception. labelled: lines bear
     `srun --label`'s task numbers. drawn: what each rule on bars said last. said: step and value of figures that others
-    may repeat.
+    may repeat. stamper: whose stamp `last_time` is, as long as it goes on. block: durations of a step that are printed in
+    several lines.
     """
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
@@ -79,6 +80,7 @@ class ParserState(Struct):
     labelled: bool = False
     last_problem: int = -NEAR - 1
     last_time: float | None = None
+    stamper: str | None = None
     held: Held | None = None
     block: Block | None = None
     drawn: dict[str, str] = {}
@@ -309,7 +311,7 @@ class SourceParser:
             message = pattern.sub("", message)
         if (state.regions or found & self.rules.region_ids) and self._skipped(message, header, origin.who, line):
             return
-        time, time_is = self._time(header, stamp, text, line)
+        time, time_is = self._time(header, stamp, text, origin.who, line)
         at = _At(line, offset, time, time_is, origin, header.level, header.stamp is not None)
         if header.level is not None and found & self.rules.level_ids:
             state.levels[header.level] = state.levels.get(header.level, 0) + 1
@@ -672,14 +674,20 @@ class SourceParser:
                 return True
         return False
 
-    def _time(self, header: Header, wrapper_stamp: bytes | None, text: str, line: int) -> tuple[float | None, TimeIs]:
+    def _time(
+        self, header: Header, wrapper_stamp: bytes | None, text: str, who: str, line: int
+    ) -> tuple[float | None, TimeIs]:
+        """A line without a stamp that is indented, or a table's row, goes on with the stamped one of its writer before it,
+        unless one at the margin stood between."""
         state = self.state
         stamp = header.stamp or (_iso(wrapper_stamp.decode()) if wrapper_stamp else None)
         if stamp is not None:
-            state.last_time = self._clock.time_of(stamp, line)
+            state.last_time, state.stamper = self._clock.time_of(stamp, line), who
             return state.last_time, "logged"
-        if text[:1].isspace() and state.last_time is not None:
-            return state.last_time, "logged"
+        if state.stamper == who:
+            if state.last_time is not None and (text[:1].isspace() or is_table(text[:1].encode())):
+                return state.last_time, "logged"
+            state.stamper = None
         if self._now is not None:
             return self._now, "observed"
         return None, "estimated"

@@ -27,11 +27,15 @@ def plan_of(layouts: Iterable[Layout], names: Sequence[str], lane: str) -> Plan 
     """The plan of the first layout that holds for a line with these metrics; None where none finds its keys there."""
     at = {name: i for i, name in enumerate(names)}
     for layout in layouts:
-        if not _fits(layout, names):
+        if not layout.block and not fits(layout, names):
             continue
         phases = []
         if layout.step in at:
             phases.append(Phase(at[layout.step], layout.step_state, layout.step, "step"))
+        if layout.block:  # the rest is laid out when all lines are there
+            if phases:
+                return Plan(layout.lane or lane, tuple(phases))
+            continue
         inside: Literal["inside", "ending"] = "ending" if layout.at_end else "inside"
         phases += [Phase(at[key], state, key, inside) for key, state in layout.phases.items() if key in at]
         phases += [Phase(at[key], state, key, "outside") for key, state in layout.outside.items() if key in at]
@@ -92,7 +96,8 @@ def _seconds(value: float) -> float:
     return value if 0.0 < value < 1e9 else 0.0
 
 
-def _fits(layout: Layout, names: Sequence[str]) -> bool:
+def fits(layout: Layout, names: Sequence[str]) -> bool:
+    """Whether a layout holds for these metrics."""
     when = layout.when
     if when is None:
         return True
