@@ -6,12 +6,14 @@ import re
 
 from rli_agent.parsers.wrappers import strip_ansi, unwrap
 
-#: `Episode [1/1]:   3%|▎ | 1/31 [01:17<38:30, 77.00s/it, reward=0.239]`: what stands before the bar up to the bracket.
-_BAR = re.compile(rb"[^|\r\n]{0,200}?\d{1,3}%\|[^|\r\n]*\| *[\d.,]+[kMGTP]?/[\d.,?]+[kMGTP]? \[[^\[\]\r\n]*\]")
+#: Behind `Episode [1/1]:   3%` stands `|▎ | 1/31 [01:17<38:30, 77.00s/it, reward=0.239]`.
+_COUNTS = re.compile(rb"%\|[^|\r\n]{0,1000}\| *[\d.,]{1,20}[kMGTP]?/[\d.,?]{1,20}[kMGTP]? \[[^\[\]\r\n]{0,4000}\]")
+_DIGITS = b"0123456789"
 #: A bar below another one is left by moving the cursor up.
 _NESTED = b"]\x1b[A"
-#: Refreshes of one line that are looked at, the last ones.
+#: Refreshes of one line that are looked at, the last ones; bytes of a description.
 MAX_BARS = 256
+MAX_DESCRIPTION = 200
 
 
 def is_table(text: bytes) -> bool:
@@ -20,11 +22,26 @@ def is_table(text: bytes) -> bool:
 
 
 def bars(line: bytes) -> list[str]:
-    """The bars on one physical line, without wrappers and colours. Bars that are nested in another are left out."""
+    """The bars on one physical line, without wrappers and colours, from their description to the bracket behind their
+    counts. Bars that are nested in another are left out."""
     parts = [part for part in line.split(b"\r") if b"%|" in part and _NESTED not in part]
-    found = []
+    found: list[str] = []
     for part in parts[-MAX_BARS:]:
         text = unwrap(part).text
         if not is_table(text):
-            found += [strip_ansi(bar).decode("utf-8", "replace") for bar in _BAR.findall(text)]
+            found += _bars(text)
+    return found[-MAX_BARS:]
+
+
+def _bars(text: bytes) -> list[str]:
+    found: list[str] = []
+    end = 0
+    at = text.find(b"%|")
+    while at >= 0 and len(found) < MAX_BARS:
+        counts = _COUNTS.match(text, at)
+        start = max(end, at - MAX_DESCRIPTION, text.rfind(b"|", end, at) + 1)
+        if counts is not None and text[at - 1 : at] in _DIGITS and start < at:
+            end = counts.end()
+            found.append(strip_ansi(text[start:end]).decode("utf-8", "replace"))
+        at = text.find(b"%|", max(end, at + 2))
     return found
