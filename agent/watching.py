@@ -18,8 +18,8 @@ from rli_agent.discover import Discovery, Found, Scan
 from rli_agent.errors import UserError
 from rli_agent.events import Event, RunFact
 from rli_agent.follow.watcher import Watcher
+from rli_agent.keeping import Keeper
 from rli_agent.options import WatchOptions
-from rli_agent.parsers.timestamps import Mark, Shift, rebuild
 from rli_agent.parsing import run_files
 from rli_agent.priority import step_back
 from rli_agent.publish.exposition import Exposition
@@ -29,7 +29,7 @@ from rli_agent.publish.server import MetricsServer
 from rli_agent.resume import earlier_events
 from rli_agent.rulebook import Rulebook, packaged_rules
 from rli_agent.status import RunStatus
-from rli_agent.store.errors import StoreError, StoreFull
+from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
 from rli_agent.store.registry import run_id, store_path
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
@@ -83,7 +83,12 @@ class Watch:
             self.exposition = Exposition(self._labels(), catalogue, namespace=self.options.namespace)
         except ValueError as e:
             raise UserError(str(e)) from None
-        server = self._serve()
+        self._keeper = Keeper(self.store, self.exposition, self.status, self._stop, self._say)
+        try:
+            server = self._serve()
+        except UserError:
+            self._keeper.close()
+            raise
         try:
             self._say(f"store: {self.store.path} ({why})")
             self._take_up()
@@ -98,7 +103,7 @@ class Watch:
                 server.close()
             for track in self._tracks.values():
                 track.close()
-            self.store.close()
+            self._keeper.close()
 
     def _labels(self) -> RunLabels:
         run, options = self._scan.run, self.options
@@ -181,7 +186,7 @@ class Watch:
         if fresh:
             self.store.describe([f.source for f in fresh])
         if facts:
-            self._commit(facts, [], {})
+            self._keeper.keep_facts(facts)
         if not self._tracks:
             self._tell("waiting", self._nothing_yet())
         self._first = False
@@ -237,6 +242,7 @@ class Watch:
                     self._look_again()
                 self._turn([t for p, t in self._tracks.items() if p in changed or self._due(t)])
                 self._flush_quiet()
+                self._keeper.tick()
                 if now - said >= STATUS_EVERY:
                     said = now
                     self._tell("status", self.status.sentence(time.time()))
@@ -253,7 +259,7 @@ class Watch:
 
     def _due(self, track: Track) -> bool:
         due = track.reader.due
-        return track.reader.more or track.reader.lag > 0 or (due is not None and due <= time.monotonic())
+        return track.reader.more or (due is not None and due <= time.monotonic())
 
     def _look_again(self) -> None:
         if self._book.reload():
@@ -278,7 +284,7 @@ class Watch:
                 break
             taken = track.take(TURN, time.time(), last=last)
             if taken.bytes or taken.events or (taken.ended and not track.live):
-                self._keep(track, taken.events, taken.ended, taken.shift)
+                self._keeper.keep(track, taken.events, taken.ended, taken.shift)
                 self._count(track, taken.bytes, taken.lines)
             if not taken.ended:
                 more.append(track)
@@ -288,49 +294,7 @@ class Watch:
         now = time.time()
         for track in self._tracks.values():
             if track.waiting and now - track.last_read >= QUIET:
-                self._keep(track, track.flush(), False, None)
-
-    # -- keeping
-
-    def _keep(self, track: Track, events: list[Event], ended: bool, shift: Shift | None) -> None:
-        """Commit a file's events with how far it was read; at the end of an old file, decide its times."""
-        settle = None
-        if ended and (shift is not None or not track.live):
-
-            def settle() -> None:
-                file = track.source.file
-                if shift is not None:
-                    self.store.shift(file, shift.by, shift.before)
-                marks = (Mark(*m) for m in self.store.marks(file))
-                self.store.place(file, rebuild(marks, track.reader.mtime))
-
-        self._commit(events, [track.checkpoint], {track: events}, settle)
-        if ended:
-            track.live = True
-
-    def _commit(
-        self, events: Sequence[Event], checkpoints: Sequence[Checkpoint], by_track: dict[Track, list[Event]],
-        settle: Callable[[], None] | None = None,
-    ) -> None:  # fmt: skip
-        """One transaction. Where there is no room it waits and tries again: nothing is read meanwhile, nothing is lost."""
-        while True:
-            try:
-                with self.store.transaction():
-                    self.store.commit(events, checkpoints)
-                    if settle is not None:
-                        settle()
-                break
-            except StoreFull as e:
-                self._tell("full", f"{e}; waiting for room, nothing is lost")
-                if self._stop.wait(2.0):
-                    raise UserError(str(e)) from None
-            except StoreError as e:
-                raise UserError(str(e)) from None
-        now = time.time()
-        self.status.record(events, now)
-        for track, own in by_track.items():
-            self.exposition.record(own, track.source)
-        self.exposition.own.committed(now)
+                self._keeper.keep(track, track.flush())
 
     def _count(self, track: Track, size: int, lines: int) -> None:
         metrics = self.exposition.own

@@ -1,0 +1,95 @@
+"""From events to the store and from there to everybody: one commit a turn, then the publishers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from rli_agent.errors import UserError
+from rli_agent.events import Event, Source
+from rli_agent.parsers.timestamps import Mark, Shift, rebuild
+from rli_agent.publish.exposition import Exposition
+from rli_agent.publish.publisher import Publisher
+from rli_agent.status import RunStatus
+from rli_agent.store.errors import StoreError, StoreFull
+from rli_agent.store.run_store import Checkpoint, RunStore
+from rli_agent.track import Track
+
+#: Seconds between two tries to write into a store that has no room.
+RETRY = 2.0
+
+
+class Keeper:
+    """Commits what tracks give, together with how far they were read, and passes it on. `say` prints for people."""
+
+    def __init__(
+        self, store: RunStore, exposition: Exposition, status: RunStatus, stop: threading.Event, say: Callable[[str], None]
+    ) -> None:
+        self.store = store
+        self.exposition = exposition
+        self.status = status
+        self.publishers: list[Publisher] = []
+        self._stop = stop
+        self._say = say
+
+    def keep(self, track: Track, events: Sequence[Event], ended: bool = False, shift: Shift | None = None) -> None:
+        """Commit a file's events; at the end of an old file (`ended`) decide its times with them."""
+        file = track.source.file
+
+        def settle() -> None:
+            if shift is not None:
+                self.store.shift(file, shift.by, shift.before)
+            marks = (Mark(*m) for m in self.store.marks(file))
+            self.store.place(file, rebuild(marks, track.reader.mtime))
+
+        self._commit(events, [track.checkpoint], settle if ended and (shift is not None or not track.live) else None)
+        if ended:
+            track.live = True
+        self._pass_on(events, track.source)
+
+    def keep_facts(self, facts: Sequence[Event]) -> None:
+        """Commit what discovery knows of the run."""
+        self._commit(facts, [], None)
+        self._pass_on(facts, Source("."))
+
+    def _pass_on(self, events: Sequence[Event], source: Source) -> None:
+        now = time.time()
+        self.status.record(events, now)
+        self.exposition.record(events, source)
+        self.exposition.own.committed(now)
+        for publisher in self.publishers:
+            publisher.record(events, source, now)
+
+    def tick(self) -> None:
+        """About once a second."""
+        now = time.time()
+        for publisher in self.publishers:
+            publisher.tick(now)
+
+    def _commit(
+        self, events: Sequence[Event], checkpoints: Sequence[Checkpoint], settle: Callable[[], None] | None
+    ) -> None:
+        """One transaction. Where there is no room it waits and tries again: nothing is read meanwhile, nothing is lost."""
+        told = False
+        while True:
+            try:
+                with self.store.transaction():
+                    self.store.commit(events, checkpoints)
+                    if settle is not None:
+                        settle()
+                return
+            except StoreFull as e:
+                if not told:
+                    self._say(f"{e}; waiting for room, nothing is lost")
+                    told = True
+                if self._stop.wait(RETRY):
+                    raise UserError(str(e)) from None
+            except StoreError as e:
+                raise UserError(str(e)) from None
+
+    def close(self, patience: float = 5.0) -> None:
+        """Let publishers finish, then close the store."""
+        for publisher in self.publishers:
+            publisher.close(patience)
+        self.store.close()
