@@ -148,7 +148,7 @@ def _pairs(pairs: Pairs, text: str) -> list[tuple[str, Quantity]]:
 def _table(text: str, between: str) -> list[tuple[str, Quantity]]:
     """Names and values of a table's row, cell by cell; AReaL's tables hold several pairs a row, the last ones empty."""
     cells = [cell.strip() for cell in text.strip().removeprefix(between).split(between)]
-    found = [(name, quantity(value)) for name, value in zip(cells[::2], cells[1::2]) if name]
+    found = [(name, quantity(value)) for name, value in zip(cells[::2], cells[1::2], strict=False) if name]
     return [(name, q) for name, q in found if q is not None]
 
 

@@ -67,8 +67,8 @@ class ParserState(Struct):
 
     incidents: problems that are being read, by writer. told: each writer's last exception. labelled: lines bear
     `srun --label`'s task numbers. drawn: what each rule on bars said last. said: step and value of figures that others
-    may repeat. stamper: whose stamp `last_time` is, as long as it goes on. block: durations of a step that are printed in
-    several lines.
+    may repeat. stamper: whose stamp `last_time` is, as long as it goes on. block: durations of a step that are printed
+    in several lines.
     """
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
@@ -210,8 +210,8 @@ class SourceParser:
         if incident is None:
             return False
         verdict = incident.follows(message, level, stamped)
-        alike = not stamped or (incident.stamped and level == incident.headline_level)
-        in_block = alike and incident.outside and incident.block is not None and found_in(incident.block, message[:2000])
+        told_of = level not in _QUIET and incident.outside and incident.block is not None
+        in_block = told_of and found_in(incident.block or "", message[:2000])
         if verdict == "mine" or in_block:
             incident.keep(message, line)
             if incident.caused:
@@ -424,7 +424,7 @@ class SourceParser:
 
     def _gather(self, samples: Samples) -> None:
         """Keep the durations of a block until all of them are there."""
-        told = [(n, v) for n, v in zip(samples.shape.names, samples.values) if n in self.rules.block_keys]
+        told = [(n, v) for n, v in zip(samples.shape.names, samples.values, strict=True) if n in self.rules.block_keys]
         if not told:
             return
         if self.state.block is not None and not self.state.block.belongs(samples, [name for name, _ in told]):
@@ -570,7 +570,7 @@ class SourceParser:
         rule = compiled.rule if compiled is not None else None
         incident = Incident(
             who, at.line, at.offset, at.time, at.time_is, level, kind, compiled.id if compiled else None, None,
-            repeated, at.level, at.level is not None or at.stamped, rule.block if rule else None, at.origin.rank,
+            repeated, at.level, rule.block if rule else None, at.origin.rank,
             kind in VAGUE or at.level is not None, at.line - state.last_problem <= NEAR,
             muted=rule is not None and rule.ignore,
         )  # fmt: skip
@@ -677,7 +677,7 @@ class SourceParser:
     def _time(
         self, header: Header, wrapper_stamp: bytes | None, text: str, who: str, line: int
     ) -> tuple[float | None, TimeIs]:
-        """A line without a stamp that is indented, or a table's row, goes on with the stamped one of its writer before it,
+        """A line without a stamp that is indented, or a table's row, goes on with the stamped one of its writer before,
         unless one at the margin stood between."""
         state = self.state
         stamp = header.stamp or (_iso(wrapper_stamp.decode()) if wrapper_stamp else None)
