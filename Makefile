@@ -1,0 +1,58 @@
+# check: lint, types, layers and unit tests (under a minute). test: all that CI runs, on a bare machine.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+VIEW := build/view/rli_agent
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: venv check lint types layers unit test real system demo bench clean
+
+venv: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+check: lint types layers unit
+
+lint: venv
+	$(BIN)/ruff check .
+
+# mypy and import-linter read the file system: they get the package as it is when installed, made of links.
+.PHONY: view
+view:
+	@rm -rf build/view && mkdir -p $(VIEW)
+	@ln -s $(filter-out %__pycache__,$(wildcard $(CURDIR)/agent/*)) \
+	    $(addprefix $(CURDIR)/,parsers rules server dashboards samples) $(VIEW)/
+
+types: venv view
+	cd build/view && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir ../mypy -p rli_agent
+
+layers: venv view
+	PYTHONPATH=build/view $(BIN)/lint-imports --no-cache
+
+unit: venv
+	$(BIN)/python -m pytest -q -m 'not real'
+
+test: system check real
+
+real: venv
+	$(BIN)/python -m pytest -q -m real
+
+# What tests of Prometheus' side need. Debian and Ubuntu.
+system:
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv; }
+	command -v prometheus promtool >/dev/null || { $(SUDO) apt-get update && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus; }
+
+demo: venv
+	$(BIN)/rli-agent demo
+
+bench: venv
+	for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf build dist $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
