@@ -24,7 +24,9 @@ def settle_events(events: Sequence[Event], shift: Shift | None, end: float) -> N
 def is_unsettled(event: Event) -> bool:
     """Whether an event's time is still to be decided: none, or an interval told relative to its line (end 0.0)."""
     if isinstance(event, Interval):
-        return event.time_is == "estimated" and (event.end is None and event.start is None or (event.end or 1.0) <= 0.0)
+        if event.end is None:
+            return event.time_is == "estimated" and event.start is None
+        return event.time_is == "estimated" and event.end <= 0.0
     return event.time is None
 
 
