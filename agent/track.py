@@ -93,7 +93,7 @@ class Track:
     def waiting(self) -> bool:
         """Whether the parser holds something back that `flush` would give."""
         state = self.parser.state
-        return bool(state.incidents or state.held if isinstance(state, ParserState) else state.changed)
+        return bool(state.problems.incidents or state.held if isinstance(state, ParserState) else state.changed)
 
     def take(self, budget: int, now: float, *, last: bool = False) -> Taken:
         """Read about `budget` bytes of what is new. `last`: the file is over, its unterminated last line counts."""

@@ -26,7 +26,7 @@ OWN_PATIENCE = 8
 TRACEBACK = "Traceback (most recent call last)"
 _STARTS = re.compile(r"Traceback \(most recent call last\):?[\s─╮|]*$")
 _BARE = re.compile(r"[\W_]*Traceback \(")
-_QUOTED = re.compile(r'\s*>+ |[^"]*"(?:[^"]*"[^"]*")*[^"]*$')
+_CITED = re.compile(r"\s*>+ ")
 #: What stands between two tracebacks of one chain (CPython; torch.multiprocessing).
 _CHAINED = re.compile(
     r"[\s|]*(?:During handling of the above exception|The above exception was the direct cause|"
@@ -53,7 +53,10 @@ Verdict = Literal["mine", "stranger", "over"]
 def begins_traceback(text: str) -> bool:
     """Whether a traceback begins with this line. One that is quoted, or told in one line, does not."""
     found = _STARTS.search(text)
-    return found is not None and not _QUOTED.match(text[: found.start()])
+    if found is None:
+        return False
+    before = text[: found.start()]
+    return before.count('"') % 2 == 0 and not _CITED.match(before)
 
 
 def is_exception(text: str, lost_indent: bool = False) -> bool:
@@ -79,7 +82,7 @@ class Incident(Struct):
     who: the writer whose lines it takes. announces: a traceback may follow the headline (a logger wrote it, or it names
     no cause). after: a problem stands shortly before it. consequence: its exception is one that follows from another
     problem. muted: read so that its lines are nobody else's, and not told; harmless: its last exception is not told.
-    flat: its lines of code stand at the margin. caused: the line just read is an exception; the last one is `exception`.
+    flat: its lines of code stand at the margin. caused: the line just read is an exception; the last is `exception`.
     """
 
     who: str
@@ -93,7 +96,6 @@ class Incident(Struct):
     step: int | None
     count: int
     headline_level: str | None
-    stamped: bool = False
     block: str | None = None
     rank: str | None = None
     announces: bool = True

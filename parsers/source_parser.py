@@ -15,32 +15,24 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rli_agent.events import Event, Interval, Labels, Level, Problem, RunFact, Samples, Source, TimeIs
+from rli_agent.events import Event, Interval, Labels, Problem, RunFact, Samples, Source, TimeIs
 from rli_agent.parsers.bars import bars, is_table
 from rli_agent.parsers.blocks import Block, laid_out
-from rli_agent.parsers.compiled import CompiledRule, RuleSet, found_in
+from rli_agent.parsers.compiled import CompiledRule, RuleSet
 from rli_agent.parsers.headers import Header, Stamp, read_header
-from rli_agent.parsers.incidents import Incident, begins_traceback
+from rli_agent.parsers.incidents import begins_traceback
 from rli_agent.parsers.line_reader import Figures, LineReader, filled
 from rli_agent.parsers.packs import Rule
 from rli_agent.parsers.payloads import duration, number
+from rli_agent.parsers.problem_reader import QUIET, At, ProblemReader, ProblemState, problem_level
 from rli_agent.parsers.timeline import Opened
 from rli_agent.parsers.timestamps import Clock, ClockState, Shift
 from rli_agent.parsers.wrappers import Origin, Unwrapped, segments, split_bar, split_tail, unwrap
 
 #: A message is looked at up to here; what is longer is a payload that no rule needs whole.
 MAX_MESSAGE = 262_144
-#: A consequence belongs to a problem that stands at most so many lines before it.
-NEAR = 40
-#: So many writers may be in the middle of an incident at once.
-MAX_INCIDENTS = 256
-#: Kinds that a more telling line of the same incident replaces.
-VAGUE = frozenset({"traceback", "other"})
 #: Figures of which a value that is not finite is a problem.
 _VITAL = re.compile(r"loss|grad_?norm|entropy|(?:^|[/_ ])kl(?:$|[/_])|_kl(?:$|[/_])|kl_", re.IGNORECASE)
-_QUIET = frozenset({"DEBUG", "INFO", "SUCCESS"})
-#: Kinds that count even where the line that tells of them calls itself information.
-_GRAVE = frozenset({"cuda_oom", "oom_kill", "nccl", "hardware"})
 #: `srun --label` puts the task's number before every line.
 _LABELLED = re.compile(rb" *\d{1,5}: ")
 _ENCODER = msgspec.json.Encoder()
@@ -65,20 +57,17 @@ class Held(Struct):
 class ParserState(Struct):
     """What a parser must remember between two lines. `levels` counts lines by level word since the file began.
 
-    incidents: problems that are being read, by writer. told: each writer's last exception. labelled: lines bear
-    `srun --label`'s task numbers. drawn: what each rule on bars said last. said: step and value of figures that others
-    may repeat. stamper: whose stamp `last_time` is, as long as it goes on. block: durations of a step that are printed
-    in several lines.
+    labelled: lines bear `srun --label`'s task numbers. drawn: what each rule on bars said last. said: step and value of
+    figures that others may repeat. stamper: whose stamp `last_time` is, as long as it goes on. block: durations of a
+    step that are printed in several lines.
     """
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
     slots: dict[str, int] = {}
     opened: dict[str, Opened] = {}
     regions: dict[str, tuple[int, int]] = {}
-    incidents: dict[str, Incident] = {}
-    told: dict[str, str] = {}
+    problems: ProblemState = msgspec.field(default_factory=ProblemState)
     labelled: bool = False
-    last_problem: int = -NEAR - 1
     last_time: float | None = None
     stamper: str | None = None
     held: Held | None = None
@@ -97,18 +86,6 @@ class ParserState(Struct):
         return msgspec.json.decode(data, type=cls)
 
 
-class _At(Struct):
-    """Where and when the line stands that is being read."""
-
-    line: int
-    offset: int
-    time: float | None
-    time_is: TimeIs
-    origin: Origin
-    level: str | None
-    stamped: bool
-
-
 class SourceParser:
     """Reads one source. `zone` is that of stamps without one; `reference` a time (Unix seconds) near the file's lines."""
 
@@ -122,6 +99,7 @@ class SourceParser:
         self._reader = LineReader(rules)
         self._now: float | None = None
         self._events: list[Event] = []
+        self._problems = ProblemReader(source, rules, self.state.problems, lambda problem: self._events.append(problem))
 
     def feed(self, data: bytes, offset: int, line: int, now: float | None = None) -> list[Event]:
         """Read whole lines. `offset` and `line` (from 1) are those of the first. `now` stamps lines without a time in a
@@ -132,7 +110,7 @@ class SourceParser:
         counted = 0
         scanner = self.rules.scanner
         self._release(data, 0)
-        if self.state.incidents:
+        if self.state.problems.incidents:
             counted, line = self._follow_on(data, 0, offset, line)
         for start, stop in scanner.candidates(data, counted):
             if start < counted:
@@ -141,7 +119,7 @@ class SourceParser:
             counted = start
             self._line(data[start:stop], line, offset + start)
             self._release(data, stop + 1)
-            if self.state.incidents:
+            if self.state.problems.incidents:
                 counted, line = self._follow_on(data, stop + 1, offset, line + 1)
         return events
 
@@ -154,8 +132,7 @@ class SourceParser:
         events: list[Event] = []
         self._events = events
         self._release(b"", 0, last=True)
-        for incident in list(self.state.incidents.values()):
-            self._close(incident)
+        self._problems.flush()
         self._lay_out()
         return events
 
@@ -170,7 +147,7 @@ class SourceParser:
 
     def _follow_on(self, data: bytes, at: int, offset: int, line: int) -> tuple[int, int]:
         """Read line by line while an incident is open; (position, line number) of the first line not read."""
-        while self.state.incidents and at < len(data):
+        while self.state.problems.incidents and at < len(data):
             stop = data.find(b"\n", at)
             stop = len(data) if stop < 0 else stop
             text = data[at:stop]
@@ -198,33 +175,7 @@ class SourceParser:
         unwrapped = self._unwrap(raw)
         header = read_header(unwrapped.text[:MAX_MESSAGE].decode("utf-8", "replace"))
         stamped = header.level is not None or header.stamp is not None
-        return self._continues(unwrapped.origin.who, header.message, header.level, stamped, line)
-
-    def _continues(self, who: str, message: str, level: str | None, stamped: bool, line: int) -> bool:
-        """Whether a writer's line belongs to its open incident. Incidents that it shows to be over are closed."""
-        incidents = self.state.incidents
-        for other in list(incidents.values()):
-            if other.who != who and other.passed(own=False):
-                self._close(other)
-        incident = incidents.get(who)
-        if incident is None:
-            return False
-        verdict = incident.follows(message, level, stamped)
-        told_of = level not in _QUIET and incident.outside and incident.block is not None
-        in_block = told_of and found_in(incident.block or "", message[:2000])
-        if verdict == "mine" or in_block:
-            incident.keep(message, line)
-            if incident.caused:
-                self._refine(incident, message.lstrip(" |"))
-            elif in_block and not (incident.after and incident.consequence):
-                self._refine(incident, message)
-            return True
-        if incident.grave and self._is_consequence(message, level):
-            incident.keep(message, line)
-            return True
-        if verdict == "over" or incident.passed(own=True):
-            self._close(incident)
-        return False
+        return self._problems.continues(unwrapped.origin.who, header.message, header.level, stamped, line)
 
     def _line(self, raw: bytes, line: int, offset: int) -> None:
         if self.rules.bars and b"%|" in raw:
@@ -253,7 +204,7 @@ class SourceParser:
     def _bars(self, raw: bytes, line: int, offset: int) -> None:
         """Show the bars of a line to the rules on bars. Of refreshes that say the same the last one counts."""
         found = [hit for text in bars(raw) if (hit := self._bar(text)) is not None]
-        at = _At(line, offset, self._now, "observed" if self._now is not None else "estimated", Origin(), None, False)
+        at = At(line, offset, self._now, "observed" if self._now is not None else "estimated", Origin(), None)
         for i, (compiled, match) in enumerate(found):
             pairs = compiled.rule.pairs
             said = match.group(pairs.source) if pairs is not None else None
@@ -292,7 +243,7 @@ class SourceParser:
         whole = f"{message}\n{trace}" if isinstance(trace, str) else message
         for i, text in enumerate(whole.split("\n")):
             raw = text.encode()
-            if i and self.state.incidents and self._continues(origin.who, text, None, False, line):
+            if i and self.state.problems.incidents and self._problems.continues(origin.who, text, None, False, line):
                 continue
             found = self.rules.scanner.found(raw)
             if i == 0 and header.level in ("ERROR", "CRITICAL"):
@@ -312,26 +263,26 @@ class SourceParser:
         if (state.regions or found & self.rules.region_ids) and self._skipped(message, header, origin.who, line):
             return
         time, time_is = self._time(header, stamp, text, origin.who, line)
-        at = _At(line, offset, time, time_is, origin, header.level, header.stamp is not None)
+        at = At(line, offset, time, time_is, origin, header.level)
         if header.level is not None and found & self.rules.level_ids:
             state.levels[header.level] = state.levels.get(header.level, 0) + 1
         rules = self.rules.rules_for(found)
         if rules and self._apply(rules, text, message, at, repeated):
             return
         if self.rules.traceback_id in found and begins_traceback(message):
-            incident = self._headline(at, message, "traceback", "ERROR", None, repeated)
-            incident.muted = header.level in _QUIET
+            incident = self._problems.open(at, message, "traceback", "ERROR", None, repeated)
+            incident.muted = header.level in QUIET
         elif header.level in ("ERROR", "CRITICAL"):
             kind = "env_error" if self.source.role == "env" else "other"
-            self._headline(at, message, kind, "CRITICAL" if header.level == "CRITICAL" else "ERROR", None, repeated)
+            self._problems.open(at, message, kind, "CRITICAL" if header.level == "CRITICAL" else "ERROR", None, repeated)
 
-    def _apply(self, rules: tuple[CompiledRule, ...], text: str, message: str, at: _At, repeated: int) -> bool:
+    def _apply(self, rules: tuple[CompiledRule, ...], text: str, message: str, at: At, repeated: int) -> bool:
         """Try the rules in order. Whether one took the line."""
         for compiled in rules:
             rule = compiled.rule
             if compiled.off or (compiled.levels is not None and at.level not in compiled.levels):
                 continue
-            quiet = rule.problem is not None and compiled.kind == "problems" and at.level in _QUIET
+            quiet = rule.problem is not None and compiled.kind == "problems" and at.level in QUIET
             if quiet and compiled.levels is None:
                 continue
             if not self._may(compiled):
@@ -342,9 +293,9 @@ class SourceParser:
             if rule.ignore and rule.problem is None:
                 return True
             if rule.problem is not None:
-                follows = rule.consequence and at.line - self.state.last_problem <= NEAR
-                level = _problem_level(rule.problem.level, at.level)
-                incident = self._headline(at, message, rule.problem.kind, level, compiled, repeated)
+                follows = rule.consequence and self._problems.follows(at.line)
+                level = problem_level(rule.problem.level, at.level)
+                incident = self._problems.open(at, message, rule.problem.kind, level, compiled, repeated)
                 incident.muted = incident.muted or follows
                 self._tell(compiled, match, at)
             elif not (self.rules.first_rank and at.origin.rank not in (None, "0")):
@@ -357,7 +308,7 @@ class SourceParser:
 
     # -- what a matched line says
 
-    def _figures(self, compiled: CompiledRule, match: Any, at: _At) -> None:
+    def _figures(self, compiled: CompiledRule, match: Any, at: At) -> None:
         rule, state = compiled.rule, self.state
         groups: Mapping[str, str | None] = match.groupdict()
         time, time_is = at.time, at.time_is
@@ -414,7 +365,7 @@ class SourceParser:
         self._events.append(samples)
         plan = samples.shape.plan
         if plan is not None and self.state.opened:
-            at = _At(samples.line, samples.offset, samples.time, samples.time_is, Origin(), None, False)
+            at = At(samples.line, samples.offset, samples.time, samples.time_is, Origin(), None)
             for phase in plan.phases:
                 self._over(at, samples.time, samples.time_is, plan.lane, phase.state)
         if self.rules.block_keys:
@@ -493,7 +444,7 @@ class SourceParser:
         printed = _ENCODER.encode([texts[i] for i in fresh]).decode()
         return self.rules.shape(names, units, extra), [values[i] for i in fresh], printed
 
-    def _tell(self, compiled: CompiledRule, match: Any, at: _At) -> None:
+    def _tell(self, compiled: CompiledRule, match: Any, at: At) -> None:
         """Facts that a line tells, where they are new."""
         rule = compiled.rule
         told = [(key, (match.group(group) or "").strip()) for group, key in rule.facts.items()]
@@ -503,14 +454,14 @@ class SourceParser:
                 place = (self.source.file, at.line, at.offset)
                 self._events.append(RunFact(*place, at.time, at.time_is, key, text[:4096]))
 
-    def _over(self, at: _At, time: float | None, time_is: TimeIs, lane: str, state: str) -> None:
+    def _over(self, at: At, time: float | None, time_is: TimeIs, lane: str, state: str) -> None:
         """A state is over, nobody says since when: an interval without length says so to those who show it."""
         if self.state.opened.pop(f"{lane}\0{state}", None) is not None:
             end = time if time is not None else 0.0
             self._interval(at, time_is, lane, state, None, end, end, None, None, ())
 
     def _closed(
-        self, at: _At, time: float | None, time_is: TimeIs, lane: str, state: str, step: int | None,
+        self, at: At, time: float | None, time_is: TimeIs, lane: str, state: str, step: int | None,
         lasted_text: str | None, labels: Labels,
     ) -> None:  # fmt: skip
         opened = self.state.opened.pop(f"{lane}\0{state}", None)
@@ -523,7 +474,7 @@ class SourceParser:
             self._ended(at, time, time_is, opened, step, labels)
 
     def _ended(
-        self, at: _At, time: float | None, time_is: TimeIs, opened: Opened, step: int | None, labels: Labels
+        self, at: At, time: float | None, time_is: TimeIs, opened: Opened, step: int | None, labels: Labels
     ) -> None:
         """An opened state ends here. Where no times are known the interval says only that it is over."""
         end = time if time is not None else 0.0
@@ -531,7 +482,7 @@ class SourceParser:
         self._interval(at, time_is, opened.lane, opened.state, step, start, end, None, None, labels)
 
     def _interval(
-        self, at: _At, time_is: TimeIs, lane: str, state: str, step: int | None, start: float | None,
+        self, at: At, time_is: TimeIs, lane: str, state: str, step: int | None, start: float | None,
         end: float | None, lasted: float | None, key: str | None, labels: Labels,
     ) -> None:  # fmt: skip
         place = (self.source.file, at.line, at.offset)
@@ -556,102 +507,6 @@ class SourceParser:
         if slot is not None and slot in self.state.slots:
             return self.state.slots[slot] + add
         return None
-
-    # -- problems
-
-    def _headline(
-        self, at: _At, message: str, kind: str, level: Level, compiled: CompiledRule | None, repeated: int
-    ) -> Incident:
-        state, who = self.state, at.origin.who
-        if who in state.incidents:
-            self._close(state.incidents[who])
-        elif len(state.incidents) >= MAX_INCIDENTS:
-            self._close(next(iter(state.incidents.values())))
-        rule = compiled.rule if compiled is not None else None
-        incident = Incident(
-            who, at.line, at.offset, at.time, at.time_is, level, kind, compiled.id if compiled else None, None,
-            repeated, at.level, rule.block if rule else None, at.origin.rank,
-            kind in VAGUE or at.level is not None, at.line - state.last_problem <= NEAR,
-            muted=rule is not None and rule.ignore,
-        )  # fmt: skip
-        incident.open(message)
-        incident.keep(message, at.line)
-        state.incidents[who] = incident
-        self._remember(incident, at.line)
-        return incident
-
-    def _remember(self, incident: Incident, line: int) -> None:
-        """A problem that can have consequences stands here."""
-        if incident.grave and not incident.muted:
-            self.state.last_problem = max(self.state.last_problem, line)
-
-    def _close(self, incident: Incident) -> None:
-        del self.state.incidents[incident.who]
-        if incident.muted or incident.harmless:
-            return
-        self._remember(incident, incident.last_line)
-        if self._told_before(incident):
-            return
-        if incident.consequence and incident.after and incident.kind in VAGUE:
-            return
-        if self.source.role == "env" and incident.kind in VAGUE:
-            incident.kind = "env_error"
-        labels: Labels = self.rules.labels
-        if incident.rank is not None:
-            labels = tuple(sorted({**dict(labels), "rank": incident.rank}.items()))
-        self._events.append(
-            Problem(
-                self.source.file, incident.line, incident.offset, incident.time, incident.time_is, incident.level,
-                incident.kind, incident.message, incident.count, incident.step, incident.rule, labels,
-            )
-        )  # fmt: skip
-
-    def _told_before(self, incident: Incident) -> bool:
-        """Whether a named writer's exception is the one that it told of just before: vLLM's engine logs it and then dies
-        of it."""
-        told = self.state.told
-        if not incident.who or not incident.exception:
-            return False
-        before = told.pop(incident.who, None)
-        told[incident.who] = incident.exception
-        if len(told) > MAX_INCIDENTS:
-            del told[next(iter(told))]
-        return incident.after and before == incident.exception
-
-    def _refine(self, incident: Incident, text: str) -> None:
-        """A line inside an incident that tells more than its headline gives the kind: an exception, a line of the block.
-
-        The first that tells a kind wins: of chained exceptions the first is the root.
-        """
-        incident.harmless = False
-        if incident.kind not in VAGUE:
-            return
-        compiled = self._problem_rule(text)
-        problem = compiled.rule.problem if compiled is not None else None
-        if compiled is not None and problem is not None:
-            incident.harmless = compiled.rule.ignore
-            incident.consequence = compiled.rule.consequence
-            incident.block = compiled.rule.block or incident.block
-            if problem.kind not in VAGUE and not compiled.rule.ignore and not (incident.after and incident.consequence):
-                incident.kind, incident.rule = problem.kind, compiled.id
-                incident.level = _problem_level(problem.level, None)
-                incident.muted = incident.muted and problem.kind not in _GRAVE
-        if incident.kind == "other" and incident.caused:
-            incident.kind = "traceback"
-        if incident.kind in VAGUE and incident.level == "WARNING":
-            incident.level = "ERROR"
-
-    def _problem_rule(self, text: str) -> CompiledRule | None:
-        """The first problem rule that matches, whatever level it asks for."""
-        rules = self.rules.rules_for(self.rules.scanner.found(text.encode()))
-        return next((c for c in rules if c.rule.problem is not None and not c.off and c.search(text) is not None), None)
-
-    def _is_consequence(self, message: str, level: str | None) -> bool:
-        """Whether a line between others of an incident tells only what follows from it."""
-        compiled = self._problem_rule(message)
-        if compiled is None or not compiled.rule.consequence:
-            return False
-        return compiled.levels is None or level in compiled.levels
 
     # -- regions and times
 
@@ -732,9 +587,3 @@ def _iso(text: Any) -> Stamp | None:
     seconds = t.hour * 3600 + t.minute * 60 + t.second + t.microsecond / 1e6
     zone = t.utcoffset()
     return Stamp(t.year, t.month, t.day, seconds, zone.total_seconds() if zone is not None else None, None)
-
-
-def _problem_level(wanted: str, logged: str | None) -> Level:
-    if wanted != "logged":
-        return {"warning": "WARNING", "critical": "CRITICAL"}.get(wanted, "ERROR")  # type: ignore[return-value]
-    return logged if logged in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL") else "ERROR"  # type: ignore[return-value]
