@@ -100,6 +100,8 @@ class RuleSet:
     def __init__(self, packs: Sequence[Pack], source: Source, files: Sequence[str] = ()) -> None:
         self.source = source
         self.rules = [CompiledRule(r, p) for p in packs for r in p.rules if holds(r.when, source, files)]
+        if sum(p.kind == "framework" for p in packs) > 1:  # nobody's file: what one of them passes over is an engine's
+            self.rules.sort(key=_after_engines)
         self.strip = [compiled(s) for p in packs for s in p.strip]
         self.skips: list[Skip] = [s for p in packs for s in p.skip]
         self.skip_start = [compiled(s.start) for s in self.skips]
@@ -176,6 +178,12 @@ class RuleSet:
             if len(self._shapes) < 10_000:
                 self._shapes[key] = shape
         return shape
+
+
+def _after_engines(rule: CompiledRule) -> int:
+    if rule.kind == "problems":
+        return 2
+    return int(rule.kind == "framework" and rule.rule.ignore and rule.rule.problem is None)
 
 
 def named(spec: str | Named) -> Named:
