@@ -105,6 +105,10 @@ _journal = _pattern(rf"""
 _word = _pattern(rf"({_LEVEL})([: ])")
 # vLLM: `INFO 03-25 11:39:13 [file.py:43] message`, before 0.8 `INFO 01-07 09:14:02 metrics.py:467] message`
 _vllm = _pattern(rf"(?:([12]\d{{3}})-)?({_MONTH})-({_DAY})[ ]{_TIME}(?:[ ]|$)(?:\[?[^\s\[\]]+:\d+\](?:[ ]|$))?")
+# vLLM's VLLM_LOGGING_PREFIX: whatever one puts there, a word at most, so that no quoted line is taken for one
+_prefixed = _pattern(rf"""
+    [^\s'"]{{1,40}}?[ ]?({_LEVEL})[ ](?=(?:[12]\d{{3}}-)?{_MONTH}-{_DAY}[ ]\d\d:\d\d:\d\d[ ]\[?[^\s\[\]]+:\d+\](?:[ ]|$))
+""")
 # the name in logging's `LEVEL:name:message`; a plain word counts only where no value follows it (`LEVEL:step:5`)
 _logger = _pattern(r"(?:root|__\w+__|[A-Za-z_]\w*(?:[./]\w+)+|[A-Za-z_][\w-]*(?=:[^\s\d:/])):(?!/)")
 _wandb = _pattern(rf"wandb:[ ]({_LEVEL})(?:[ ]|$)")
@@ -118,6 +122,8 @@ def read_header(text: str) -> Header:
     """
     read = _READERS.get(text[:1])
     found = read(text, 0) if read is not None else None
+    if found is None and (word := _prefixed.match(text)) is not None:
+        found = _from_level(text, word.end(), _LEVELS[word[1]], " ")
     if found is None:
         return Header(None, None, text, 0)
     level, stamp, start = found
@@ -131,8 +137,8 @@ def read_header(text: str) -> Header:
 
 
 def read_stamp(text: str) -> Stamp | None:
-    """A stamp that stands alone, as in a record's `timestamp` field: ISO 8601 with or without zone."""
-    found = _date.fullmatch(text)
+    """A stamp that stands alone, as in a record's `timestamp` field: ISO 8601 with or without zone, vLLM's `MM-DD HH:MM:SS`."""
+    found = _date.fullmatch(text) or _vllm.fullmatch(text)
     return _dated(*found.groups()) if found else None
 
 

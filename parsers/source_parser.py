@@ -19,7 +19,7 @@ from rli_agent.events import Event, Interval, Labels, Problem, RunFact, Samples,
 from rli_agent.parsers.bars import bars, is_table
 from rli_agent.parsers.blocks import Block, laid_out
 from rli_agent.parsers.compiled import CompiledRule, RuleSet
-from rli_agent.parsers.headers import Header, Stamp, read_header
+from rli_agent.parsers.headers import Header, Stamp, read_header, read_stamp
 from rli_agent.parsers.incidents import begins_traceback
 from rli_agent.parsers.line_reader import Figures, LineReader, filled
 from rli_agent.parsers.packs import Rule
@@ -583,7 +583,7 @@ def _iso(text: Any) -> Stamp | None:
     try:
         t = datetime.fromisoformat(text)
     except ValueError:
-        return None
+        return read_stamp(text)
     seconds = t.hour * 3600 + t.minute * 60 + t.second + t.microsecond / 1e6
     zone = t.utcoffset()
     return Stamp(t.year, t.month, t.day, seconds, zone.total_seconds() if zone is not None else None, None)

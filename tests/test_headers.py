@@ -50,6 +50,9 @@ HEADERS = [
     ("INFO 03-25 11:39:13 [v1/engine/core.py:710] go", "INFO", at(None, 3, 25, "11:39:13"), "go"),
     ("INFO 01-07 09:14:02 metrics.py:467] go", "INFO", at(None, 1, 7, "09:14:02"), "go"),
     ("ERROR 05-08 15:30:47 go", "ERROR", at(None, 5, 8, "15:30:47"), "go"),
+    ("node7 ERROR 05-08 15:30:47 [core.py:1] go", "ERROR", at(None, 5, 8, "15:30:47"), "go"),
+    ("[r0]ERROR 05-08 15:30:47 [core.py:1] go", "ERROR", at(None, 5, 8, "15:30:47"), "go"),
+    ("it said ERROR 05-08 15:30:47 [core.py:1] go", None, None, "it said ERROR 05-08 15:30:47 [core.py:1] go"),
     ('INFO:     127.0.0.1:4032 - "POST /x"', "INFO", None, '127.0.0.1:4032 - "POST /x"'),
     ("[2025-06-18 10:11:12 DP0 TP1] Decode", None, at(2025, 6, 18, "10:11:12"), "Decode"),
     ("[2025-06-18 10:11:12.871] Decode", None, at(2025, 6, 18, "10:11:12.871"), "Decode"),
@@ -149,4 +152,5 @@ def test_the_message_does_not_change_the_header(
 def test_a_stamp_by_itself() -> None:
     assert read_stamp("2026-08-21T10:03:11.123456+00:00") == at(2026, 8, 21, "10:03:11.123456", 0.0)
     assert read_stamp("2026-08-21 10:03:11,5") == at(2026, 8, 21, "10:03:11.5")
+    assert read_stamp("07-28 10:13:11") == at(None, 7, 28, "10:13:11")
     assert read_stamp("yesterday") is None
