@@ -64,15 +64,25 @@ class ProblemReader:
         """Whether a problem that can have consequences stands shortly before a line."""
         return line - self.state.last_line <= NEAR
 
-    def continues(self, who: str, message: str, level: str | None, stamped: bool, line: int) -> bool:
-        """Whether a writer's line belongs to its open incident. Incidents that it shows to be over are closed."""
-        incidents = self.state.incidents
-        for other in list(incidents.values()):
+    def waits_for(self, who: str) -> bool:
+        """A line of this writer stands here: others' incidents have waited one line more. Whether it has one itself."""
+        for other in list(self.state.incidents.values()):
             if other.who != who and other.passed(own=False):
                 self._close(other)
-        incident = incidents.get(who)
-        if incident is None:
+        return who in self.state.incidents
+
+    def plainly_over(self) -> bool:
+        """A line without wrapper that goes on with nothing stands here. False where that takes a closer look."""
+        incident = self.state.incidents.get("")
+        if incident is not None and (not incident.outside or incident.block is not None):
             return False
+        if self.waits_for("") and incident is not None:
+            self._close(incident)
+        return True
+
+    def continues(self, who: str, message: str, level: str | None, stamped: bool, line: int) -> bool:
+        """Whether a line of a writer for whom `waits_for` holds belongs to its incident, which may be over with it."""
+        incident = self.state.incidents[who]
         verdict = incident.follows(message, level, stamped)
         told_of = level not in QUIET and incident.outside and incident.block is not None
         in_block = told_of and found_in(incident.block or "", message[:2000])

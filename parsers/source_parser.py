@@ -18,7 +18,7 @@ from msgspec import Struct
 from rli_agent.events import Event, Interval, Labels, Problem, RunFact, Samples, Source, TimeIs
 from rli_agent.parsers.bars import bars, is_table
 from rli_agent.parsers.blocks import Block, laid_out
-from rli_agent.parsers.compiled import CompiledRule, RuleSet
+from rli_agent.parsers.compiled import PATTERN_TIMEOUT, CompiledRule, RuleSet
 from rli_agent.parsers.headers import Header, Stamp, read_header, read_stamp
 from rli_agent.parsers.incidents import begins_traceback
 from rli_agent.parsers.line_reader import Figures, LineReader, filled
@@ -52,6 +52,12 @@ class Held(Struct):
     units: tuple[str | None, ...]
     labels: dict[str, str]
     printed: str
+
+
+#: A line without wrapper that can be no part of an incident which is outside a traceback.
+_PLAIN = re.compile(rb"(?!ray::|frame #|During |The above |Exception raised|C\+\+)[A-Za-z](?!.*Traceback)")
+#: Where no candidate line stands.
+_NONE = (1 << 62, 1 << 62)
 
 
 class ParserState(Struct):
@@ -107,21 +113,25 @@ class SourceParser:
         self._now = now
         events: list[Event] = []
         self._events = events
-        counted = 0
-        scanner = self.rules.scanner
+        at = 0
+        incidents = self.state.problems.incidents
+        candidates = self.rules.scanner.candidates(data)
+        start, stop = next(candidates, _NONE)
         self._release(data, 0)
-        if self.state.problems.incidents:
-            counted, line = self._follow_on(data, 0, offset, line)
-        for start, stop in scanner.candidates(data, counted):
-            if start < counted:
-                continue
-            line += data.count(b"\n", counted, start)
-            counted = start
+        while True:
+            while incidents and at < len(data):  # line by line, as long as a problem may go on
+                while start < at:
+                    start, stop = next(candidates, _NONE)
+                at = self._follow_on(data, at, offset, line, at == start)
+                line += 1
+            while start < at:
+                start, stop = next(candidates, _NONE)
+            if start >= len(data):
+                return events
+            line += data.count(b"\n", at, start)
             self._line(data[start:stop], line, offset + start)
             self._release(data, stop + 1)
-            if self.state.problems.incidents:
-                counted, line = self._follow_on(data, stop + 1, offset, line + 1)
-        return events
+            at, line = stop + 1, line + 1
 
     def reference(self, time: float) -> None:
         """A time (Unix seconds) near which the lines that follow were written: now, or when an old file last changed."""
@@ -145,21 +155,32 @@ class SourceParser:
 
     # -- lines
 
-    def _follow_on(self, data: bytes, at: int, offset: int, line: int) -> tuple[int, int]:
-        """Read line by line while an incident is open; (position, line number) of the first line not read."""
-        while self.state.problems.incidents and at < len(data):
-            stop = data.find(b"\n", at)
-            stop = len(data) if stop < 0 else stop
-            text = data[at:stop]
+    def _follow_on(self, data: bytes, at: int, offset: int, line: int, candidate: bool) -> int:
+        """Read the line that begins here, while an incident is open; where the next one begins."""
+        stop = data.find(b"\n", at)
+        stop = len(data) if stop < 0 else stop
+        text = data[at:stop]
+        if candidate:
             if not self._goes_on(text, line):
-                found = self.rules.scanner.found(text)
-                if found or self.rules.scanner.every_line:
-                    self._line(text, line, offset + at)
-                    self._release(data, stop + 1)
-            at, line = stop + 1, line + 1
-        return at, line
+                self._line(text, line, offset + at)
+                self._release(data, stop + 1)
+        elif not (_PLAIN.match(text) and self._problems.plainly_over()):
+            self._goes_on(text, line)
+        return stop + 1
 
     def _unwrap(self, raw: bytes) -> Unwrapped:
+        """A line without its wrappers and the framework's own tag."""
+        unwrapped = self._unlabelled(raw)
+        for tag in self.rules.tags:
+            try:
+                found = tag.match(unwrapped.text[:80].decode("utf-8", "replace"), timeout=PATTERN_TIMEOUT)
+            except TimeoutError:
+                continue
+            if found is not None:
+                return unwrapped._replace(text=unwrapped.text[len(found[0].encode()) :])
+        return unwrapped
+
+    def _unlabelled(self, raw: bytes) -> Unwrapped:
         """A line without its wrappers. That the tasks of srun are numbered is seen at the first line that would make
         no sense with its number: one with a header or a traceback behind it."""
         if _LABELLED.match(raw) is None:
@@ -173,6 +194,8 @@ class SourceParser:
     def _goes_on(self, raw: bytes, line: int) -> bool:
         """Whether a line belongs to an open incident."""
         unwrapped = self._unwrap(raw)
+        if not self._problems.waits_for(unwrapped.origin.who):
+            return False
         header = read_header(unwrapped.text[:MAX_MESSAGE].decode("utf-8", "replace"))
         stamped = header.level is not None or header.stamp is not None
         return self._problems.continues(unwrapped.origin.who, header.message, header.level, stamped, line)
@@ -243,7 +266,8 @@ class SourceParser:
         whole = f"{message}\n{trace}" if isinstance(trace, str) else message
         for i, text in enumerate(whole.split("\n")):
             raw = text.encode()
-            if i and self.state.problems.incidents and self._problems.continues(origin.who, text, None, False, line):
+            waits = i > 0 and self._problems.waits_for(origin.who)
+            if waits and self._problems.continues(origin.who, text, None, False, line):
                 continue
             found = self.rules.scanner.found(raw)
             if i == 0 and header.level in ("ERROR", "CRITICAL"):
