@@ -71,6 +71,16 @@ class ProblemReader:
                 self._close(other)
         return who in self.state.incidents
 
+    def concerned(self, raw: bytes) -> bool:
+        """Whether a line may be of a writer with an incident; if not, all incidents have waited one line more."""
+        incidents = self.state.incidents
+        if any(incident.mark in raw for incident in incidents.values()):
+            return True
+        for incident in list(incidents.values()):
+            if incident.passed(own=False):
+                self._close(incident)
+        return False
+
     def plainly_over(self) -> bool:
         """A line without wrapper that goes on with nothing stands here. False where that takes a closer look."""
         incident = self.state.incidents.get("")
@@ -114,7 +124,7 @@ class ProblemReader:
             who, at.line, at.offset, at.time, at.time_is, level, kind, compiled.id if compiled else None, None,
             repeated, at.level, rule.block if rule else None, at.origin.rank,
             kind in VAGUE or at.level is not None, self.follows(at.line),
-            muted=rule is not None and rule.ignore,
+            muted=rule is not None and rule.ignore, mark=_mark(at.origin),
         )  # fmt: skip
         incident.open(message)
         incident.keep(message, at.line)
@@ -196,6 +206,11 @@ class ProblemReader:
         if compiled is None or not compiled.rule.consequence:
             return False
         return compiled.levels is None or level in compiled.levels
+
+
+def _mark(origin: Origin) -> bytes:
+    """What stands in every line of a writer; nothing for who has no wrapper."""
+    return (f"pid={origin.pid}" if origin.pid else origin.who.rpartition(" ")[2]).encode()
 
 
 def problem_level(wanted: str, logged: str | None) -> Level:

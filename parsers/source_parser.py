@@ -164,7 +164,7 @@ class SourceParser:
             if not self._goes_on(text, line):
                 self._line(text, line, offset + at)
                 self._release(data, stop + 1)
-        elif not (_PLAIN.match(text) and self._problems.plainly_over()):
+        elif self._problems.concerned(text) and not (_PLAIN.match(text) and self._problems.plainly_over()):
             self._goes_on(text, line)
         return stop + 1
 
