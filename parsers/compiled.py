@@ -103,6 +103,7 @@ class RuleSet:
         if sum(p.kind == "framework" for p in packs) > 1:  # nobody's file: what one of them passes over is an engine's
             self.rules.sort(key=_after_engines)
         self.strip = [compiled(s) for p in packs for s in p.strip]
+        self.tags = [compiled(p.tag) for p in packs if p.tag]
         self.skips: list[Skip] = [s for p in packs for s in p.skip]
         self.skip_start = [compiled(s.start) for s in self.skips]
         self.skip_end = [compiled(s.end) for s in self.skips]

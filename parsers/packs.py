@@ -281,7 +281,8 @@ class Pack(Struct, forbid_unknown_fields=True):
     """A rule pack. kind: `framework` packs compete in detection, `engine` and `problems` packs read every text file.
 
     detect: literals or globs (those with a slash and an asterisk) that tell the framework: weight by `{literal: weight}`.
-    strip: patterns cut out of every message. first_rank: of lines that say which rank wrote them, only rank 0's are read
+    strip: patterns cut out of every message. tag: a pattern of what the framework puts before the header of every line
+    in a log that several writers share. first_rank: of lines that say which rank wrote them, only rank 0's are read
     for metrics and states (the others repeat them). aliases: documented name → the name that the code logs.
     catalogue: native key (or glob) → common metric. configs: fact (max_steps, model, project, experiment, batch_size) →
     dotted paths in the run's configuration files, tried in order.
@@ -294,6 +295,7 @@ class Pack(Struct, forbid_unknown_fields=True):
     sources: list[SourceIs] = []
     configs: dict[str, list[str]] = {}
     strip: list[str] = []
+    tag: str | None = None
     first_rank: bool = False
     skip: list[Skip] = []
     rules: list[Rule] = []
@@ -455,6 +457,11 @@ def _check(pack: Pack, node: Any, name: str) -> None:
             regex.compile(source.labels or "")
         except regex.error as e:
             raise fail(f".sources[{i}].labels", f"`labels` does not compile: {e}") from None
+    for where, pattern in [*((f".strip[{i}]", s) for i, s in enumerate(pack.strip)), (".tag", pack.tag or "")]:
+        try:
+            regex.compile(pattern)
+        except regex.error as e:
+            raise fail(where, f"the pattern does not compile: {e}") from None
     for i, skip in enumerate(pack.skip):
         for key in ("start", "end"):
             try:
