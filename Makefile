@@ -6,7 +6,7 @@ PYTHON ?= python3
 VIEW := build/view/rli_agent
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: venv check lint types layers unit test real system demo bench clean
+.PHONY: venv check lint types layers unit view test system demo bench clean
 
 venv: $(VENV)/installed
 
@@ -21,7 +21,6 @@ lint: venv
 	$(BIN)/ruff check .
 
 # mypy and import-linter read the file system: they get the package as it is when installed, made of links.
-.PHONY: view
 view:
 	@rm -rf build/view && mkdir -p $(VIEW)
 	@ln -s $(filter-out %__pycache__,$(wildcard $(CURDIR)/agent/*)) \
@@ -36,15 +35,13 @@ layers: venv view
 unit: venv
 	$(BIN)/python -m pytest -q -m 'not real'
 
-test: system check real
+test: system lint types layers
+	$(BIN)/python -m pytest -q
 
-real: venv
-	$(BIN)/python -m pytest -q -m real
-
-# What tests of Prometheus' side need. Debian and Ubuntu.
+# What a bare Debian or Ubuntu lacks: a Prometheus to test against, and perhaps the module venv.
 system:
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv; }
-	command -v prometheus promtool >/dev/null || { $(SUDO) apt-get update && \
+	command -v promtool >/dev/null || { $(SUDO) apt-get update && \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus; }
 
 demo: venv
