@@ -41,7 +41,9 @@ def found_in(pattern: str, text: str) -> bool:
 class CompiledRule:
     """A rule with its pattern compiled. `timeouts` counts how often it ran out of time; `off` when that was too often."""
 
-    __slots__ = ("block", "kind", "levels", "literals", "off", "pack", "rule", "rx", "timeouts", "unless")
+    __slots__ = (
+        "block", "figures_only", "id", "kind", "levels", "literals", "off", "pack", "rule", "rx", "timeouts", "unless",
+    )  # fmt: skip
 
     def __init__(self, rule: Rule, pack: Pack) -> None:
         self.rule = rule
@@ -55,10 +57,10 @@ class CompiledRule:
         self.literals = tuple(given) or required_literals(rule.pattern)
         self.timeouts = 0
         self.off = False
-
-    @property
-    def id(self) -> str:
-        return f"{self.pack}/{self.rule.id}"
+        self.id = f"{pack.pack}/{rule.id}"
+        #: The line is figures and nothing else: what is read by the shortest way.
+        bare = Rule(rule.id, rule.pattern, rule.contains, pairs=rule.pairs, metrics=rule.metrics, closes=rule.closes)
+        self.figures_only = rule == bare and (rule.pairs is not None or bool(rule.metrics))
 
     def search(self, text: str, start: int = 0) -> Any:
         """The match, or None; None too where the pattern runs out of time."""
@@ -145,6 +147,11 @@ class RuleSet:
         self.region_ids = frozenset(names.index(literal) for literal in region)
         self.level_ids = frozenset(names.index(literal) for literal in LEVEL_LITERALS)
         self.traceback_id = names.index(TRACEBACK_LITERAL)
+        #: By literal: the rule that no other rule can come before, if it takes a line with this literal.
+        first = self.rules[0] if self.rules else None
+        plain = not (self.bars or self.repeats or self.strip or self.first_rank)
+        leads = first is not None and first.figures_only and plain
+        self.leading = [first if leads and rules[:1] == [0] else None for rules in self._rules_of]
         self._by_found: dict[frozenset[int], tuple[CompiledRule, ...]] = {}
 
     def rules_for(self, found: frozenset[int]) -> tuple[CompiledRule, ...]:

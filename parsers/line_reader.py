@@ -23,8 +23,11 @@ _TEMPLATE = re.compile(r"\{(\w+)\}")
 
 #: (shape, values as floats, values as a JSON array)
 Figures = tuple[Shape, list[float], str]
-#: (shape, where each part's value begins, all keys joined)
-_Cut = tuple[Shape, list[int], bytes]
+#: (shape, where each part's value begins, the keys that a signature does not tell, by their place)
+_Cut = tuple[Shape, list[int], list[tuple[int, bytes]]]
+_TELLING = re.compile(rb"[0-9.+-]")
+#: Shapes of lines that are remembered.
+MAX_SHAPES = 2_000
 
 
 class LineReader:
@@ -84,14 +87,13 @@ class LineReader:
             known = self._learn(pairs, raw, between, extra)
             if known is None:
                 return None
-            if len(self._known) < 10_000:
+            if len(self._known) < MAX_SHAPES:
                 self._known[key] = known
         shape, starts, keys = known
         parts = raw.split(between)
-        # digits belong to keys too (`mean@1`), and a signature drops them: so the keys are compared
-        if len(parts) != len(starts) or b"\0".join([part[:at] for part, at in zip(parts, starts)]) != keys:
+        if len(parts) != len(starts) or any(not parts[i].startswith(key) for i, key in keys):
             return None
-        printed = b"[" + b",".join([part[at:] for part, at in zip(parts, starts)]) + b"]"
+        printed = b"[" + b",".join([part[at:] for part, at in zip(parts, starts, strict=True)]) + b"]"
         try:
             values = _FLOATS.decode(printed)
         except msgspec.DecodeError:
@@ -113,7 +115,8 @@ class LineReader:
             starts.append(len(key) + len(assign))
         if len(set(names)) != len(names):
             return None
-        keys = b"\0".join([part[:at] for part, at in zip(parts, starts)])
+        # a signature drops the characters of figures, which keys hold too (`mean@1`): such keys are compared
+        keys = [(i, part[:at]) for i, (part, at) in enumerate(zip(parts, starts, strict=True)) if _TELLING.search(part, 0, at)]
         return self._rules.shape(tuple(names), (None,) * len(names), extra), starts, keys
 
 

@@ -147,7 +147,7 @@ class RecordParser:
         labels = _labels_of(spec, next(iter(figures))) | ({"role": role} if role else {})
         logged = isinstance(time, int | float)
         samples = self._samples(
-            line, offset, float(time) if logged else now, "logged" if logged else "observed" if now else "estimated",
+            line, offset, float(time or 0.0) if logged else now, "logged" if logged else "observed" if now else "estimated",
             int(step) if isinstance(step, int | float) else None,
             {k: values[k] for k in figures}, labels,
         )  # fmt: skip

@@ -21,30 +21,29 @@ class Scanner:
         self.literals = tuple(literals)
         self.every_line = every_line
         self._select = self._dispatch = None
-        selecting = [literal for literal in literals if literal not in idle]
-        if selecting:
+        self._selecting = [i for i, literal in enumerate(literals) if literal not in idle]
+        if self._selecting:
+            selecting = [literals[i] for i in self._selecting]
             self._select = BytesAhoCorasick(selecting, MatchKind.LeftmostFirst, Implementation.DFA)
         if literals:
             self._dispatch = BytesAhoCorasick(literals, MatchKind.Standard, Implementation.DFA)
 
-    def candidates(self, block: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
-        """(start, end) of each line from `start` on that may matter, without its newline."""
+    def candidates(self, block: bytes) -> Iterator[tuple[int, int, int]]:
+        """(start, end, literal) of each line that may matter, without its newline; the index of the first literal in it."""
         if self.every_line:
-            yield from _lines(block, start)
+            yield from _lines(block)
             return
         if self._select is None:
             return
-        end = start - 1
-        text = block if start == 0 else block[start:]
-        for _, at, _ in self._select.find_matches_as_indexes(text):
-            at += start
+        end, indexes = -1, self._selecting
+        for literal, at, _ in self._select.find_matches_as_indexes(block):
             if at <= end:
                 continue
             begin = block.rfind(b"\n", end + 1, at) + 1 or end + 1
             end = block.find(b"\n", at)
             if end < 0:
                 end = len(block)
-            yield begin, end
+            yield begin, end, indexes[literal]
 
     def found(self, line: bytes) -> frozenset[int]:
         """Indexes of the literals that the line holds."""
@@ -53,10 +52,11 @@ class Scanner:
         return frozenset(i for i, _, _ in self._dispatch.find_matches_as_indexes(line, overlapping=True))
 
 
-def _lines(block: bytes, start: int) -> Iterator[tuple[int, int]]:
+def _lines(block: bytes) -> Iterator[tuple[int, int, int]]:
+    start = 0
     while start < len(block):
         end = block.find(b"\n", start)
         if end < 0:
             end = len(block)
-        yield start, end
+        yield start, end, -1
         start = end + 1
