@@ -21,7 +21,7 @@ import click
 )  # fmt: skip
 @click.option("--listen", metavar="HOST:PORT", help="Serve /metrics here, as `rli-agent watch --listen` does.")
 def command(framework: str, speed: float, keep: Path | None, listen: str | None) -> int:
-    """Play a recorded run of some 45 s that is made for this, and watch it. Ctrl-C ends it."""
+    """Play a run of some 45 s that was made for this, and watch it. Ctrl-C ends it."""
     import shutil
     import tempfile
 
