@@ -75,21 +75,33 @@ class CompiledRule:
             return None
 
 
-def holds(when: When | None, source: Source, files: Sequence[str] = ()) -> bool:
-    """Whether a condition holds for a source of a run with these files (level words are looked at line by line)."""
+def holds(
+    when: When | None, source: Source, files: Sequence[str] = (), known: dict[tuple[str, ...], bool] | None = None
+) -> bool:
+    """Whether a condition holds for a source of a run with these files (level words are looked at line by line).
+
+    `known`: which globs one of these files fits, as far as that was asked before; what is found out is added.
+    """
     if when is None:
         return True
+    known = {} if known is None else known
 
     def any_of(globs: Iterable[str], names: Iterable[str]) -> bool:
         return any(fnmatchcase(name, glob) for glob in globs for name in names)
+
+    def there(globs: Sequence[str]) -> bool:
+        key = tuple(globs)
+        if key not in known:
+            known[key] = any_of(key, files)
+        return known[key]
 
     path = (source.file,)
     return (
         (not when.role or source.role in when.role)
         and (not when.path or any_of(when.path, path))
         and not any_of(when.not_path, path)
-        and (not when.exists or any_of(when.exists, files))
-        and not any_of(when.not_exists, files)
+        and (not when.exists or there(when.exists))
+        and (not when.not_exists or not there(when.not_exists))
     )
 
 

@@ -157,9 +157,9 @@ class Incident(Struct):
         gap = [f"[{self.left_out} lines left out]"] if self.left_out else []
         return "\n".join([*self.head, *gap, *self.tail]).strip("\n")
 
-    def passed(self, own: bool) -> bool:
-        """A line that is not part of it stands here. Whether it must be over by now."""
-        self.strangers += 1
+    def passed(self, own: bool, lines: int = 1) -> bool:
+        """Lines that are not part of it stand here. Whether it must be over by now."""
+        self.strangers += lines
         if self.outside:
             return self.strangers > LITTLE_PATIENCE
         return self.strangers > (OWN_PATIENCE if own else PATIENCE)

@@ -21,6 +21,8 @@ VAGUE = frozenset({"traceback", "other"})
 QUIET = frozenset({"DEBUG", "INFO", "SUCCESS"})
 #: Kinds that count even where the line that tells of them calls itself information.
 _GRAVE = frozenset({"cuda_oom", "oom_kill", "nccl", "hardware"})
+#: Bytes in which the next line of a writer with an incident is looked for at once.
+LOOK_AHEAD = 16_384
 
 
 class ProblemState(Struct):
@@ -71,15 +73,25 @@ class ProblemReader:
                 self._close(other)
         return who in self.state.incidents
 
-    def concerned(self, raw: bytes) -> bool:
-        """Whether a line may be of a writer with an incident; if not, all incidents have waited one line more."""
-        incidents = self.state.incidents
-        if any(incident.mark in raw for incident in incidents.values()):
-            return True
-        for incident in list(incidents.values()):
-            if incident.passed(own=False):
+    def next_concerned(self, data: bytes, at: int, before: int) -> int:
+        """Where the first line begins, from `at` on and at most at `before`, that may be of a writer with an incident.
+
+        Looks a little way ahead only: not to find one says nothing about what stands behind the place it gives.
+        """
+        end = min(at + LOOK_AHEAD, before, len(data))
+        for incident in self.state.incidents.values():
+            if not incident.mark:
+                return at  # who has no wrapper may have written any line
+            found = data.find(incident.mark, at, end)
+            if found >= 0:
+                end = found
+        return max(data.rfind(b"\n", at, end) + 1, at)
+
+    def pass_by(self, lines: int) -> None:
+        """So many lines of others stand here."""
+        for incident in list(self.state.incidents.values()):
+            if incident.passed(own=False, lines=lines):
                 self._close(incident)
-        return False
 
     def plainly_over(self) -> bool:
         """A line without wrapper that goes on with nothing stands here. False where that takes a closer look."""

@@ -124,6 +124,12 @@ class SourceParser:
             while incidents and at < len(data):  # line by line, as long as a problem may go on
                 while start < at:
                     start, stop, literal = next(candidates, _NONE)
+                begin = self._problems.next_concerned(data, at, start)
+                if begin > at:
+                    strangers = data.count(b"\n", at, begin)
+                    self._problems.pass_by(strangers)
+                    at, line = begin, line + strangers
+                    continue
                 at = self._follow_on(data, at, offset, line, at == start)
                 line += 1
             while start < at:
@@ -184,7 +190,7 @@ class SourceParser:
             if not self._goes_on(text, line):
                 self._line(text, line, offset + at)
                 self._release(data, stop + 1)
-        elif self._problems.concerned(text) and not (_PLAIN.match(text) and self._problems.plainly_over()):
+        elif not (_PLAIN.match(text) and self._problems.plainly_over()):
             self._goes_on(text, line)
         return stop + 1
 
