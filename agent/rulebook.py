@@ -45,6 +45,8 @@ class Rulebook:
         self._where = (tuple(output_dirs), tuple(extra), home)
         self._loaded: dict[Path, tuple[tuple[int, int], Pack | None]] = {}
         self._sets: dict[object, RuleSet] = {}
+        self._files: Sequence[str] = ()
+        self._there: dict[tuple[str, ...], bool] = {}
         self.packs: dict[str, Pack] = {}
         self.complaints: list[str] = []
         self.reload()
@@ -59,7 +61,7 @@ class Rulebook:
             if known is not None and known[0] == stamp:
                 continue
             try:
-                self._loaded[path] = (stamp, load_pack(path))
+                self._loaded[path] = (stamp, load_pack(path, trusted=path.parent == packaged_rules()))
                 changed = True
             except PackError as e:
                 kept = known[1] if known is not None else None
@@ -77,8 +79,10 @@ class Rulebook:
     def rules_for(self, source: Source, files: Sequence[str] = ()) -> RuleSet:
         """The rule set that reads a source; shared by all sources for which the same rules hold."""
         packs = self.packs_of(source)
-        held = tuple(holds(r.when, source, files) for p in packs for r in p.rules)
-        layouts = tuple(holds(y.when, source, files) for p in packs for y in p.layouts)
+        if files is not self._files:
+            self._files, self._there = files, {}
+        held = tuple(holds(r.when, source, files, self._there) for p in packs for r in p.rules)
+        layouts = tuple(holds(y.when, source, files, self._there) for p in packs for y in p.layouts)
         key = (source.packs, source.role, source.lane, source.labels, held, layouts)
         rules = self._sets.get(key)
         if rules is None:
