@@ -135,6 +135,7 @@ def script(steps: int) -> list[tuple[str, str]]:
     """(file, text) in the order in which a run would write them."""
     said: list[tuple[str, str]] = [
         ("logs/trainer.log", f"[trainer0]:{clock(30000)}    INFO Starting training loop (max_steps={steps})\n"),
+        ("logs/orchestrator.log", f"{clock(29999)}    INFO Starting orchestrator (algorithm: grpo)\n"),
         ("logs/orchestrator.log", f"{clock(30000)}    INFO Starting orchestrator loop (max_steps={steps})\n"),
     ]
     for step in range(1, steps + 1):
