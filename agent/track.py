@@ -33,7 +33,7 @@ class Track:
 
     def __init__(
         self, found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo, checkpoint: Checkpoint | None = None,
-        *, live: bool = False, from_end: bool = False, block_size: int = 1 << 18,
+        *, live: bool = False, from_end: bool = False, block_size: int = 1 << 19,
     ) -> None:  # fmt: skip
         self.found = found
         self.source = found.source
@@ -108,8 +108,8 @@ class Track:
                 self.parser.reference(now if self.live else self.reader.mtime)
             events += self.parser.feed(block.data, block.offset, block.line, now if self.live else None)
             size += len(block.data) + block.cut
-            lines += block.data.count(b"\n") + block.final
             self.last_read = now
+            lines += self.reader.position.line - block.line
         self._complain()
         ended = not self.reader.more
         shift = None

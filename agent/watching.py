@@ -17,7 +17,6 @@ from rli_agent.catalogue import Catalogue
 from rli_agent.discover import Discovery, Found, Scan
 from rli_agent.errors import UserError
 from rli_agent.events import Event, RunFact
-from rli_agent.follow.watcher import Watcher
 from rli_agent.keeping import Keeper
 from rli_agent.options import WatchOptions
 from rli_agent.parsing import run_files
@@ -225,6 +224,8 @@ class Watch:
     # -- reading
 
     def _follow(self) -> None:
+        from rli_agent.follow.watcher import Watcher
+
         self._watcher = watcher = Watcher(self.options.paths)  # before reading: what is written meanwhile counts
         try:
             self._read_all()

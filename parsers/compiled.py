@@ -42,7 +42,7 @@ class CompiledRule:
     """A rule with its pattern compiled. `timeouts` counts how often it ran out of time; `off` when that was too often."""
 
     __slots__ = (
-        "block", "figures_only", "id", "kind", "levels", "literals", "off", "pack", "rule", "rx", "timeouts", "unless",
+        "block", "figures_only", "figures_repeat", "id", "kind", "levels", "literals", "off", "pack", "rule", "rx", "timeouts", "unless",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, pack: Pack) -> None:
@@ -60,6 +60,9 @@ class CompiledRule:
         self.id = f"{pack.pack}/{rule.id}"
         #: The line is figures and nothing else: what is read by the shortest way.
         bare = Rule(rule.id, rule.pattern, rule.contains, pairs=rule.pairs, metrics=rule.metrics, closes=rule.closes)
+        names = rule.pairs.names.values() if rule.pairs is not None else ()
+        #: No name depends on what else the line says.
+        self.figures_repeat = not any("{" in (n if isinstance(n, str) else n.name) for n in names if n is not None)
         self.figures_only = rule == bare and (rule.pairs is not None or bool(rule.metrics))
 
     def search(self, text: str, start: int = 0) -> Any:

@@ -25,6 +25,7 @@ _TEMPLATE = re.compile(r"\{(\w+)\}")
 Figures = tuple[Shape, list[float], str]
 #: (shape, where each part's value begins, the keys that a signature does not tell, by their place)
 _Cut = tuple[Shape, list[int], list[tuple[int, bytes]]]
+_NUMBERS = re.compile(rb"(?<![\d.])-?(?:0|[1-9]\d*)(?:\.\d+)?(?![\d.])")
 _TELLING = re.compile(rb"[0-9.+-]")
 #: Shapes of lines that are remembered.
 MAX_SHAPES = 2_000
@@ -36,14 +37,24 @@ class LineReader:
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
         self._known: dict[Any, _Cut] = {}
+        self._in_order: dict[Any, Shape] = {}
 
     def read(self, rule: CompiledRule, match: Any, extra: Mapping[str, str]) -> Figures | None:
         """The figures of a matched line; None where it holds none."""
         pairs = rule.rule.pairs
-        if pairs is not None and pairs.read == "assigned" and not rule.rule.metrics and not pairs.names:
-            fast = self._assigned(rule, pairs, match.group(pairs.source), extra)
-            if fast is not None:
-                return fast
+        if pairs is not None and not rule.rule.metrics:
+            text = match.group(pairs.source) or ""
+            if pairs.read == "assigned" and not pairs.names:
+                fast = self._assigned(rule, pairs, text, extra)
+                if fast is not None:
+                    return fast
+            elif pairs.read == "labelled" and rule.figures_repeat:
+                return self._labelled(rule, match, text, extra)
+        return self._carefully(rule, match, extra)
+
+    def _carefully(self, rule: CompiledRule, match: Any, extra: Mapping[str, str]) -> Figures | None:
+        """Key by key, value by value."""
+        pairs = rule.rule.pairs
         names: list[str] = []
         units: list[str | None] = []
         values: list[float | int] = []
@@ -70,6 +81,24 @@ class LineReader:
         shape = self._rules.shape(tuple(names), tuple(units), extra)
         printed = _ENCODE([as_printed(v) for v in values]).decode()
         return shape, [float(v) for v in values], printed
+
+    def _labelled(self, rule: CompiledRule, match: Any, text: str, extra: Mapping[str, str]) -> Figures | None:
+        """`Label value unit, Label value unit` of a shape that was seen before: its numbers in their order."""
+        raw = text.encode()
+        key = (rule.id, raw.translate(None, b"0123456789."), tuple(extra.items()))
+        numbers = _NUMBERS.findall(raw)
+        known = self._in_order.get(key)
+        if known is None:
+            read = self._carefully(rule, match, extra)
+            if read is None:
+                return None
+            if [float(n) for n in numbers] == read[1] and len(self._in_order) < MAX_SHAPES:
+                self._in_order[key] = read[0]  # every number there is a value, as it stands there
+            return read
+        if len(numbers) != len(known.names):
+            return self._carefully(rule, match, extra)
+        printed = b"[" + b",".join(numbers) + b"]"
+        return known, _FLOATS.decode(printed), printed.decode()
 
     def _assigned(self, rule: CompiledRule, pairs: Pairs, text: str, extra: Mapping[str, str]) -> Figures | None:
         """`key:value - key:value` of a shape that was seen before: values are cut out by position, in one pass.
@@ -122,7 +151,10 @@ class LineReader:
 
 def _bare(raw: bytes, between: bytes) -> bytes:
     """Figures out of numpy's wrapping: `np.float64(0.5) - ` is `0.5 - `."""
-    raw = _WRAPPED.sub(b"", raw).replace(b")" + between, between)
+    raw = raw.replace(b"np.float64(", b"")
+    if b"np." in raw:
+        raw = _WRAPPED.sub(b"", raw)
+    raw = raw.replace(b")" + between, between)
     return raw[:-1] if raw.endswith(b")") else raw
 
 
