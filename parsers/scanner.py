@@ -21,7 +21,10 @@ class Scanner:
         self.literals = tuple(literals)
         self.every_line = every_line
         self._select = self._dispatch = None
-        self._selecting = [i for i, literal in enumerate(literals) if literal not in idle]
+        wanted = [literal for literal in literals if literal not in idle]
+        # where a shorter literal stands inside a longer one, it selects the line as well
+        shortest = {literal for literal in wanted if not any(o != literal and o in literal for o in wanted)}
+        self._selecting = [i for i, literal in enumerate(literals) if literal in shortest]
         if self._selecting:
             selecting = [literals[i] for i in self._selecting]
             self._select = BytesAhoCorasick(selecting, MatchKind.LeftmostFirst, Implementation.DFA)
