@@ -73,7 +73,9 @@ def _events(found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo) ->
     return events
 
 
-def parse_stream(stream: BinaryIO, book: Rulebook, zone: tzinfo, framework: str | None = None) -> Iterator[dict[str, Any]]:
+def parse_stream(
+    stream: BinaryIO, book: Rulebook, zone: tzinfo, framework: str | None = None
+) -> Iterator[dict[str, Any]]:
     """Events of text that comes down a pipe. Lines without a time are stamped when they are read."""
     names = [p.pack for p in book.packs.values() if p.kind != "framework" or framework in (None, p.pack)]
     source = Source("-", "unknown", packs=tuple(names))

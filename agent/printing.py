@@ -44,9 +44,19 @@ def _objects(event: Event) -> Iterator[dict[str, Any]]:
         step = {"step": event.step} if event.step is not None else {}
         labels = dict(event.shape.labels)
         shape = event.shape
-        for name, unit, metric, value in zip(shape.names, shape.units, shape.metrics, _DECODE(event.printed)):
+        printed = zip(shape.names, shape.units, shape.metrics, _DECODE(event.printed), strict=True)
+        for name, unit, metric, value in printed:
             yield _said(
-                {"type": "metric", **place, **time, **step, "name": name, "value": value, "unit": unit, "metric": metric},
+                {
+                    "type": "metric",
+                    **place,
+                    **time,
+                    **step,
+                    "name": name,
+                    "value": value,
+                    "unit": unit,
+                    "metric": metric,
+                },
                 labels,
             )
     elif isinstance(event, Interval):

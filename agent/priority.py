@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -12,10 +13,8 @@ _WHO_PROCESS, _CLASS_IDLE = 1, 3 << 13
 
 def step_back() -> None:
     """Lower this process's CPU and I/O priority, as far as the system lets it; silently where it does not."""
-    try:
+    with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 19)
-    except OSError:
-        pass
     call = _IOPRIO_SET.get(platform.machine())
     if call is not None and platform.system() == "Linux":
         ctypes.CDLL(None, use_errno=True).syscall(call, _WHO_PROCESS, 0, _CLASS_IDLE)

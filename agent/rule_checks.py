@@ -47,14 +47,16 @@ def findings(pack: Pack) -> Iterator[Finding]:
         problem = _difference(example, got)
         if problem:
             yield Finding("error", f"example {i} ({text[:70]!r}): {problem}")
-        matching = _matching(pack, example, text)
+        matching = _matching(pack, text)
         tried |= matching if example.expect or example.rule else set()
         missed |= {r.id for r in pack.rules if r.id not in matching and _is_near(r.id, example, pack, text)}
     for rule in pack.rules:
         if rule.id not in tried:
             yield Finding("error", f"rule `{rule.id}` has no example that matches; add one under `examples`")
         if rule.id not in missed:
-            yield Finding("warning", f"rule `{rule.id}` has no near miss: an example with `expect: []` that it must not take")
+            yield Finding(
+                "warning", f"rule `{rule.id}` has no near miss: an example with `expect: []` that it must not take"
+            )
     yield from _literal_findings(pack)
 
 
@@ -105,8 +107,8 @@ def _short(got: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in got.items() if k in keep}
 
 
-def _messages(pack: Pack, example: Example, text: str) -> list[str]:
-    """The example's lines as rules see them."""
+def _messages(pack: Pack, text: str) -> list[str]:
+    """A text's lines as rules see them."""
     from rli_agent.parsers.bars import bars
     from rli_agent.parsers.headers import read_header
     from rli_agent.parsers.wrappers import segments, split_bar, unwrap
@@ -125,8 +127,8 @@ def _messages(pack: Pack, example: Example, text: str) -> list[str]:
     return found
 
 
-def _matching(pack: Pack, example: Example, text: str) -> set[str]:
-    lines = _messages(pack, example, text)
+def _matching(pack: Pack, text: str) -> set[str]:
+    lines = _messages(pack, text)
     return {r.id for r in pack.rules if any(compiled(r.pattern).search(line) for line in lines)}
 
 
@@ -143,7 +145,9 @@ def _is_near(rule_id: str, example: Example, pack: Pack, text: str) -> bool:
 
 def _literal_findings(pack: Pack) -> Iterator[Finding]:
     source = Source("logs/example.log", "trainer", packs=(pack.pack,))
-    rules = RuleSet([msgspec.structs.replace(pack, rules=[msgspec.structs.replace(r, when=None) for r in pack.rules])], source)
+    rules = RuleSet(
+        [msgspec.structs.replace(pack, rules=[msgspec.structs.replace(r, when=None) for r in pack.rules])], source
+    )
     for rule in rules.without_literal:
         text = f"rule `{rule.rule.id}` has no literal: it looks at every line, which is slow; give `contains`"
         yield Finding("warning", text)
@@ -154,4 +158,6 @@ def _literal_findings(pack: Pack) -> Iterator[Finding]:
             text = example.lines or example.line or ""
             for line in _messages(pack, example, text):
                 if literals and rule.rx.search(line) and not any(literal in line for literal in literals):
-                    yield Finding("error", f"rule `{rule.rule.id}` matches {line[:60]!r}, which holds none of its `contains`")
+                    yield Finding(
+                        "error", f"rule `{rule.rule.id}` matches {line[:60]!r}, which holds none of its `contains`"
+                    )

@@ -1,4 +1,5 @@
-"""Which rule packs are in force: looked up in four places, loaded, reloaded when they change, the last good one kept."""
+"""Which rule packs are in force: looked up in four places, loaded, reloaded when they change, the last good one
+kept."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def packaged_rules() -> Path:
 def pack_files(output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), home: Path | None = None) -> list[Path]:
     """All pack files in force, in order: of two with one pack name the later wins.
 
-    Packaged, `~/.config/rli-agent/rules/*.yaml`, `<output_dir>/.rli-agent/rules/*.yaml`, then `extra` (files or folders).
+    Packaged, `~/.config/rli-agent/rules/*.yaml`, `<output_dir>/.rli-agent/rules/*.yaml`, then `extra` (files or
+    folders).
     """
     config = Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path.home()) / ".config")
     folders = [packaged_rules(), config / "rli-agent" / "rules", *(d / ".rli-agent" / "rules" for d in output_dirs)]
@@ -35,7 +37,9 @@ def _yaml_in(folder: Path) -> list[Path]:
         names = sorted(os.listdir(folder))
     except OSError:
         return []
-    return [folder / n for n in names if n.endswith((".yaml", ".yml")) and n not in ("catalogue.yaml", "detectors.yaml")]
+    return [
+        folder / n for n in names if n.endswith((".yaml", ".yml")) and n not in ("catalogue.yaml", "detectors.yaml")
+    ]
 
 
 class Rulebook:
@@ -105,5 +109,3 @@ def _stamp(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (stat.st_mtime_ns, stat.st_size)
-
-

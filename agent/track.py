@@ -29,7 +29,8 @@ class Taken(NamedTuple):
 
 
 class Track:
-    """A source, its reader and its parser. `live` once the end was reached: later lines are read as they are written."""
+    """A source, its reader and its parser. `live` once the end was reached: later lines are read as they are
+    written."""
 
     def __init__(
         self, found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo, checkpoint: Checkpoint | None = None,
@@ -74,7 +75,9 @@ class Track:
                 known = ParserState.decode(state) if state else None
                 self.parser = SourceParser(self.source, self.rules, self._zone, self.reader.mtime, known)
         except ValueError as e:
-            logger.warning("{}: what was remembered of it is of another version ({}): context begins anew", self.source.file, e)
+            logger.warning(
+                "{}: what was remembered of it is of another version ({}): context begins anew", self.source.file, e
+            )
             self._start(None)
 
     @property

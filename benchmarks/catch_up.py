@@ -2,8 +2,10 @@
 
 usage: catch_up.py [LOG_OR_DIR] [--progs MTAIL_PROGS_DIR] [--rounds 3]
 
-Without a path it makes a log of its own: 200,000 lines, of which one in forty is a verl step line. Both are whole processes,
-run in turn (A B A B …); the medians are what to quote. mtail is taken from the PATH, and left out where it is not there.
+Without a path it makes a log of its own: 200,000 lines, of which one in forty is a verl step line. Both are whole
+processes,
+run in turn (A B A B …); the medians are what to quote. mtail is taken from the PATH, and left out where it is not
+there.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ KEYS = [
     *(f"actor/{k}" for k in ("entropy", "kl_loss", "pg_loss", "pg_clipfrac", "ppo_kl", "grad_norm", "lr")),
     *(f"critic/{k}/{s}" for k in ("score", "rewards", "advantages", "returns") for s in ("mean", "max", "min")),
     *(f"response_length/{s}" for s in ("mean", "max", "min", "clip_ratio")),
-    *(f"timing_s/{k}" for k in ("gen", "reward", "old_log_prob", "ref", "adv", "update_actor", "update_weights", "step")),
+    *(f"timing_s/{k}" for k in ("gen", "reward", "old_log_prob", "ref", "adv", "update_actor", "update_weights",
+    "step")),
     "perf/throughput", "perf/mfu/actor", "training/global_step",
 ]  # fmt: skip
 
@@ -38,7 +41,9 @@ def make_log(path: Path, lines: int = 200_000) -> int:
                 out.write(f"\x1b[36m(TaskRunner pid=4242)\x1b[0m step:{i // 40} - {pairs}\n")
                 figures += len(KEYS)
             else:
-                out.write(f'INFO:     10.0.0.{i % 250}:40{i % 1000:03d} - "POST /v1/chat/completions HTTP/1.1" 200 OK\n')
+                out.write(
+                    f'INFO:     10.0.0.{i % 250}:40{i % 1000:03d} - "POST /v1/chat/completions HTTP/1.1" 200 OK\n'
+                )
     return figures
 
 
@@ -65,7 +70,15 @@ def main() -> None:
             print(f"{make_log(path / 'train.log'):,} figures in 200,000 lines")
         log = path if path.is_file() else next(p for p in sorted(path.rglob("*.log")))
         ours = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", "--state-dir"]
-        theirs = ["mtail", "--one_shot", "--one_shot_format=prometheus", "--progs", str(options.progs), "--logs", str(log)]
+        theirs = [
+            "mtail",
+            "--one_shot",
+            "--one_shot_format=prometheus",
+            "--progs",
+            str(options.progs),
+            "--logs",
+            str(log),
+        ]
         times: dict[str, list[float]] = {"rli-agent": [], "mtail": []}
         memory: dict[str, float] = {}
         for number in range(options.rounds):
@@ -76,7 +89,8 @@ def main() -> None:
                 times["mtail"].append(seconds)
         for name, found in times.items():
             if found:
-                print(f"{name:10} {median(found):6.2f} CPU s (all: {json.dumps([round(s, 2) for s in found])}), {memory[name]:.0f} MB")
+                rounds = json.dumps([round(s, 2) for s in found])
+                print(f"{name:10} {median(found):6.2f} CPU s (all: {rounds}), {memory[name]:.0f} MB")
         if times["mtail"]:
             print(f"rli-agent needs 1/{median(times['mtail']) / median(times['rli-agent']):.1f} of mtail's CPU time")
 

@@ -39,10 +39,12 @@ def found_in(pattern: str, text: str) -> bool:
 
 
 class CompiledRule:
-    """A rule with its pattern compiled. `timeouts` counts how often it ran out of time; `off` when that was too often."""
+    """A rule with its pattern compiled. `timeouts` counts how often it ran out of time; `off` when that was too
+    often."""
 
     __slots__ = (
-        "block", "figures_only", "figures_repeat", "id", "kind", "levels", "literals", "off", "pack", "rule", "rx", "timeouts", "unless",
+        "block", "figures_only", "figures_repeat", "id", "kind", "levels", "literals", "off", "pack", "rule", "rx",
+        "timeouts", "unless",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, pack: Pack) -> None:

@@ -107,7 +107,8 @@ _word = _pattern(rf"({_LEVEL})([: ])")
 _vllm = _pattern(rf"(?:([12]\d{{3}})-)?({_MONTH})-({_DAY})[ ]{_TIME}(?:[ ]|$)(?:\[?[^\s\[\]]+:\d+\](?:[ ]|$))?")
 # vLLM's VLLM_LOGGING_PREFIX: whatever one puts there, a word at most, so that no quoted line is taken for one
 _prefixed = _pattern(rf"""
-    [^\s'"]{{1,40}}?[ ]?({_LEVEL})[ ](?=(?:[12]\d{{3}}-)?{_MONTH}-{_DAY}[ ]\d\d:\d\d:\d\d[ ]\[?[^\s\[\]]+:\d+\](?:[ ]|$))
+    [^\s'"]{{1,40}}?[ ]?({_LEVEL})[ ](?=(?:[12]\d{{3}}-)?{_MONTH}-{_DAY}[ ]\d\d:\d\d:\d\d[ ]\[?[^\s\[\]]+:\d+\](?:[
+    ]|$))
 """)
 # the name in logging's `LEVEL:name:message`; a plain word counts only where no value follows it (`LEVEL:step:5`)
 _logger = _pattern(r"(?:root|__\w+__|[A-Za-z_]\w*(?:[./]\w+)+|[A-Za-z_][\w-]*(?=:[^\s\d:/])):(?!/)")
@@ -137,7 +138,8 @@ def read_header(text: str) -> Header:
 
 
 def read_stamp(text: str) -> Stamp | None:
-    """A stamp that stands alone, as in a record's `timestamp` field: ISO 8601 with or without zone, vLLM's `MM-DD HH:MM:SS`."""
+    """A stamp that stands alone, as in a record's `timestamp` field: ISO 8601 with or without zone, vLLM's `MM-DD
+    HH:MM:SS`."""
     found = _date.fullmatch(text) or _vllm.fullmatch(text)
     return _dated(*found.groups()) if found else None
 

@@ -79,7 +79,8 @@ def is_exception(text: str, lost_indent: bool = False) -> bool:
 class Incident(Struct):
     """A problem that is being read. `part` is where in its grammar the next line would stand.
 
-    who: the writer whose lines it takes; mark: what stands in all of them. announces: a traceback may follow the headline (a logger wrote it, or it names
+    who: the writer whose lines it takes; mark: what stands in all of them. announces: a traceback may follow the
+    headline (a logger wrote it, or it names
     no cause). after: a problem stands shortly before it. consequence: its exception is one that follows from another
     problem. muted: read so that its lines are nobody else's, and not told; harmless: its last exception is not told.
     flat: its lines of code stand at the margin. caused: the line just read is an exception; the last is `exception`.

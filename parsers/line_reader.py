@@ -145,7 +145,11 @@ class LineReader:
         if len(set(names)) != len(names):
             return None
         # a signature drops the characters of figures, which keys hold too (`mean@1`): such keys are compared
-        keys = [(i, part[:at]) for i, (part, at) in enumerate(zip(parts, starts, strict=True)) if _TELLING.search(part, 0, at)]
+        keys = [
+            (i, part[:at])
+            for i, (part, at) in enumerate(zip(parts, starts, strict=True))
+            if _TELLING.search(part, 0, at)
+        ]
         return self._rules.shape(tuple(names), (None,) * len(names), extra), starts, keys
 
 

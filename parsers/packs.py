@@ -102,7 +102,8 @@ class Rule(Struct, forbid_unknown_fields=True):
     repeats      figures that were already said at the same step, perhaps with more digits, are left out
     facts        named group → fact key; tells: fact key → value, said by the line's mere presence
     problem      the line is a problem. block: a pattern of the lines that go on with it (a traceback below it always
-                 does). consequence: belongs to the problem just before it, and is one of its own only where there is none
+                 does). consequence: belongs to the problem just before it, and is one of its own only where
+                 there is none
     ignore       the line says nothing to anybody: no other rule sees it. With `problem`: nor does what goes on with it
     labels       named group → label; also `constant: {label: value}`
     """
@@ -182,7 +183,8 @@ class SourceIs(Struct, forbid_unknown_fields=True):
 
     paths: globs (`rli_agent.parsers.globs`: they match the tail of the path, `**` is any depth).
     has: literals of which one must stand in the file's first or last 64 KiB.
-    labels: a pattern searched in the path; its named groups become labels, `run` the run's name. `lane` may hold `{group}`.
+    labels: a pattern searched in the path; its named groups become labels, `run` the run's name. `lane` may hold
+    `{group}`.
     twin_of: what this file repeats: globs from the directory in which `paths` began to match, `role:NAME` for a file
     that has the role by an entry without twins, or `text:LITERAL` for another file that holds the literal. Where one of
     them exists this file is not read, or, with problems_only, for problems only.
@@ -200,9 +202,9 @@ class SourceIs(Struct, forbid_unknown_fields=True):
 
 
 class Records(Struct, forbid_unknown_fields=True):
-    """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object of
-    numbers ("" = the record itself, without `step`, `time` and `drop`). step: key, or `path:` + pattern with a group
-    `step` on the file's path. role_of: `{role: [keys or globs of which one is there]}`.
+    """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object
+    of numbers ("" = the record itself, without `step`, `time` and `drop`). step: key, or `path:` + pattern with a
+    group `step` on the file's path. role_of: `{role: [keys or globs of which one is there]}`.
     labels: label → pattern whose one group, found in the record's first key, is its value. twin_of: as for sources."""
 
     id: str
@@ -223,9 +225,10 @@ class Rollouts(Struct, forbid_unknown_fields=True):
     reward: the paths that are tried in order; several hits of one path are summed, {score, weight} objects weighed.
     outcomes: other numeric fields that are metrics of their own. error: fields that, when not empty or false, make the
     record a problem env_error. ok: fields that, when false, do. step: dotted path or `path:` + pattern with a group
-    `step` on the file's path. phase: "train", "eval", or such a pattern with a group `phase`. part: the records are some of
-    those of another file, so that they are not counted once more. each: a record holds several rollouts, the hits of this
-    path, in which `reward`, `outcomes` and `labels` (`{label: dotted path}`) are looked up; all else is the record's.
+    `step` on the file's path. phase: "train", "eval", or such a pattern with a group `phase`. part: the records are
+    some of those of another file, so that they are not counted once more. each: a record holds several rollouts, the
+    hits of this path, in which `reward`, `outcomes` and `labels` (`{label: dotted path}`) are looked up; all else is
+    the record's.
     """
 
     id: str
@@ -280,12 +283,12 @@ class Example(Struct, forbid_unknown_fields=True):
 class Pack(Struct, forbid_unknown_fields=True):
     """A rule pack. kind: `framework` packs compete in detection, `engine` and `problems` packs read every text file.
 
-    detect: literals or globs (those with a slash and an asterisk) that tell the framework: weight by `{literal: weight}`.
-    strip: patterns cut out of every message. tag: a pattern of what the framework puts before the header of every line
-    in a log that several writers share. first_rank: of lines that say which rank wrote them, only rank 0's are read
-    for metrics and states (the others repeat them). aliases: documented name → the name that the code logs.
-    catalogue: native key (or glob) → common metric. configs: fact (max_steps, model, project, experiment, batch_size) →
-    dotted paths in the run's configuration files, tried in order.
+    detect: literals or globs (those with a slash and an asterisk) that tell the framework: weight by `{literal:
+    weight}`. strip: patterns cut out of every message. tag: a pattern of what the framework puts before the header of
+    every line in a log that several writers share. first_rank: of lines that say which rank wrote them, only rank 0's
+    are read for metrics and states (the others repeat them). aliases: documented name → the name that the code logs.
+    catalogue: native key (or glob) → common metric. configs: fact (max_steps, model, project, experiment, batch_size)
+    → dotted paths in the run's configuration files, tried in order.
     """
 
     pack: str
@@ -463,7 +466,9 @@ def _check(pack: Pack, node: Any, name: str) -> None:
         for group in used:
             if group not in groups:
                 have = ", ".join(sorted(groups)) or "none"
-                raise fail(at, f"rule `{rule.id}` uses the group `{group}`, which its pattern does not have (it has: {have})")
+                raise fail(
+                    at, f"rule `{rule.id}` uses the group `{group}`, which its pattern does not have (it has: {have})"
+                )
     for i, spec in enumerate(pack.records):
         for label, pattern in spec.labels.items():
             try:
@@ -471,7 +476,9 @@ def _check(pack: Pack, node: Any, name: str) -> None:
             except regex.error as e:
                 raise fail(f".records[{i}].labels", f"the pattern of `{label}` does not compile: {e}") from None
             if groups_of_label != 1:
-                raise fail(f".records[{i}].labels", f"the pattern of `{label}` needs one group: what the label is to be")
+                raise fail(
+                    f".records[{i}].labels", f"the pattern of `{label}` needs one group: what the label is to be"
+                )
     for i, source in enumerate(pack.sources):
         try:
             regex.compile(source.labels or "")

@@ -117,9 +117,7 @@ class RecordParser:
         del mtime
         return None
 
-    def _record(
-        self, record: dict[str, Any], line: int, offset: int, now: float | None, events: list[Event]
-    ) -> None:
+    def _record(self, record: dict[str, Any], line: int, offset: int, now: float | None, events: list[Event]) -> None:
         for rollout in self._rollouts:
             if all(k in record for k in rollout.keys):
                 self._rollout(rollout, record, line, offset, now, events)
@@ -147,7 +145,8 @@ class RecordParser:
         labels = _labels_of(spec, next(iter(figures))) | ({"role": role} if role else {})
         logged = isinstance(time, int | float)
         samples = self._samples(
-            line, offset, float(time or 0.0) if logged else now, "logged" if logged else "observed" if now else "estimated",
+            line, offset, float(time or 0.0) if logged else now, "logged" if logged else "observed" if now else
+            "estimated",
             int(step) if isinstance(step, int | float) else None,
             {k: values[k] for k in figures}, labels,
         )  # fmt: skip
@@ -175,7 +174,7 @@ class RecordParser:
             if reward is not None:
                 figures["reward"] = reward
             for name in spec.outcomes:
-                figures |= {name: v for v in _at(part, name) if isinstance(v, int | float)}
+                figures.update((name, v) for v in _at(part, name) if isinstance(v, int | float))
             total = reward if reward is not None else next(iter(figures.values()), None)
             if total is not None and math.isfinite(total):
                 tally.reward_count += 1
@@ -188,12 +187,10 @@ class RecordParser:
         error = self._error(spec, record)
         if error is not None:
             tally.errors += 1
-            events.append(
-                Problem(
-                    self.source.file, line, offset, now, "observed" if now is not None else "estimated", "ERROR",
-                    "env_error", error[:4096], 1, step, None, tuple(sorted({**dict(self.rules.labels), **labels}.items())),
-                )
-            )  # fmt: skip
+            known = "observed" if now is not None else "estimated"
+            about = tuple(sorted({**dict(self.rules.labels), **labels}.items()))
+            where = (self.source.file, line, offset, now, known)
+            events.append(Problem(*where, "ERROR", "env_error", error[:4096], 1, step, None, about))
 
     def _samples(
         self, line: int, offset: int, time: float | None, time_is: Any, step: int | None,

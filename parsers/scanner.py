@@ -32,7 +32,8 @@ class Scanner:
             self._dispatch = BytesAhoCorasick(literals, MatchKind.Standard, Implementation.DFA)
 
     def candidates(self, block: bytes) -> Iterator[tuple[int, int, int]]:
-        """(start, end, literal) of each line that may matter, without its newline; the index of the first literal in it."""
+        """(start, end, literal) of each line that may matter, without its newline; the index of the first literal in
+        it."""
         if self.every_line:
             yield from _lines(block)
             return

@@ -1,4 +1,5 @@
-"""Times of an old file, decided when its end has been read: day shifts of dateless stamps, rebuilt times of bare lines."""
+"""Times of an old file, decided when its end has been read: day shifts of dateless stamps, rebuilt times of bare
+lines."""
 
 from __future__ import annotations
 

@@ -94,7 +94,8 @@ class ParserState(Struct):
 
 
 class SourceParser:
-    """Reads one source. `zone` is that of stamps without one; `reference` a time (Unix seconds) near the file's lines."""
+    """Reads one source. `zone` is that of stamps without one; `reference` a time (Unix seconds) near the file's
+    lines."""
 
     def __init__(
         self, source: Source, rules: RuleSet, zone: tzinfo, reference: float, state: ParserState | None = None
@@ -144,7 +145,8 @@ class SourceParser:
             at, line = stop + 1, line + 1
 
     def reference(self, time: float) -> None:
-        """A time (Unix seconds) near which the lines that follow were written: now, or when an old file last changed."""
+        """A time (Unix seconds) near which the lines that follow were written: now, or when an old file last
+        changed."""
         self._clock.reference = time
 
     def flush(self) -> list[Event]:
@@ -324,7 +326,9 @@ class SourceParser:
             incident.muted = header.level in QUIET
         elif header.level in ("ERROR", "CRITICAL"):
             kind = "env_error" if self.source.role == "env" else "other"
-            self._problems.open(at, message, kind, "CRITICAL" if header.level == "CRITICAL" else "ERROR", None, repeated)
+            self._problems.open(
+                at, message, kind, "CRITICAL" if header.level == "CRITICAL" else "ERROR", None, repeated
+            )
 
     def _apply(self, rules: tuple[CompiledRule, ...], text: str, message: str, at: At, repeated: int) -> bool:
         """Try the rules in order. Whether one took the line."""
@@ -420,7 +424,8 @@ class SourceParser:
         self._tell(compiled, match, at)
 
     def _say(self, samples: Samples) -> None:
-        """Give figures, close the states that they tell of, and say the problem that they are where one is not finite."""
+        """Give figures, close the states that they tell of, and say the problem that they are where one is not
+        finite."""
         self._events.append(samples)
         plan = samples.shape.plan
         if plan is not None and self.state.opened:
@@ -551,7 +556,7 @@ class SourceParser:
         """A loss, gradient norm, KL or entropy that is not finite is one problem a line."""
         bad = [
             f"{name} {value}"
-            for name, value in zip(samples.shape.names, samples.values)
+            for name, value in zip(samples.shape.names, samples.values, strict=True)
             if not math.isfinite(value) and _VITAL.search(name)
         ]
         if bad:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
+
 from rli_agent.parsers.headers import Stamp
 
 DAY = 86400.0

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from rli_agent.catalogue import Catalogue, CatalogueError, base_factor
 
 SHIPPED = Catalogue.load()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from rli_agent.follow.watcher import Watcher
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from rli_agent.follow import filesystems
 from rli_agent.follow.filesystems import announces_writes, file_system_type, is_network, type_in_table
 

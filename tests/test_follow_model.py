@@ -15,6 +15,7 @@ from typing import NamedTuple
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
 from rli_agent.follow.reader import FileReader, Handles, Position
 
 WHOLE = 1 << 30

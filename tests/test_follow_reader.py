@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from rli_agent.follow.reader import Block, FileReader, Handles, Position
 
 WHOLE = 1 << 30

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from rli_agent.follow import watcher as watching
 from rli_agent.follow.watcher import Watcher
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from loguru import logger
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+
 from rli_agent.catalogue import Catalogue
 from rli_agent.events import (
     PROBLEM_KINDS,

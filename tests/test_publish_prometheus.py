@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from rli_agent.catalogue import Catalogue
 from rli_agent.events import Interval, Problem, RolloutBatch, RunFact, Samples, Shape, Source
 from rli_agent.publish.exposition import Exposition, RunLabels

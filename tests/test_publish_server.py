@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+
 from rli_agent.publish import listen, server
 from rli_agent.publish.listen import ListenError, bind
 from rli_agent.publish.server import MetricsServer

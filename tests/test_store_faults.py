@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from loguru import logger
+
 from rli_agent.events import Event, Problem, Samples, Shape
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import (

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from rli_agent.store import location
 from rli_agent.store.location import state_dir
 

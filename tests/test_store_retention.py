@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from rli_agent.events import Event, Interval, Problem, RunFact, Samples, Shape
 from rli_agent.store.connection import read_only
 from rli_agent.store.registry import copy_run, list_runs, prune_runs, run_id, store_path

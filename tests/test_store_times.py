@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rli_agent.events import Event, Interval, Phase, Plan, Problem, RolloutBatch, RunFact, Samples, Shape, TimeIs
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
@@ -158,9 +159,7 @@ def walk(store: RunStore, last: float) -> Iterator[tuple[int, float]]:
 @given(st.lists(st.integers(1, 1000).map(float), min_size=1, max_size=30), st.integers(1, 4))
 def test_place_lays_the_steps_end_to_end(durations: list[float], a_commit: int) -> None:
     """Steps of known length before a known end: each begins where the one before ended, and nothing waits any more."""
-    events: list[list[Event]] = [
-        [step(i, None, d, gen=d / 2)] for i, d in enumerate(durations, 1)
-    ]
+    events: list[list[Event]] = [[step(i, None, d, gen=d / 2)] for i, d in enumerate(durations, 1)]
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore.open(Path(folder) / "s", RUN)
         for first in range(0, len(events), a_commit):

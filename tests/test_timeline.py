@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rli_agent.events import Samples, Shape
 from rli_agent.parsers.packs import Layout, When
 from rli_agent.parsers.timeline import intervals, lasted, plan_of
@@ -73,7 +74,7 @@ def test_the_store_lays_out_as_the_parser_does(values: list[float], time: float)
         store.close()
     told = [(i.lane, i.state, i.key, i.step, i.start, i.end, i.duration) for i in intervals(line)]
     assert len(stored) == len(told)
-    for a, b in zip(sorted(stored, key=str), sorted(told, key=str)):
+    for a, b in zip(sorted(stored, key=str), sorted(told, key=str), strict=True):
         assert a[:4] == b[:4]
         assert a[4:] == pytest.approx(b[4:], abs=2e-6)
     assert line.shape.plan is not None

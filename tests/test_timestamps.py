@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
 from rli_agent.parsers.headers import Stamp
 from rli_agent.parsers.timestamps import Clock, ClockState, Mark, Shift, rebuild
 

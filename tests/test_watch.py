@@ -26,7 +26,7 @@ def until(condition: Callable[[], object], what: str, patience: float = PATIENCE
     end = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < end, f"waited {patience:.0f} s in vain for: {what}"
-        time.sleep(0.01)  # noqa: the wait is on the condition
+        time.sleep(0.01)
 
 
 class Agent:
@@ -36,7 +36,8 @@ class Agent:
         self.log = folder / f"agent-{time.monotonic_ns()}.log"
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rli_agent", "watch", "--state-dir", str(folder / "state"), *map(str, arguments)],
+                [sys.executable, "-m", "rli_agent", "watch", "--state-dir", str(folder / "state"), *map(str,
+                arguments)],
                 stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "TZ": "UTC", **(env or {})},
             )  # fmt: skip
 
@@ -66,7 +67,7 @@ class Agent:
         self.process.wait(PATIENCE)
 
 
-@pytest.fixture()
+@pytest.fixture
 def agents(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
     started: list[Agent] = []
 
@@ -93,7 +94,8 @@ def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
         "intervals": "SELECT file, line, lane, state, step, round(duration, 6), key, "
         f"{known.format('start')}, {known.format('end')} FROM intervals".replace("(end", '("end"'),
         "problems": f"SELECT file, line, level, kind, message, count, {known.format('time')} FROM problems",
-        "rollouts": "SELECT file, line, step, phase, environment, count, reward_count, reward_sum, errors FROM rollouts",
+        "rollouts": "SELECT file, line, step, phase, environment, count, reward_count, reward_sum, errors "
+        "FROM rollouts",
         "facts": "SELECT file, line, key, value FROM facts WHERE file <> '.'",
         "sources": "SELECT file, offset, line FROM sources WHERE offset IS NOT NULL",
     }
@@ -119,7 +121,8 @@ def trainer(step: int, second: int) -> str:
 def orchestrator(step: int, second: int) -> str:
     return (
         f"{clock(second)} SUCCESS Step {step} | {step % 40 + 1}.1s | Reward 0.{step % 90 + 10} | "
-        f"Trainable 12/16 (75.0%) | Turns 1.0 | Branches 1.0 | Max Off-Policy 1 | Error 0.8% | Truncation 1.{step % 10}%\n"
+        f"Trainable 12/16 (75.0%) | Turns 1.0 | Branches 1.0 | Max Off-Policy 1 | Error 0.8% | "
+        f"Truncation 1.{step % 10}%\n"
     )
 
 
@@ -142,15 +145,17 @@ def script(steps: int) -> list[tuple[str, str]]:
         second = 30000 + 60 * step
         said.append(("logs/orchestrator.log", orchestrator(step, second)))
         said.append(("logs/trainer.log", trainer(step, second + 5)))
-        said.append((f"rollouts/step_{step}/train/all/traces.jsonl", rollout(step)))
+        said.append((f"rollouts/step_{step}/train/all/traces.jsonl", rollout()))
         if step % 7 == 0:
             said.append(("logs/orchestrator.log", trouble(step, second + 9)))
         if step % 5 == 0:
-            said.append(("logs/trainer.log", f"[trainer0]:{clock(second + 10)}    INFO Saving checkpoint at step {step}\n"))
+            said.append(
+                ("logs/trainer.log", f"[trainer0]:{clock(second + 10)}    INFO Saving checkpoint at step {step}\n")
+            )
     return said
 
 
-def rollout(step: int) -> str:
+def rollout() -> str:
     records = [
         {"nodes": [], "rewards": {"a": 0.25 * i}, "env_name": "math", "errors": ["x"] if i == 3 else [], "ok": i != 3}
         for i in range(4)
@@ -213,7 +218,9 @@ def test_a_line_is_on_the_page_soon_after_it_was_written(tmp_path: Path, agents:
     until(lambda: re.search(r"^rl_step\{.*role=\"trainer\".*\} 4\.0$", agent.metrics(), re.MULTILINE), "step 4")
     assert time.monotonic() - before < 5.0
     page = agent.metrics()
-    assert re.search(r'^rl_insight_monitor_loss_mean\{.*framework="prime-rl".*role="trainer".*\} 0\.004$', page, re.MULTILINE)
+    assert re.search(
+        r'^rl_insight_monitor_loss_mean\{.*framework="prime-rl".*role="trainer".*\} 0\.004$', page, re.MULTILINE
+    )
     assert re.search(r"^rl_max_steps\{.*\} 3\.0$", page, re.MULTILINE)
     assert re.search(r'^rli_agent_lag_bytes\{.*source="logs/trainer\.log".*\} 0\.0$', page, re.MULTILINE)
     assert agent.end() == 0

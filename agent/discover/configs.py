@@ -81,7 +81,7 @@ def config_facts(
     for path in paths:
         try:
             read.append((path, *read_config(path)))
-        except BadConfig as e:  # noqa: PERF203
+        except BadConfig as e:
             if broken is not None:
                 broken[path] = str(e)
     for key, places in wanted.items():
