@@ -10,7 +10,7 @@ from rli_agent.errors import UserError
 from rli_agent.events import Event, Source
 from rli_agent.parsers.timestamps import Mark, Shift, rebuild
 from rli_agent.publish.exposition import Exposition
-from rli_agent.publish.publisher import Publisher
+from rli_agent.publish.publisher import Participant, Publisher
 from rli_agent.status import RunStatus
 from rli_agent.store.errors import StoreError, StoreFull
 from rli_agent.store.run_store import Checkpoint, RunStore
@@ -24,12 +24,18 @@ class Keeper:
     """Commits what tracks give, together with how far they were read, and passes it on. `say` prints for people."""
 
     def __init__(
-        self, store: RunStore, exposition: Exposition, status: RunStatus, stop: threading.Event, say: Callable[[str], None]
+        self,
+        store: RunStore,
+        exposition: Exposition,
+        status: RunStatus,
+        stop: threading.Event,
+        say: Callable[[str], None],
     ) -> None:
         self.store = store
         self.exposition = exposition
         self.status = status
         self.publishers: list[Publisher] = []
+        self.participants: list[Participant] = []
         self._stop = stop
         self._say = say
 
@@ -43,14 +49,15 @@ class Keeper:
             marks = (Mark(*m) for m in self.store.marks(file))
             self.store.place(file, rebuild(marks, track.reader.mtime))
 
-        self._commit(events, [track.checkpoint], settle if ended and (shift is not None or not track.live) else None)
+        when_settled = settle if ended and (shift is not None or not track.live) else None
+        self._commit(events, track.source, [track.checkpoint], when_settled)
         if ended:
             track.live = True
         self._pass_on(events, track.source)
 
     def keep_facts(self, facts: Sequence[Event]) -> None:
         """Commit what discovery knows of the run."""
-        self._commit(facts, [], None)
+        self._commit(facts, Source("."), [], None)
         self._pass_on(facts, Source("."))
 
     def _pass_on(self, events: Sequence[Event], source: Source) -> None:
@@ -68,16 +75,25 @@ class Keeper:
             publisher.tick(now)
 
     def _commit(
-        self, events: Sequence[Event], checkpoints: Sequence[Checkpoint], settle: Callable[[], None] | None
+        self,
+        events: Sequence[Event],
+        source: Source,
+        checkpoints: Sequence[Checkpoint],
+        settle: Callable[[], None] | None,
     ) -> None:
-        """One transaction. Where there is no room it waits and tries again: nothing is read meanwhile, nothing is lost."""
+        """One transaction. Where there is no room it waits and tries again: nothing is read meanwhile, nothing is
+        lost."""
         told = False
+        for participant in self.participants:
+            participant.prepare(events, source, time.time())
         while True:
             try:
                 with self.store.transaction():
                     self.store.commit(events, checkpoints)
                     if settle is not None:
                         settle()
+                    for participant in self.participants:
+                        participant.write()
                 return
             except StoreFull as e:
                 if not told:

@@ -8,14 +8,15 @@ from datetime import datetime, tzinfo
 from statistics import median
 
 from rli_agent.events import Event, Interval, Problem, RunFact, Samples
+from rli_agent.life.state import ENDS
+from rli_agent.life.tracker import LifeTracker
+from rli_agent.life.wording import spoken
 from rli_agent.parsers.timeline import intervals
 
 #: Durations kept of each state to tell what is usual.
 KEPT = 50
 #: So many usual durations without a step make a run look stuck.
 STUCK_AFTER = 3.0
-#: Fact `life`: what the run says of itself.
-ENDS = frozenset({"finished", "failed", "cancelled", "preempted"})
 
 
 class Lane:
@@ -43,6 +44,7 @@ class RunStatus:
 
     def __init__(self, zone: tzinfo | None = None) -> None:
         self.zone = zone
+        self.tracker: LifeTracker | None = None
         self.lanes: dict[str, Lane] = {}
         self.facts: dict[str, str] = {}
         self.step: int | None = None
@@ -71,7 +73,7 @@ class RunStatus:
             self.last_event = now
 
     def _samples(self, event: Samples, now: float) -> None:
-        for metric, value in zip(event.shape.metrics, event.values):
+        for metric, value in zip(event.shape.metrics, event.values, strict=False):
             if metric is not None:
                 self.newest[metric] = value
         for interval in intervals(event):
@@ -90,7 +92,9 @@ class RunStatus:
 
     @property
     def life(self) -> str:
-        """starting, running, finished, failed, cancelled or preempted, as far as the text tells."""
+        """starting, running, stalled, finished, failed, cancelled or preempted: as time decided it, else as told."""
+        if self.tracker is not None and (self.tracker.life in ENDS or self.tracker.life == "stalled"):
+            return self.tracker.life
         told = self.facts.get("life")
         if told in ENDS:
             return told
@@ -118,6 +122,9 @@ class RunStatus:
         life = self.life
         if life in ENDS:
             parts[0] = f"{life}: {parts[0]}"
+        elif life == "stalled":
+            parts[0] = f"{life}: {parts[0]}"
+            parts += [p for p in (self._doing(now), self._silence(now)) if p]
         else:
             parts += [p for p in (self._doing(now), self._silence(now), self._eta(now)) if p]
         reward = self.newest.get("rl_reward_mean")
@@ -164,19 +171,3 @@ class RunStatus:
         end = datetime.fromtimestamp(now + left, self.zone)
         return f"ETA {end:%H:%M}" if left < 86_400 else f"ETA {end:%b %d %H:%M}"
 
-
-def spoken(seconds: float) -> str:
-    """A duration as one says it: 0.8 s, 42 s, 6 min, 3 h 5 min, 2 d 4 h."""
-    seconds = max(0.0, seconds)
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"

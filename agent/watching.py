@@ -12,7 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 from loguru import logger
+from msgspec.structs import asdict
 
+from rli_agent.alerts.endpoint import Endpoint, from_environment
+from rli_agent.alerts.pager import Pager
 from rli_agent.catalogue import Catalogue
 from rli_agent.discover import Discovery, Found, Scan
 from rli_agent.errors import UserError
@@ -73,6 +76,7 @@ class Watch:
     def run(self) -> None:
         """Watch until told to stop (or, with `once`, until all is read). Raises UserError for what a user can mend."""
         step_back()
+        endpoint = from_environment(os.environ)
         self._scan = self._discovery.scan()
         self.id = run_id(self._scan.run.root)
         folder, why = state_dir(self.options.state_dir, Path.home())
@@ -83,6 +87,7 @@ class Watch:
         except ValueError as e:
             raise UserError(str(e)) from None
         self._keeper = Keeper(self.store, self.exposition, self.status, self._stop, self._say)
+        self._pager = self._page(endpoint)
         try:
             server = self._serve()
         except UserError:
@@ -94,6 +99,7 @@ class Watch:
             self._adopt(self._scan)
             if self.options.once:
                 self._read_all(last=True)
+                self._pager.settle(time.time())
                 self._say(self.status.sentence(self._last_change()))
             else:
                 self._follow()
@@ -103,6 +109,15 @@ class Watch:
             for track in self._tracks.values():
                 track.close()
             self._keeper.close()
+
+    def _page(self, endpoint: Endpoint | None) -> Pager:
+        """Follow the run's life, and tell of it."""
+        labels = lambda: tuple(asdict(self._labels()).items())  # noqa: E731
+        pager = Pager(self.store, self.id, endpoint, os.environ, labels, self._last_change, self._say)
+        self.status.tracker = pager.tracker
+        self._keeper.participants.append(pager)
+        self._keeper.publishers.append(pager)
+        return pager
 
     def _labels(self) -> RunLabels:
         run, options = self._scan.run, self.options

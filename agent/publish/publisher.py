@@ -20,3 +20,13 @@ class Publisher(Protocol):
 
     def close(self, patience: float) -> None:
         """The watch ends: finish what is under way within `patience` seconds."""
+
+
+class Participant(Protocol):
+    """Has something of its own to keep that follows from the events: it becomes true with them, or not at all."""
+
+    def prepare(self, events: Sequence[Event], source: Source, now: float) -> None:
+        """Events of one file that are about to be committed."""
+
+    def write(self) -> None:
+        """Inside the transaction that commits them; called again where that is tried again."""

@@ -12,10 +12,12 @@ from typing import Any
 
 from loguru import logger
 from msgspec import Struct
+
 from rli_agent.events import Event, Labels, Source, TimeIs
 from rli_agent.store import retention, settling
 from rli_agent.store.connection import WriterLock, open_writer, set_aside
 from rli_agent.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull, explain
+from rli_agent.store.knowledge import Knowledge
 from rli_agent.store.rows import RowWriter, file_key, file_name, labels_json, labels_of, text
 
 __all__ = ["Checkpoint", "Latest", "RunRow", "RunStore", "StoreBusy", "StoreDamaged", "StoreError", "StoreFull"]
@@ -74,6 +76,8 @@ class RunStore:
         self._db = db
         self._lock = lock
         self._rows = RowWriter(db)
+        #: What the agent itself found out: the run's life and the messages about it.
+        self.knowledge = Knowledge(db, self.transaction)
         self._inside = False
         self._failed = False
 

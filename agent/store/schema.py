@@ -114,7 +114,8 @@ CREATE VIEW laid_out AS
                     json_extract(h.plan, '$.lane') AS lane, n.key AS ordinal,
                     json_extract(n.value, '$[1]') AS state, json_extract(n.value, '$[2]') AS key,
                     json_extract(n.value, '$[3]') AS part,
-                    CASE WHEN typeof(json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')) <> 'text'
+                    CASE WHEN typeof(json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')) <>
+                    'text'
                           AND json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']') > 0
                           AND json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']') < 1e9
                         THEN json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')
@@ -148,8 +149,21 @@ CREATE VIEW facts AS
     FROM fact_rows f JOIN sources s ON s.id = f.source;
 """
 
+_MESSAGES = """
+-- What the agent knows by itself, as opposed to what the logs say: a JSON text under a name.
+CREATE TABLE knowledge (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+-- channel: where the message is to go (NULL: it is only kept); delivered: when it was taken there.
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, made REAL NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL,
+    severity TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, todo TEXT NOT NULL, step INTEGER,
+    episode TEXT NOT NULL, resolved INTEGER NOT NULL, labels TEXT NOT NULL, channel TEXT, delivered REAL);
+CREATE INDEX outbox_waiting ON outbox (id) WHERE channel IS NOT NULL AND delivered IS NULL;
+CREATE VIEW messages AS
+    SELECT id, time, kind, severity, title, text, todo, step, episode, resolved, labels, channel, delivered FROM outbox;
+"""
+
 #: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
-MIGRATIONS = (_FIRST,)
+MIGRATIONS = (_FIRST, _MESSAGES)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

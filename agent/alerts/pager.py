@@ -1,0 +1,127 @@
+"""The run's life, on its way to people: kept with the events that it follows from, said here, sent to the webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from loguru import logger
+
+from rli_agent.alerts.endpoint import Endpoint
+from rli_agent.alerts.sender import CHANNEL, Sender
+from rli_agent.events import Event, Labels, Source
+from rli_agent.life.state import LifeState
+from rli_agent.life.tracker import LifeTracker
+from rli_agent.message import Message
+from rli_agent.store.errors import StoreError
+from rli_agent.store.knowledge import Attempted
+from rli_agent.store.run_store import RunStore
+
+#: SLURM says when it ends the job, in Unix seconds (since 23.11).
+JOB_END = "SLURM_JOB_END_TIME"
+_NAME = "life"
+
+
+class Pager:
+    """A publisher that also has a part in each commit: what an event changes in the run's life, and the messages that
+    follow from it, become true with the event, or not at all.
+
+    `changed` tells when the run last wrote, `labels` whose run it is; `say` prints a line for people.
+    """
+
+    def __init__(
+        self, store: RunStore, run: str, endpoint: Endpoint | None, environment: Mapping[str, str],
+        labels: Callable[[], Labels], changed: Callable[[], float], say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.store = store
+        self.tracker = LifeTracker(run, _remembered(store), _number(environment.get(JOB_END)))
+        self._labels = labels
+        self._changed = changed
+        self._say = say
+        self._live = False
+        self._unsaved: list[Message] = []
+        self._sender = Sender(store.path, endpoint) if endpoint is not None else None
+        if self._sender is not None:
+            self._sender.start()
+
+    # -- within a commit
+
+    def prepare(self, events: Sequence[Event], source: Source, now: float) -> None:
+        """Take in events that are about to be committed."""
+        seen = now if self._live else min(now, self._changed())
+        self._unsaved += self._labelled(self.tracker.record(events, source, seen, self._live))
+
+    def write(self) -> None:
+        """Inside the transaction that commits them; again, where that failed."""
+        kept = self.store.knowledge
+        kept.set(_NAME, self.tracker.state.encode())
+        kept.attempts(
+            Attempted(a.number, a.start, a.end, a.first_step, a.last_step, a.resumed_from)
+            for a in self.tracker.attempts()[-2:]
+            if a.start is not None
+        )
+        if self._unsaved:
+            kept.tell(self._unsaved, CHANNEL if self._sender is not None else None)
+
+    # -- a publisher
+
+    def record(self, events: Sequence[Event], source: Source, now: float) -> None:
+        """They are in the store by now."""
+        del events, source, now
+        self._told()
+
+    def tick(self, now: float) -> None:
+        """Time has passed."""
+        self._live = True
+        self._passed(now, last=False)
+
+    def settle(self, now: float) -> None:
+        """All was read, and nothing more will be."""
+        self._passed(now, last=True)
+
+    def close(self, patience: float) -> None:
+        """Send what can be sent within so many seconds; the rest waits in the store for the next agent."""
+        if self._sender is not None:
+            self._sender.close(patience)
+
+    def _passed(self, now: float, last: bool) -> None:
+        before = self.tracker.life
+        self._unsaved += self._labelled(self.tracker.tick(now, last))
+        if not self._unsaved and self.tracker.life == before:
+            return
+        try:
+            with self.store.transaction():
+                self.write()
+        except StoreError as error:
+            logger.error("a message about the run could not be kept, it is tried again: {}", error)
+            return
+        self._told()
+
+    def _told(self) -> None:
+        told, self._unsaved = self._unsaved, []
+        for message in told:
+            self._say(f"[{'over' if message.resolved else message.severity}] {message.title}")
+        if told and self._sender is not None:
+            self._sender.wake()
+
+    def _labelled(self, messages: Sequence[Message]) -> list[Message]:
+        labels = self._labels() if messages else ()
+        return [msgspec.structs.replace(message, labels=labels) for message in messages]
+
+
+def _remembered(store: RunStore) -> LifeState | None:
+    known = store.knowledge.get(_NAME)
+    if known is None:
+        return None
+    try:
+        return LifeState.decode(known)
+    except ValueError as error:
+        logger.warning("what was remembered of the run's life is of another version ({}): it begins anew", error)
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

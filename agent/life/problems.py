@@ -1,0 +1,90 @@
+"""Which problem ended a run: how deadly a kind is, and what it makes of the run's life."""
+
+from __future__ import annotations
+
+import re
+
+from rli_agent.events import Problem
+from rli_agent.life.signs import headline, when
+from rli_agent.life.state import LifeState, Suspect
+
+#: Kinds after which a process is gone, and those that may be caught.
+DEADLY = frozenset({"cuda_oom", "nccl", "oom_kill", "worker_death", "hardware", "job_preempted"})
+MAYBE = frozenset({"traceback"})
+#: Kinds that say nothing about the life of the run.
+_PASSING = frozenset({"env_error", "nan", "kv_preemption"})
+#: Roles whose processes come and go.
+_REPLACED = frozenset({"env", "rollouts"})
+#: A worse problem this much later is another incident.
+_APART = 120.0
+_BOUND = 4000
+
+_LIMIT = re.compile(r"DUE TO TIME LIMIT|job is timed-out")
+_PREEMPTED = re.compile(r"DUE TO (?:PREEMPTION|JOB REQUEUE)|is preempted|[Pp]reempted by|TaintManagerEviction")
+_NODE = re.compile(r"DUE TO NODE FAILURE|Node failure on")
+
+
+def grade(problem: Problem, role: str) -> int | None:
+    """2: ends a process; 1: may; 0: need not; None: says nothing about the run's life."""
+    scheduler = problem.kind == "job_preempted" or _LIMIT.search(problem.message) is not None
+    if scheduler:
+        return 2
+    if problem.level not in ("ERROR", "CRITICAL") or problem.kind in _PASSING or role in _REPLACED:
+        return None
+    if problem.kind in DEADLY:
+        return 2
+    return 1 if problem.kind in MAYBE else 0
+
+
+def verdict(problem: Problem) -> str:
+    """What the run is, should this have ended it."""
+    if _LIMIT.search(problem.message):
+        return "cancelled"
+    if problem.kind == "job_preempted" and not _NODE.search(problem.message):
+        return "preempted" if _PREEMPTED.search(problem.message) else "cancelled"
+    return "cancelled" if headline(problem.message).startswith("KeyboardInterrupt") else "failed"
+
+
+def suspect_of(problem: Problem, role: str, how_deadly: int, seen: float) -> Suspect:
+    """The problem as what may have ended the run."""
+    return Suspect(
+        seen, when(problem, seen), problem.time_is == "logged", problem.file, problem.line, role, problem.kind,
+        how_deadly, problem.message[:_BOUND], problem.step, verdict(problem),
+    )  # fmt: skip
+
+
+def weigh(state: LifeState, problem: Problem, role: str, seen: float) -> None:
+    """Take in a problem: the first in time is the suspect, what follows is counted with it."""
+    how_deadly = grade(problem, role)
+    if how_deadly is None:
+        return
+    new = suspect_of(problem, role, how_deadly, seen)
+    old = state.suspect
+    if old is None or (new.grade > old.grade and new.seen - old.seen > _APART):
+        state.suspect = new
+        return
+    first, later = old, new
+    if new.logged and old.logged and new.time < old.time:
+        first, later = new, old
+        first.consequences = dict(old.consequences)
+    if later.verdict in ("preempted", "cancelled") and first.verdict == "failed" and later.time - first.time < 60.0:
+        first.verdict = later.verdict  # what the scheduler ends fails in many ways while it ends
+    first.grade = max(first.grade, later.grade)
+    first.seen = max(first.seen, later.seen) if later.grade == 2 else first.seen
+    first.consequences[later.kind] = first.consequences.get(later.kind, 0) + 1
+    state.suspect = first
+
+
+#: What to do where the cause's kind gives no better advice.
+ADVISED = "Look at the first problem, then resume from the last checkpoint."
+#: What to do first, by kind of the cause.
+ADVICE = {
+    "cuda_oom": "Lower the micro-batch or the sequence length of the step that ran out of memory, or give the engine "
+    "a smaller share of it; resume from the last checkpoint.",
+    "nccl": "Look at the rank that did not print a timeout, and at its node; resume from the last checkpoint.",
+    "oom_kill": "The host ran out of memory: look at its use before the kill, at /dev/shm and at the data loaders.",
+    "hardware": "Take the node out of service, then resume on another one.",
+    "worker_death": "Look at the log of the process that died first.",
+    "disk_full": "Make room, then resume from the last checkpoint.",
+    "job_preempted": "Requeue the job; it resumes from the last checkpoint.",
+}

@@ -1,0 +1,115 @@
+"""What an event says about whether a run moves: a step, progress inside one, or nothing at all."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples, Source
+
+#: Roles whose steps are the run's.
+STEPPING = frozenset({"trainer", "metrics", "unknown"})
+#: An engine that makes no tokens makes no progress, whatever else it counts.
+_TOKENS = frozenset({"rl_engine_generation_tokens_per_second", "rl_engine_prompt_tokens_per_second"})
+_RUNNING = "rl_engine_requests_running"
+#: Figures that change also where nothing moves: clocks, machines, polls.
+_RESTLESS = re.compile(
+    r"mem|cpu|gpu|disk|lag|uptime|elapsed|age|idle|wait|temperature|power|util|time|latency|heartbeat|cache|second|load|net|fan",
+    re.IGNORECASE,
+)
+_EVALUATION = re.compile(r"^(?:eval|val|test_score)[\w-]*/|^eval_")
+
+
+def role_of(samples: Samples, source: Source) -> str:
+    """Who says so: the line's own label, else who writes the file."""
+    return dict(samples.shape.labels).get("role") or source.role
+
+
+def is_step(samples: Samples, role: str) -> bool:
+    """Whether the figures are those of a training step that is done."""
+    if samples.step is None or role not in STEPPING:
+        return False
+    return not all(_EVALUATION.match(name) for name in samples.shape.names)
+
+
+def moves(samples: Samples, known: dict[str, int], most: int = 256) -> bool:
+    """Whether figures that are no step's tell of progress: an engine makes tokens, a count is another than before."""
+    metrics = samples.shape.metrics
+    rates = [v for m, v in zip(metrics, samples.values, strict=False) if m in _TOKENS]
+    if rates:
+        return any(v > 0 for v in rates)
+    figures = zip(samples.shape.names, samples.values, strict=False)
+    telling = [f"{name}={value:g}" for name, value in figures if not _RESTLESS.search(name)]
+    if not telling:
+        return False
+    key = f"{samples.file}\0{samples.shape.names[0]}"
+    text = zlib.crc32(f"{samples.step} {' '.join(telling)}".encode("utf-8", "replace"))
+    before = known.get(key)
+    if before is None and len(known) >= most:
+        return False
+    known[key] = text
+    return before != text
+
+
+def idle_engine(samples: Samples) -> str | None:
+    """What an engine says of itself: "" where it makes tokens or has nothing to do; None where it says nothing."""
+    figures = dict(zip(samples.shape.metrics, samples.values, strict=False))
+    rates = [figures[m] for m in _TOKENS if m in figures]
+    if not rates:
+        return None
+    running = figures.get(_RUNNING, 0.0)
+    return f"{running:.0f} requests running, 0 tokens/s" if running > 0 and not any(v > 0 for v in rates) else ""
+
+
+def when(event: Event, seen: float) -> float:
+    """When it happened, as far as anybody knows."""
+    time = event.end if isinstance(event, Interval) else event.time
+    if isinstance(event, Interval) and time is None:
+        time = event.start
+    logged = event.time_is == "logged" and time is not None and time <= seen + 3600.0
+    return time if logged and time is not None else seen
+
+
+def in_words(event: Event) -> str:
+    """The event in one line."""
+    if isinstance(event, Samples):
+        named = list(zip(event.shape.names, event.values, strict=False))[:3]
+        figures = ", ".join(f"{n} {v:.4g}" for n, v in named)
+        return (f"step {event.step}: " if event.step is not None else "") + figures
+    if isinstance(event, Interval):
+        step = f" of step {event.step}" if event.step is not None else ""
+        return f"{event.lane} {'begins' if event.end is None else 'ended'} {event.state}{step}"
+    if isinstance(event, Problem):
+        return f"{event.level} {event.kind}: {headline(event.message)}"
+    if isinstance(event, RolloutBatch):
+        return f"{event.count} {event.phase} rollouts of {event.environment}" + (
+            f" for step {event.step}" if event.step is not None else ""
+        )
+    return f"{event.key} {event.value}"
+
+
+_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Timeout|Died\w*|Warning)?(?:: .*)?$")
+
+
+def headline(message: str) -> str:
+    """The line that tells most: of a traceback the exception."""
+    lines = [line.strip("\r") for line in message.split("\n") if line.strip()]
+    if not lines:
+        return ""
+    if any(line.lstrip().startswith("Traceback (most recent call last)") for line in lines):
+        for line in reversed(lines):
+            if _EXCEPTION.match(line) and not line.startswith("Traceback"):
+                return line[:300]
+    return lines[0].strip()[:300]
+
+
+def newest(events: Sequence[Event]) -> Event | None:
+    """The last event that tells something about the run, facts of its configuration apart."""
+    return next((e for e in reversed(events) if not (isinstance(e, RunFact) and e.key != "life")), None)
+
+
+def clock(time: float) -> str:
+    """A moment as people compare it across machines."""
+    return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

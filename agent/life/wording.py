@@ -1,0 +1,131 @@
+"""The life of a run in words: titles that answer, texts that give the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+
+from rli_agent.life.signs import clock, headline
+from rli_agent.life.state import LifeState, Suspect
+
+
+def spoken(seconds: float) -> str:
+    """A duration as one says it: 0.8 s, 42 s, 6 min, 3 h 5 min, 2 d 4 h."""
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def where(state: LifeState) -> str:
+    """The step, as part of a sentence."""
+    if state.step is None or state.step_at is None:
+        return "before the first step"
+    whole = state.max_steps
+    return f"at step {state.step}" + (f" of {whole}" if whole is not None else "")
+
+
+def doing(state: LifeState, now: float) -> list[str]:
+    """What each lane is in, the trainer first, then what lasts longest."""
+    lanes = sorted(state.open.values(), key=lambda o: (o.lane != "trainer", o.since))
+    said = []
+    for lane in lanes[:6]:
+        known = state.usual.get(f"{lane.lane}\0{lane.state}")
+        usually = f" (usually {spoken(median(known))})" if known else ""
+        said.append(f"{lane.lane} in {lane.state} for {spoken(now - lane.since)}{usually}")
+    return said
+
+
+def last_words(state: LifeState, now: float) -> list[str]:
+    """What every role said last, the one silent for longest first."""
+    said = sorted(state.roles.items(), key=lambda item: item[1].wrote)
+    lines = []
+    for role, last in said[:8]:
+        text = f"{role}: {spoken(now - last.time)} ago: {last.text}" if last.text else f"{role}: nothing that tells"
+        if now - last.wrote < 120.0 and now - last.time >= 300.0:
+            text += "; still writes lines that tell nothing"
+        lines.append(text[:400])
+    return lines
+
+
+def stalled(state: LifeState, now: float) -> tuple[str, str]:
+    """Title and text of a stall."""
+    silent = spoken(now - (state.progress_at or now))
+    writing = [role for role, said in state.roles.items() if now - said.wrote < 120.0]
+    alive = f"alive without progress for {silent}" if writing else f"stalled: no progress for {silent}"
+    parts = [f"{alive}, {where(state)}"]
+    lanes = doing(state, now)
+    if lanes:
+        parts.append(lanes[0])
+    if state.engine_idle and writing:
+        parts.append(state.engine_idle)
+    lines = []
+    usual = state.usual_step()
+    if state.step_at is not None:
+        often = f", usually every {spoken(usual)}" if usual is not None else ""
+        lines.append(f"Last step {spoken(now - state.step_at)} ago{often}.")
+    if lanes:
+        lines.append("States: " + "; ".join(lanes) + ".")
+    lines += ["Last said:", *(f"  {line}" for line in last_words(state, now))]
+    if state.suspect is not None:
+        lines.append("A problem before it: " + cause_line(state.suspect))
+    return ", ".join(parts), "\n".join(lines)
+
+
+def cause_line(suspect: Suspect) -> str:
+    """The cause in one line, with its place."""
+    return f"{headline(suspect.message)} ({suspect.file}:{suspect.line}, {clock(suspect.time)})"
+
+
+def ended(state: LifeState, word: str, now: float) -> tuple[str, str]:
+    """Title and text of a run that failed, was cancelled or preempted."""
+    suspect = state.suspect
+    title = f"{word} {where(state)}"
+    if suspect is None:
+        lines = ["The run said so; no problem was seen before."]
+    else:
+        title += f": {headline(suspect.message)}"
+        lines = [f"First problem: {suspect.kind}, {suspect.role}, {suspect.file}:{suspect.line}, {clock(suspect.time)}"]
+        lines += [f"  {line}" for line in suspect.message.split("\n")[:12]]
+        lines.append(counted(suspect.consequences))
+    if state.ckpt_at is not None:
+        step = f" of step {state.ckpt_step}" if state.ckpt_step is not None else ""
+        lines.append(f"Last checkpoint{step}: {spoken(now - state.ckpt_at)} ago.")
+    lines += ["Last said:", *(f"  {line}" for line in last_words(state, now))]
+    return title[:400], "\n".join(line for line in lines if line)
+
+
+def counted(kinds: Mapping[str, int]) -> str:
+    """The consequences, as a sentence."""
+    whole = sum(kinds.values())
+    if not whole:
+        return ""
+    each = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items(), key=lambda item: -item[1]))
+    return f"{whole} more {'problem' if whole == 1 else 'problems'} followed: {each}."
+
+
+def lost(state: LifeState, resumed: int, at: float) -> tuple[str, str]:
+    """What a resume costs: the end of the title, and the text."""
+    before, usual = state.lost_from, state.usual_step()
+    if before is None:
+        return "", "The steps before were not seen."
+    lines = []
+    again = before - resumed
+    if again > 0:
+        work = f", about {spoken(again * usual)} of work" if usual is not None else ""
+        steps = f"step {before} is" if again == 1 else f"steps {resumed + 1} to {before} are"
+        title = f": {steps} done again{work}"
+    else:
+        title = ": no step is lost"
+    if state.lost_at is not None and at - state.lost_at >= 60.0:
+        lines.append(f"Nothing moved for {spoken(at - state.lost_at)}.")
+    return title, "\n".join([f"Last step before: {before}.", *lines])

@@ -1,0 +1,36 @@
+"""What the agent tells people of its own accord: one message an incident, and one when it is over."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from rli_agent.events import Labels
+
+Severity: TypeAlias = Literal["info", "warning", "critical"]
+
+
+class Message(Struct, frozen=True):
+    """One thing worth telling.
+
+    `title` is the answer in one sentence, `text` the evidence, `todo` what to do. `episode` names the incident: a
+    message with `resolved` says that the one with the same episode is over. `time` (Unix seconds) is when it happened,
+    `step` the trainer's step then. `labels` tell whose run it is.
+    """
+
+    kind: str
+    severity: Severity
+    title: str
+    text: str
+    time: float
+    episode: str
+    step: int | None = None
+    todo: str = ""
+    resolved: bool = False
+    labels: Labels = ()
+
+    @property
+    def key(self) -> str:
+        """The same whenever the same thing is told: receivers and the outbox know a repetition by it."""
+        return f"{self.episode}/{self.kind}" + ("/resolved" if self.resolved else "")
