@@ -10,7 +10,8 @@ from msgspec import Struct
 
 class WatchOptions(Struct):
     """paths: the run's places. start: where reading begins (`--from`). listen: None = the default port or the next free
-    one. once: read all that is there and end. project, experiment: labels; None = what the run says."""
+    one. once: read all that is there and end. project, experiment: labels; None = what the run says. otlp_endpoint:
+    where spans go, laid out as `span_layout` says."""
 
     paths: list[Path]
     framework: str | None = None
@@ -23,3 +24,5 @@ class WatchOptions(Struct):
     state_dir: Path | None = None
     namespace: str = "rl_insight_monitor"
     log_level: str = "INFO"
+    otlp_endpoint: str | None = None
+    span_layout: Literal["auto", "step", "flat"] = "auto"

@@ -27,6 +27,7 @@ from rli_agent.priority import step_back
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.listen import ListenError, bind
 from rli_agent.publish.naming import RunLabels
+from rli_agent.publish.publisher import Publisher
 from rli_agent.publish.server import MetricsServer
 from rli_agent.resume import earlier_events
 from rli_agent.rulebook import Rulebook, packaged_rules
@@ -90,6 +91,7 @@ class Watch:
         self._pager = self._page(endpoint)
         try:
             server = self._serve()
+            spans = self._export_spans()
         except UserError:
             self._keeper.close()
             raise
@@ -99,6 +101,8 @@ class Watch:
             self._adopt(self._scan)
             if self.options.once:
                 self._read_all(last=True)
+                if spans is not None and not self._stop.is_set():
+                    spans.tick(time.time())
                 self._pager.settle(time.time())
                 self._say(self.status.sentence(self._last_change()))
             else:
@@ -155,6 +159,22 @@ class Watch:
         server.start()
         self._say(f"metrics: {server.url}/metrics")
         return server
+
+    def _export_spans(self) -> Publisher | None:
+        options = self.options
+        if options.otlp_endpoint is None:
+            return None
+        from rli_agent.publish.spans.exporter import SpanExporter  # here: it brings the SDK with it
+
+        layout = None if options.span_layout == "auto" else options.span_layout
+        try:
+            spans = SpanExporter(
+                self.store, options.otlp_endpoint, layout, self._labels, self.exposition.own, self._stop
+            )
+        except ValueError as e:
+            raise UserError(str(e)) from None
+        self._keeper.publishers.append(spans)
+        return spans
 
     def _take_up(self) -> None:
         """Show what the store knows from before."""

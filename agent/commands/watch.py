@@ -10,6 +10,7 @@ import click
 from rli_agent.commands import reading
 
 STARTS = ("start", "end", "checkpoint")
+LAYOUTS = ("auto", "step", "flat")
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -35,6 +36,14 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 @click.option(
     "--namespace", default="rl_insight_monitor", show_default=True, metavar="NAME",
     help="First word of the framework's own metrics.",
+)  # fmt: skip
+@click.option(
+    "--otlp-endpoint", metavar="URL", envvar="RLI_AGENT_OTLP_ENDPOINT", show_envvar=True,
+    help="Send the run's states there as spans by OTLP/HTTP: a Tempo's port for it, or an RL-Insight server.",
+)  # fmt: skip
+@click.option(
+    "--span-layout", type=click.Choice(LAYOUTS), default="auto", show_default=True,
+    help="`step`: a step is a trace. `flat`: each state is one, as RL-Insight wants it. `auto`: as the receiver is.",
 )  # fmt: skip
 @click.option(
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="INFO", show_default=True,

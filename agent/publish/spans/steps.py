@@ -1,0 +1,213 @@
+"""A step is a trace: the span of the whole step is its root, the states of all lanes lie under it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from rli_agent.publish.spans.ids import root_id, span_id, trace_id
+from rli_agent.publish.spans.layouts import Span, Trace, alone
+from rli_agent.publish.spans.rows import State
+
+#: The lane whose state `step` is the root.
+LANE = "trainer"
+#: Seconds after its root was read in which the other lanes may still tell of a step.
+GRACE = 5.0
+#: A step that no line tells of as a whole is over when a later one is there and its own lanes were silent for so long.
+SILENCE = 600.0
+#: Seconds by which times of different lines may disagree: many stamps have whole seconds.
+SLACK = 1.0
+#: Steps remembered, so that what is told late finds its trace.
+REMEMBERED = 128
+#: States held back at most: a run may tell of a step and never end it.
+HELD = 50_000
+
+#: An attempt and a step.
+Key: TypeAlias = tuple[int, int]
+
+
+class Window(Struct):
+    """The time in which the states without a step of their own belong to a step: from the window before, to `close`.
+
+    `root` is None when the step was sent, or when no line told of it as a whole (`made_up`).
+    """
+
+    close: float
+    key: Key
+    root: State | None
+    arrived: float
+    made_up: bool = False
+
+
+class Steps:
+    """Puts states together by step. A state that outlives its step, and one that has none, belong to the step in which
+    they ended; what ended before the first step is a trace of its own."""
+
+    def __init__(self, run: str, memory: Any = None) -> None:
+        """`memory`: of the layout before this one."""
+        self._run = run
+        self._states: dict[Key, list[State]] = {}
+        self._loose: list[State] = []  # wait for the step in which they ended
+        self._order: list[Window] = []  # by close
+        self._windows: dict[Key, Window] = {}
+        self._unsent: list[Window] = []
+        self._begun: float | None = None  # when the first step began
+        self._reached = 1  # the attempt that made the newest step
+        self._newest = float("-inf")
+        self._held = 0
+        self._lone: list[Trace] = []
+        if memory is not None:
+            self._begun, known = msgspec.convert(memory, type=tuple[float | None, list[tuple[float, Key, bool]]])
+            for close, key, made_up in known:
+                self._remember(Window(close, key, None, 0.0, made_up))
+                self._reached = max(self._reached, key[0])
+
+    def memory(self) -> Any:
+        known = [(w.close, w.key, w.made_up) for w in self._order if w.root is None]
+        return [self._begun, known[-REMEMBERED:]]
+
+    def since(self) -> float | None:
+        held = [w.root.at for w in self._unsent if w.root is not None]
+        held += [s.at for states in (*self._states.values(), self._loose) for s in states]
+        return min(held, default=None)
+
+    # -- in
+
+    def add(self, states: Sequence[State], now: float) -> None:
+        for s in states:
+            self._newest = max(self._newest, s.at)
+            if s.step is None:
+                self._assign(s)
+                continue
+            is_step = s.state == "step" and s.lane == LANE
+            key = (self._attempt_of_root(s, s.step) if is_step else self._attempt(s), s.step)
+            window = self._windows.get(key)
+            if is_step and _is_root(s, window):
+                if window is not None:
+                    self._order.remove(window)
+                self._unsent.append(self._remember(Window(s.at, key, s, now)))
+                self._begun = s.start if self._begun is None else self._begun
+                self._reached = max(self._reached, key[0])
+            elif window is not None and _outlives(s, window):
+                self._assign(s)
+            else:
+                self._hold(key, s)
+
+    def _attempt(self, s: State) -> int:
+        """The attempt of the step that the run was in."""
+        at = bisect_left(self._order, s.at, key=lambda w: w.close)
+        return self._order[at].key[0] if at < len(self._order) else self._reached
+
+    def _attempt_of_root(self, s: State, step: int) -> int:
+        """Counts how often the steps went back: a restart does some of them again."""
+        last = next((w for w in reversed(self._order) if not w.made_up), None)
+        if last is not None and s.at > last.close and step <= last.key[1] and s.start >= last.close - SLACK:
+            return last.key[0] + 1
+        return self._attempt(s)
+
+    def _remember(self, window: Window) -> Window:
+        insort(self._order, window, key=lambda w: w.close)
+        self._windows[window.key] = window
+        return window
+
+    def _hold(self, key: Key, s: State) -> None:
+        self._states.setdefault(key, []).append(s)
+        self._held += 1
+
+    def _assign(self, s: State, final: bool = False) -> None:
+        """To the step in which the state ended, if that is known by now."""
+        if s.step is None and self._begun is not None and s.end < self._begun:
+            self._lone.append([alone(self._run, s)])
+            return
+        at = bisect_left(self._order, s.end - SLACK, key=lambda w: w.close)
+        window = self._order[at] if at < len(self._order) else None
+        if window is not None and s.step is not None:  # done again by a later attempt
+            window = self._windows.get((window.key[0], s.step), window)
+            window = self._order[at] if _outlives(s, window) else window
+        if window is None and final:
+            window = self._windows.get((self._reached, s.step)) if s.step is not None else None
+            window = window or (self._order[-1] if self._order else None)
+            if window is None:
+                self._lone.append([alone(self._run, s)])
+                return
+        if window is not None and window.root is None:
+            self._hold(window.key, s)
+        else:
+            self._loose.append(s)
+
+    # -- out
+
+    def take(self, now: float, final: bool = False) -> list[Trace]:
+        final = final or self._held + len(self._loose) > HELD
+        ready = [w for w in self._unsent if final or self._is_over(w, now)]
+        roots = {w.key: w.root for w in ready if w.root is not None}
+        for w in ready:
+            w.root = None
+            mine = self._states.get(w.key, [])
+            outlive = [s for s in mine if _outlives(s, w)]
+            if outlive:
+                self._states[w.key] = [s for s in mine if not _outlives(s, w)]
+                self._held -= len(outlive)
+                self._loose += outlive
+        if ready:
+            self._unsent = [w for w in self._unsent if w.root is not None]
+        made_up = dict(self._made_up(max(roots, default=None), final))
+        if ready or made_up or final:
+            loose, self._loose = self._loose, []
+            for s in loose:
+                self._assign(s, final)
+        traces, self._lone = self._lone, []
+        for key in {**roots, **made_up}:
+            traces.append(self._trace(key, roots.get(key) or made_up[key]))
+        late = [key for key in self._states if key in self._windows and self._windows[key].root is None]
+        traces += [self._trace(key, None) for key in late]
+        self._forget()
+        return traces
+
+    def _is_over(self, w: Window, now: float) -> bool:
+        later = self._order[-1].close > w.close and self._newest > w.close + SLACK
+        return later or now - w.arrived >= GRACE
+
+    def _made_up(self, newest: Key | None, final: bool) -> Iterable[tuple[Key, State]]:
+        """Roots of steps that are over without one."""
+        last = max(self._states, default=None)
+        for key, states in list(self._states.items()):
+            if key in self._windows:
+                continue
+            passed = newest is not None and key < newest
+            if self._begun is None and last is not None and key < last:
+                passed = self._newest - states[-1].at > SILENCE
+            if passed or final:
+                start, end = min(s.start for s in states), max(s.end for s in states)
+                window = self._remember(Window(end, key, None, 0.0, made_up=True))
+                if self._order[0] is window and len(self._order) > REMEMBERED:
+                    continue  # so late that its step is forgotten: the root was sent long ago
+                yield key, State(end, start, end, LANE, "step", key[1], "")
+
+    def _trace(self, key: Key, root: State | None) -> Trace:
+        run, (attempt, step) = self._run, key
+        trace, top = trace_id(run, attempt, step), root_id(run, attempt, step)
+        states = self._states.pop(key, [])
+        self._held -= len(states)
+        spans = [Span(trace, top, b"", LANE, "step", step, root.start, root.end)] if root is not None else []
+        for s in states:
+            own = s.step if s.step is not None else step
+            spans.append(Span(trace, span_id(run, s), top, s.lane, s.state, own, s.start, s.end))
+        return spans
+
+    def _forget(self) -> None:
+        while len(self._order) > 2 * REMEMBERED and self._order[0].root is None:
+            del self._windows[self._order.pop(0).key]
+
+
+def _is_root(s: State, window: Window | None) -> bool:
+    """Not when the step has one; the same one may be read again."""
+    return window is None or window.made_up or (window.root is None and window.close == s.at)
+
+
+def _outlives(s: State, window: Window) -> bool:
+    return s.end > window.close + SLACK and not window.made_up
