@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -33,14 +33,21 @@ Key: TypeAlias = tuple[int, int]
 class Window(Struct):
     """The time in which the states without a step of their own belong to a step: from the window before, to `close`.
 
-    `root` is None when the step was sent, or when no line told of it as a whole (`made_up`).
+    `root` is None when the step was sent.
     """
 
     close: float
     key: Key
-    root: State | None
-    arrived: float
-    made_up: bool = False
+    root: State | None = None
+    arrived: float = 0.0
+
+
+class Memory(Struct):
+    """What a layout remembers of the steps that were sent: see Steps."""
+
+    begun: float | None
+    windows: list[tuple[float, Key]]
+    made_up: list[Key]
 
 
 class Steps:
@@ -55,20 +62,22 @@ class Steps:
         self._order: list[Window] = []  # by close
         self._windows: dict[Key, Window] = {}
         self._unsent: list[Window] = []
+        self._made_up: dict[Key, None] = {}  # steps that were sent with a root of our own
         self._begun: float | None = None  # when the first step began
-        self._reached = 1  # the attempt that made the newest step
         self._newest = float("-inf")
         self._held = 0
         self._lone: list[Trace] = []
         if memory is not None:
-            self._begun, known = msgspec.convert(memory, type=tuple[float | None, list[tuple[float, Key, bool]]])
-            for close, key, made_up in known:
-                self._remember(Window(close, key, None, 0.0, made_up))
-                self._reached = max(self._reached, key[0])
+            known = msgspec.convert(memory, type=Memory)
+            self._begun = known.begun
+            self._made_up = dict.fromkeys(known.made_up)
+            for close, key in known.windows:
+                self._remember(Window(close, key))
 
     def memory(self) -> Any:
-        known = [(w.close, w.key, w.made_up) for w in self._order if w.root is None]
-        return [self._begun, known[-REMEMBERED:]]
+        sent = [(w.close, w.key) for w in self._order if w.root is None]
+        made_up = list(self._made_up)[-REMEMBERED:]
+        return msgspec.to_builtins(Memory(self._begun, sent[-REMEMBERED:], made_up))
 
     def since(self) -> float | None:
         held = [w.root.at for w in self._unsent if w.root is not None]
@@ -89,22 +98,25 @@ class Steps:
             if is_step and _is_root(s, window):
                 if window is not None:
                     self._order.remove(window)
+                self._made_up.pop(key, None)
                 self._unsent.append(self._remember(Window(s.at, key, s, now)))
                 self._begun = s.start if self._begun is None else self._begun
-                self._reached = max(self._reached, key[0])
             elif window is not None and _outlives(s, window):
                 self._assign(s)
             else:
                 self._hold(key, s)
 
     def _attempt(self, s: State) -> int:
-        """The attempt of the step that the run was in."""
+        """The attempt that the run was in: that of the step before."""
         at = bisect_left(self._order, s.at, key=lambda w: w.close)
-        return self._order[at].key[0] if at < len(self._order) else self._reached
+        return self._order[max(at - 1, 0)].key[0] if self._order else 1
 
     def _attempt_of_root(self, s: State, step: int) -> int:
         """Counts how often the steps went back: a restart does some of them again."""
-        last = next((w for w in reversed(self._order) if not w.made_up), None)
+        at = bisect_left(self._order, s.at, key=lambda w: w.close)
+        if at < len(self._order) and self._order[at].close == s.at and self._order[at].key[1] == step:
+            return self._order[at].key[0]  # read again
+        last = self._order[-1] if self._order else None
         if last is not None and s.at > last.close and step <= last.key[1] and s.start >= last.close - SLACK:
             return last.key[0] + 1
         return self._attempt(s)
@@ -120,16 +132,13 @@ class Steps:
 
     def _assign(self, s: State, final: bool = False) -> None:
         """To the step in which the state ended, if that is known by now."""
-        if s.step is None and self._begun is not None and s.end < self._begun:
+        if s.step is None and (s.end < self._begun if self._begun is not None else self._newest - s.at > SILENCE):
             self._lone.append([alone(self._run, s)])
             return
         at = bisect_left(self._order, s.end - SLACK, key=lambda w: w.close)
         window = self._order[at] if at < len(self._order) else None
-        if window is not None and s.step is not None:  # done again by a later attempt
-            window = self._windows.get((window.key[0], s.step), window)
-            window = self._order[at] if _outlives(s, window) else window
         if window is None and final:
-            window = self._windows.get((self._reached, s.step)) if s.step is not None else None
+            window = self._windows.get((self._attempt(s), s.step)) if s.step is not None else None
             window = window or (self._order[-1] if self._order else None)
             if window is None:
                 self._lone.append([alone(self._run, s)])
@@ -155,37 +164,40 @@ class Steps:
                 self._loose += outlive
         if ready:
             self._unsent = [w for w in self._unsent if w.root is not None]
-        made_up = dict(self._made_up(max(roots, default=None), final))
-        if ready or made_up or final:
+        made_up = dict(self._without_root(max(roots, default=None), final))
+        if ready or final or (self._loose and self._begun is None):
             loose, self._loose = self._loose, []
             for s in loose:
                 self._assign(s, final)
         traces, self._lone = self._lone, []
-        for key in {**roots, **made_up}:
-            traces.append(self._trace(key, roots.get(key) or made_up[key]))
-        late = [key for key in self._states if key in self._windows and self._windows[key].root is None]
+        traces += [self._trace(key, root) for key, root in (*roots.items(), *made_up.items())]
+        late = [key for key in self._states if key in self._made_up or self._is_sent(key)]
         traces += [self._trace(key, None) for key in late]
         self._forget()
         return traces
+
+    def _is_sent(self, key: Key) -> bool:
+        window = self._windows.get(key)
+        return window is not None and window.root is None
 
     def _is_over(self, w: Window, now: float) -> bool:
         later = self._order[-1].close > w.close and self._newest > w.close + SLACK
         return later or now - w.arrived >= GRACE
 
-    def _made_up(self, newest: Key | None, final: bool) -> Iterable[tuple[Key, State]]:
-        """Roots of steps that are over without one."""
+    def _without_root(self, newest: Key | None, final: bool) -> Iterator[tuple[Key, State]]:
+        """Steps that are over and were not told of as a whole, with a root that we make up."""
         last = max(self._states, default=None)
-        for key, states in list(self._states.items()):
-            if key in self._windows:
+        for key, states in self._states.items():
+            if key in self._windows or key in self._made_up:
                 continue
             passed = newest is not None and key < newest
             if self._begun is None and last is not None and key < last:
                 passed = self._newest - states[-1].at > SILENCE
-            if passed or final:
+            if not passed and not final:
+                continue
+            self._made_up[key] = None
+            if len(self._order) < REMEMBERED or key > self._order[0].key:  # else the root was sent, and is forgotten
                 start, end = min(s.start for s in states), max(s.end for s in states)
-                window = self._remember(Window(end, key, None, 0.0, made_up=True))
-                if self._order[0] is window and len(self._order) > REMEMBERED:
-                    continue  # so late that its step is forgotten: the root was sent long ago
                 yield key, State(end, start, end, LANE, "step", key[1], "")
 
     def _trace(self, key: Key, root: State | None) -> Trace:
@@ -202,12 +214,14 @@ class Steps:
     def _forget(self) -> None:
         while len(self._order) > 2 * REMEMBERED and self._order[0].root is None:
             del self._windows[self._order.pop(0).key]
+        while len(self._made_up) > 2 * REMEMBERED:
+            del self._made_up[next(iter(self._made_up))]
 
 
 def _is_root(s: State, window: Window | None) -> bool:
     """Not when the step has one; the same one may be read again."""
-    return window is None or window.made_up or (window.root is None and window.close == s.at)
+    return window is None or (window.root is None and window.close == s.at)
 
 
 def _outlives(s: State, window: Window) -> bool:
-    return s.end > window.close + SLACK and not window.made_up
+    return s.end > window.close + SLACK
