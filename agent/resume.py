@@ -1,4 +1,5 @@
-"""What the store knows from before, as events: so that a restarted agent shows at once what it showed when it stopped."""
+"""What the store knows from before, as events: so that a restarted agent shows at once what it showed when it
+stopped."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval
         for file, time, key, value in db.execute("SELECT file, time, key, value FROM facts"):
             yield _source(file, None), RunFact(str(file), 0, 0, time, "estimated", key, value)
         rows = db.execute(
-            "SELECT s.file, l.line, l.offset, l.time, l.time_is, l.step, h.names, h.units, h.metrics, h.labels, h.plan, "
-            "l.values_json FROM lines l JOIN shapes h ON h.id = l.shape JOIN sources s ON s.id = l.source "
+            "SELECT s.file, l.line, l.offset, l.time, l.time_is, l.step, "
+            "h.names, h.units, h.metrics, h.labels, h.plan, l.values_json "
+            "FROM lines l JOIN shapes h ON h.id = l.shape JOIN sources s ON s.id = l.source "
             "WHERE h.plan IS NOT NULL ORDER BY l.id DESC LIMIT ?",
             (STEPS,),
         )

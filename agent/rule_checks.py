@@ -156,7 +156,7 @@ def _literal_findings(pack: Pack) -> Iterator[Finding]:
         literals = [given] if isinstance(given, str) and given else list(given)
         for example in pack.examples:
             text = example.lines or example.line or ""
-            for line in _messages(pack, example, text):
+            for line in _messages(pack, text):
                 if literals and rule.rx.search(line) and not any(literal in line for literal in literals):
                     yield Finding(
                         "error", f"rule `{rule.rule.id}` matches {line[:60]!r}, which holds none of its `contains`"

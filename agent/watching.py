@@ -44,6 +44,8 @@ DEFAULT_LISTEN = "127.0.0.1:9092"
 TURN = 4 << 20
 #: Seconds of quiet after which a problem that waits for more lines is told.
 QUIET = 1.0
+#: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
+LAST_WORDS = 2.0
 #: Seconds between two looks for new files where nothing said that there are any, and between two status lines.
 RESCAN = 5.0
 STATUS_EVERY = 10.0
@@ -190,7 +192,9 @@ class Watch:
         self._files = run_files(scan)
         known = self.store.checkpoints()
         run = scan.run
-        self._tell("framework", f"{run.root}: {run.why}")
+        if self._said.get("framework") != (run.framework or ""):
+            self._said["framework"] = run.framework or ""
+            self._say(f"{run.root}: {run.why}")
         self.exposition.relabel(self._labels())
         now = time.time()
         facts: list[Event] = [
@@ -276,7 +280,7 @@ class Watch:
                 if changed - known or now - looked >= RESCAN or not self._tracks:
                     looked = now
                     self._look_again()
-                self._turn([t for p, t in self._tracks.items() if p in changed or self._due(t)])
+                self._turn([t for p, t in self._tracks.items() if p in changed or p not in known or self._due(t)])
                 self._flush_quiet()
                 self._keeper.tick()
                 if now - said >= STATUS_EVERY:
@@ -284,7 +288,8 @@ class Watch:
                     self._tell("status", self.status.sentence(time.time()))
         finally:
             watcher.close()
-        self._turn(list(self._tracks.values()))
+        self._turn(list(self._tracks.values()), patience=LAST_WORDS)
+        self._flush_quiet(0.0)
         self._say(self.status.sentence(time.time()))
 
     def _patience(self) -> float:
@@ -312,11 +317,13 @@ class Watch:
         while pending and not self._stop.is_set():
             pending = self._turn(pending, last=last)
 
-    def _turn(self, tracks: Sequence[Track], *, last: bool = False) -> list[Track]:
-        """Let each file give what is new, in portions; the files that have more."""
+    def _turn(self, tracks: Sequence[Track], *, last: bool = False, patience: float = 0.0) -> list[Track]:
+        """Let each file give what is new, in portions; the files that have more. Told to stop, it goes on for
+        `patience` seconds."""
         more = []
+        end = time.monotonic() + patience
         for track in tracks:
-            if self._stop.is_set():
+            if self._stop.is_set() and time.monotonic() >= end:
                 break
             taken = track.take(TURN, time.time(), last=last)
             if taken.bytes or taken.events or (taken.ended and not track.live):
@@ -326,10 +333,10 @@ class Watch:
                 more.append(track)
         return more
 
-    def _flush_quiet(self) -> None:
+    def _flush_quiet(self, quiet: float = QUIET) -> None:
         now = time.time()
         for track in self._tracks.values():
-            if track.waiting and now - track.last_read >= QUIET:
+            if track.waiting and now - track.last_read >= quiet:
                 self._keeper.keep(track, track.flush())
 
     def _count(self, track: Track, size: int, lines: int) -> None:

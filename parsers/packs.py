@@ -380,7 +380,9 @@ def _bound(text: str, name: str) -> None:
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise PackError(f"{name}:{event.start_mark.line + 1}:1: nested deeper than {MAX_DEPTH} levels")
+            mark = event.start_mark
+            at = mark.line + 1 if mark is not None else 1
+            raise PackError(f"{name}:{at}:1: nested deeper than {MAX_DEPTH} levels")
 
 
 def _explain(message: str, node: Any, name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rli_agent.events import Event, Problem, RolloutBatch, Samples, Source
+from rli_agent.events import Event, Problem, RolloutBatch, Samples, Source, TimeIs
 from rli_agent.parsers.compiled import PATTERN_TIMEOUT, RuleSet, compiled
 from rli_agent.parsers.globs import Glob
 from rli_agent.parsers.packs import Pack, Records, Rollouts
@@ -187,10 +187,10 @@ class RecordParser:
         error = self._error(spec, record)
         if error is not None:
             tally.errors += 1
-            known = "observed" if now is not None else "estimated"
+            known: TimeIs = "observed" if now is not None else "estimated"
             about = tuple(sorted({**dict(self.rules.labels), **labels}.items()))
-            where = (self.source.file, line, offset, now, known)
-            events.append(Problem(*where, "ERROR", "env_error", error[:4096], 1, step, None, about))
+            file, said = self.source.file, error[:4096]
+            events.append(Problem(file, line, offset, now, known, "ERROR", "env_error", said, 1, step, None, about))
 
     def _samples(
         self, line: int, offset: int, time: float | None, time_is: Any, step: int | None,

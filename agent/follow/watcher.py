@@ -12,6 +12,7 @@ import os
 import stat
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -44,6 +45,9 @@ CHECK_KNOWN = 1.0
 CHECK_ALL = 10.0
 #: `wait` returns at most so often, in seconds: a trainer may write thousands of lines a second.
 SETTLE = 0.02
+
+# watchdog 7 warns of a directory that it meets twice while it is being made, with all of its internals: it is harmless.
+warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
 
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent,
