@@ -85,9 +85,9 @@ class Pager:
             self._sender.close(patience)
 
     def _passed(self, now: float, last: bool) -> None:
-        before = self.tracker.life
+        before = self._standing()
         self._unsaved += self._labelled(self.tracker.tick(now, last))
-        if not self._unsaved and self.tracker.life == before:
+        if not self._unsaved and self._standing() == before:
             return
         try:
             with self.store.transaction():
@@ -96,6 +96,11 @@ class Pager:
             logger.error("a message about the run could not be kept, it is tried again: {}", error)
             return
         self._told()
+
+    def _standing(self) -> tuple[str, bool, bool]:
+        """What time alone may change."""
+        state = self.tracker.state
+        return state.life, state.attached, state.quiet
 
     def _told(self) -> None:
         told, self._unsaved = self._unsaved, []

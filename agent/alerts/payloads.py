@@ -6,8 +6,11 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
+from msgspec import structs
+
 from rli_agent.alerts.endpoint import Form
 from rli_agent.message import Message
+from rli_agent.terminal import plain
 
 #: Slack's limits: a header, a section's text, a field; Discord's: title, description, a field.
 _HEADER, _SECTION, _FIELD = 150, 3000, 2000
@@ -18,11 +21,14 @@ _GREEN = 0x00C000
 
 def body(message: Message, form: Form) -> bytes:
     """What is posted. Valid JSON in UTF-8, within the receiver's limits."""
-    made = {"slack": slack, "discord": discord, "json": plain}[form](message)
+    words = {name: plain(getattr(message, name)) for name in ("title", "text", "todo")}
+    labels = tuple((name, plain(value)) for name, value in message.labels)
+    message = structs.replace(message, labels=labels, **words)
+    made = {"slack": slack, "discord": discord, "json": as_it_is}[form](message)
     return json.dumps(made, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
 
 
-def plain(message: Message) -> dict[str, Any]:
+def as_it_is(message: Message) -> dict[str, Any]:
     """The message as it is. `id` is the incident: the message that says it is over has the same, and status
     resolved."""
     return {

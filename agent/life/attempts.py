@@ -145,7 +145,7 @@ class Attempts:
         state.attempt = Attempt(old.number + 1, self.tracker.at, resumed_from=resumed_from)
         state.restarting, state.begun = True, False
         state.life = "starting"
-        state.step_at = state.inner_at = state.leader_time = None
+        state.step_at = state.aside_at = state.inner_at = state.leader_time = None
         state.first_sign = state.progress_at = now
         state.suspect = state.ending = state.ended_at = None
         state.open.clear()
@@ -170,4 +170,3 @@ class Attempts:
         what = ", ".join(state.facts[key] for key in ("framework", "model") if key in state.facts)
         title = f"started: step {step}{whole} is done, {wording.spoken(took)} after the first sign"
         self.tracker.say("started", "info", title, what, self.tracker.at)
-

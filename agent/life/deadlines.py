@@ -61,7 +61,7 @@ def allowed_until(state: LifeState) -> float | None:
     if state.step_at is None:
         until = state.progress_at + _start_patience(state)
     else:
-        until = state.step_at + step_patience(state)
+        until = max(state.step_at, state.aside_at or 0.0) + step_patience(state)
     for lane in state.open.values():
         if lane.state not in IDLE:
             until = max(until, lane.since + state_patience(state, lane))
@@ -79,8 +79,9 @@ def _start_patience(state: LifeState) -> float:
     if state.begun or any(lane.state not in START_STATES for lane in state.open.values()):
         return FIRST_STEP
     others = any(
-        said.wrote > state.progress_at for role, said in state.roles.items() if role not in ("inference", "router",
-        "env")
+        said.wrote > state.progress_at
+        for role, said in state.roles.items()
+        if role not in ("inference", "router", "env")
     )
     return 2 * STARTING if others else STARTING
 

@@ -112,7 +112,8 @@ def _stall(tracker: LifeTracker, now: float, came: bool) -> None:
     if now < until:
         return
     assert state.progress_at is not None
-    if came and now - state.progress_at > max(2 * (until - state.progress_at), OLD):
+    known = 1.5 * (until - state.progress_at) if state.usual_step() is not None else 0.0
+    if came and now - state.progress_at > max(known, OLD):
         state.quiet = True
         return
     title, text = wording.stalled(state, now)

@@ -21,6 +21,8 @@ _BOUND = 4000
 
 _LIMIT = re.compile(r"DUE TO TIME LIMIT|job is timed-out")
 _PREEMPTED = re.compile(r"DUE TO (?:PREEMPTION|JOB REQUEUE)|is preempted|[Pp]reempted by|TaintManagerEviction")
+#: A job that is cancelled for no reason may be so because a step of it failed.
+_REASON = re.compile(f"{_LIMIT.pattern}|{_PREEMPTED.pattern}")
 _NODE = re.compile(r"DUE TO NODE FAILURE|Node failure on")
 
 
@@ -29,8 +31,10 @@ def grade(problem: Problem, role: str) -> int | None:
     scheduler = problem.kind == "job_preempted" or _LIMIT.search(problem.message) is not None
     if scheduler:
         return 2
-    if problem.level not in ("ERROR", "CRITICAL") or problem.kind in _PASSING or role in _REPLACED:
+    if problem.level not in ("ERROR", "CRITICAL") or role in _REPLACED:
         return None
+    if problem.kind in _PASSING:
+        return 1 if problem.kind == "nan" and "Error: " in problem.message else None
     if problem.kind in DEADLY:
         return 2
     return 1 if problem.kind in MAYBE else 0
@@ -67,7 +71,7 @@ def weigh(state: LifeState, problem: Problem, role: str, seen: float) -> None:
     if new.logged and old.logged and new.time < old.time:
         first, later = new, old
         first.consequences = dict(old.consequences)
-    if later.verdict in ("preempted", "cancelled") and first.verdict == "failed" and later.time - first.time < 60.0:
+    if _REASON.search(later.message) and first.verdict == "failed" and later.time - first.time < 60.0:
         first.verdict = later.verdict  # what the scheduler ends fails in many ways while it ends
     first.grade = max(first.grade, later.grade)
     first.seen = max(first.seen, later.seen) if later.grade == 2 else first.seen

@@ -41,7 +41,7 @@ def moves(samples: Samples, known: dict[str, int], most: int = 256) -> bool:
     if rates:
         return any(v > 0 for v in rates)
     figures = zip(samples.shape.names, samples.values, strict=False)
-    telling = [f"{name}={value:g}" for name, value in figures if not _RESTLESS.search(name)]
+    telling = [f"{name}={value}" for name, value in figures if not _RESTLESS.search(name)]
     if not telling:
         return False
     key = f"{samples.file}\0{samples.shape.names[0]}"

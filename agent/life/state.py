@@ -106,6 +106,8 @@ class LifeState(Struct):
     progress_at: float | None = None
     #: The same by the log's own clock.
     moved_at: float | None = None
+    #: When an evaluation or checkpoint ended: a step has its whole time again.
+    aside_at: float | None = None
     #: Progress inside a step: tokens, rollouts, counts.
     inner_at: float | None = None
 

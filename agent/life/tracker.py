@@ -129,6 +129,8 @@ class LifeTracker:
             lasted = now - opened.since
         if lasted is not None:
             state.learn(event.lane, event.state, lasted)
+        if event.state in ("eval", "save_ckpt"):
+            state.aside_at = now
         if event.state == "save_ckpt":
             state.ckpt_at = now
             state.ckpt_step = event.step if event.step is not None else opened.step if opened else state.step
@@ -142,7 +144,7 @@ class LifeTracker:
             return
         if event.kind == "nan" and role in signs.STEPPING:
             self._nan(event)
-        elif state.life not in ENDS:
+        if state.life not in ENDS:
             weigh(state, event, role, now)
         elif state.suspect is not None and event.level in ("ERROR", "CRITICAL"):
             state.suspect.consequences[event.kind] = state.suspect.consequences.get(event.kind, 0) + 1

@@ -1,0 +1,60 @@
+"""docs/alerts.md: its example is what is sent, and it names every kind of message."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from msgspec import structs
+
+from rli_agent.alerts.payloads import body
+from rli_agent.events import Interval, RunFact, Samples, Shape, Source
+from rli_agent.life.tracker import LifeTracker
+from rli_agent.message import Message
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "alerts.md").read_text()
+TRAINER = Source("logs/trainer.log", "trainer")
+SHAPE = Shape(("loss/mean",), (None,), (None,))
+
+
+def test_the_example_is_what_a_stall_sends() -> None:
+    tracker = LifeTracker("grpo-1c9f0d2e")
+    now = 1.8e9 - 600
+    tracker.tick(now)
+    tracker.record([RunFact(TRAINER.file, 1, 0, now, "logged", "max_steps", "1000")], TRAINER, now)
+
+    def state(name: str, lasted: float | None) -> None:
+        start, end = (now, None) if lasted is None else (now - lasted, now)
+        tracker.record(
+            [Interval(TRAINER.file, 1, 0, "logged", "trainer", name, None, start, end, lasted)], TRAINER, now
+        )
+
+    for number in range(1, 21):
+        now += 60
+        tracker.record([Samples(TRAINER.file, 1, 0, now, "logged", number, SHAPE, [0.5], "[0.5]")], TRAINER, now)
+        if number == 6:
+            state("eval", 30.0)
+            state("save_ckpt", 30.0)
+        if number > 6:
+            state("weight_sync", 8.0)
+    state("weight_sync", None)
+    told: list[Message] = []
+    while not told:
+        now += 10
+        told = tracker.tick(now)
+    labels = (("project", "math"), ("experiment_name", "grpo"), ("run", "grpo-1c9f0d2e"), ("framework", "prime-rl"))
+    (message,) = told
+    sent = json.loads(body(structs.replace(message, labels=labels), "json"))
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    assert json.loads(example) == sent
+
+
+def test_it_names_every_kind() -> None:
+    named = set(
+        re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")))
+    )
+    code = "".join(path.read_text() for path in (ROOT / "agent" / "life").glob("*.py"))
+    told = set(re.findall(r'(?:say|open_incident)\(\s*"(\w+)"', code)) | {"failed", "cancelled", "preempted"}
+    assert named == told
