@@ -17,7 +17,7 @@ from rli_agent.store.errors import StoreError
 from rli_agent.store.knowledge import Attempted
 from rli_agent.store.run_store import RunStore
 
-#: SLURM says when it ends the job, in Unix seconds (since 23.11).
+#: SLURM says when it ends the job, in Unix seconds.
 JOB_END = "SLURM_JOB_END_TIME"
 _NAME = "life"
 
