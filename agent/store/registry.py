@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct
+
 from rli_agent.store.connection import WriterLock, read_only
 from rli_agent.store.errors import StoreBusy, StoreError
 from rli_agent.store.retention import copy_store

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder, Encoder
+
 from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, as_printed
 from rli_agent.parsers.timeline import lasted
 
