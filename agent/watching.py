@@ -290,7 +290,7 @@ class Watch:
             watcher.close()
         self._turn(list(self._tracks.values()), patience=LAST_WORDS)
         self._flush_quiet(0.0)
-        self._say(self.status.sentence(time.time()))
+        self._tell("status", self.status.sentence(time.time()))
 
     def _patience(self) -> float:
         """How long nothing needs to be done unless something changes."""

@@ -106,9 +106,11 @@ class LineReader:
         Two lines are of one shape when all that is no figure is the same. None sends the line the careful way.
         """
         raw = text.encode()
-        if b"np." in raw:
-            raw = _bare(raw, pairs.between.encode())
-        signature = raw.translate(None, _FIGURES)
+        wrapped = b"np." in raw
+        if wrapped:  # `np.float64(0.5)` becomes `0.5)`
+            raw = raw.replace(b"np.float64(", b"")
+            raw = _WRAPPED.sub(b"", raw) if b"np." in raw else raw
+        signature = raw.translate(None, _FIGURES + b")" if wrapped else _FIGURES)
         key = (rule.id, signature, tuple(extra.items()))
         known = self._known.get(key)
         between = pairs.between.encode()
@@ -123,6 +125,8 @@ class LineReader:
         if len(parts) != len(starts) or any(not parts[i].startswith(key) for i, key in keys):
             return None
         printed = b"[" + b",".join([part[at:] for part, at in zip(parts, starts, strict=True)]) + b"]"
+        if wrapped:
+            printed = printed.translate(None, b")")
         try:
             values = _FLOATS.decode(printed)
         except msgspec.DecodeError:
@@ -138,7 +142,7 @@ class LineReader:
         parts = raw.split(between)
         for part in parts:
             key, found, value = part.rpartition(assign)
-            if not found or number(value.decode(errors="replace")) is None:
+            if not found or number(value.removesuffix(b")").decode(errors="replace")) is None:
                 return None
             names.append(_prefixed(pairs, key.decode(errors="replace")))
             starts.append(len(key) + len(assign))
@@ -151,15 +155,6 @@ class LineReader:
             if _TELLING.search(part, 0, at)
         ]
         return self._rules.shape(tuple(names), (None,) * len(names), extra), starts, keys
-
-
-def _bare(raw: bytes, between: bytes) -> bytes:
-    """Figures out of numpy's wrapping: `np.float64(0.5) - ` is `0.5 - `."""
-    raw = raw.replace(b"np.float64(", b"")
-    if b"np." in raw:
-        raw = _WRAPPED.sub(b"", raw)
-    raw = raw.replace(b")" + between, between)
-    return raw[:-1] if raw.endswith(b")") else raw
 
 
 def _prefixed(pairs: Pairs, key: str) -> str:

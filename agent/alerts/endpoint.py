@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from rli_agent.errors import UserError
 
+#: What messages are marked with in the store that are to go to the webhook.
+CHANNEL = "webhook"
 #: The environment names the address, or a file that holds it.
 VARIABLE = "RLI_AGENT_WEBHOOK"
 FILE_VARIABLE = "RLI_AGENT_WEBHOOK_FILE"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from loguru import logger
 
-from rli_agent.alerts.endpoint import Endpoint
-from rli_agent.alerts.sender import CHANNEL, Sender
+from rli_agent.alerts.endpoint import CHANNEL, Endpoint
 from rli_agent.events import Event, Labels, Source
 from rli_agent.life.state import LifeState
 from rli_agent.life.tracker import LifeTracker
@@ -16,6 +16,9 @@ from rli_agent.message import Message
 from rli_agent.store.errors import StoreError
 from rli_agent.store.knowledge import Attempted
 from rli_agent.store.run_store import RunStore
+
+if TYPE_CHECKING:
+    from rli_agent.alerts.sender import Sender
 
 #: SLURM says when it ends the job, in Unix seconds.
 JOB_END = "SLURM_JOB_END_TIME"
@@ -40,8 +43,11 @@ class Pager:
         self._say = say
         self._live = False
         self._unsaved: list[Message] = []
-        self._sender = Sender(store.path, endpoint) if endpoint is not None else None
-        if self._sender is not None:
+        self._sender: Sender | None = None
+        if endpoint is not None:
+            from rli_agent.alerts.sender import Sender  # here: it brings an HTTP client with it
+
+            self._sender = Sender(store.path, endpoint)
             self._sender.start()
 
     # -- within a commit

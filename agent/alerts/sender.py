@@ -12,12 +12,11 @@ from pathlib import Path
 
 from loguru import logger
 
-from rli_agent.alerts.endpoint import Endpoint
+from rli_agent.alerts.endpoint import CHANNEL, Endpoint
 from rli_agent.alerts.post import TIMEOUT, Answer, post
 from rli_agent.store import knowledge
 from rli_agent.store.connection import WAIT_SECONDS
 
-CHANNEL = "webhook"
 #: Pause after a failed try, doubled each time up to LAST, of which a random part is taken.
 FIRST, LAST = 1.0, 300.0
 #: Messages that are not critical, in an hour.
