@@ -373,6 +373,16 @@ def test_the_environment_of_the_trainers_own_telemetry_changes_nothing(
         assert not {"authorization", "x-secret"} & headers.keys()
 
 
+def test_times_that_are_estimated_anew_make_no_other_spans(tmp_path: Path, receiver: Receiver) -> None:
+    for late in (0.0, 7.25):
+        store = RunStore.open(tmp_path / str(late) / "run.sqlite", RunRow("r-1", "/runs/r", 0.0))
+        store.commit([e for e in steps(1, 3, "unknown") if isinstance(e, Samples)], [])
+        store.place("train.log", [(step, 1.7e9 + 100 * step + late) for step in range(1, 4)])
+        with closing(store):
+            send_all(store, receiver.url)
+    assert (len(receiver.ids), len(set(receiver.ids))) == (18, 9)
+
+
 def test_a_lost_store_makes_no_other_spans(tmp_path: Path, receiver: Receiver) -> None:
     for name in ("first", "second"):
         store = RunStore.open(tmp_path / name / "run.sqlite", RunRow("r-1", "/runs/r", 0.0))
