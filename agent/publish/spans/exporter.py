@@ -125,6 +125,8 @@ class SpanExporter:
         if place is None:
             return
         name: LayoutName = self._layout or ("flat" if place.rl_insight else "step")
+        how = "each state a trace of its own" if name == "flat" else "a step a trace"
+        logger.info("spans: to {}, {}", place.traces, how)
         self._sender = Sender(place.traces, self._encoder)
         rows = Rows(self._store.path)
         try:
