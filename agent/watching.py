@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -40,8 +41,8 @@ from rli_agent.track import Track
 
 #: Where the agent listens unless told otherwise; the next free port where this one is taken.
 DEFAULT_LISTEN = "127.0.0.1:9092"
-#: Bytes that one file may give in one turn: small enough that no other file waits long.
-TURN = 4 << 20
+#: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
+TURN, SHARE = 16 << 20, 1 << 19
 #: Seconds of quiet after which a problem that waits for more lines is told.
 QUIET = 1.0
 #: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
@@ -79,6 +80,7 @@ class Watch:
     def run(self) -> None:
         """Watch until told to stop (or, with `once`, until all is read). Raises UserError for what a user can mend."""
         step_back()
+        gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
         endpoint = from_environment(os.environ)
         self._scan = self._discovery.scan()
         self.id = run_id(self._scan.run.root)
@@ -322,10 +324,11 @@ class Watch:
         `patience` seconds."""
         more = []
         end = time.monotonic() + patience
+        budget = max(SHARE, TURN // max(1, len(tracks)))
         for track in tracks:
             if self._stop.is_set() and time.monotonic() >= end:
                 break
-            taken = track.take(TURN, time.time(), last=last)
+            taken = track.take(budget, time.time(), last=last)
             if taken.bytes or taken.events or (taken.ended and not track.live):
                 self._keeper.keep(track, taken.events, taken.ended, taken.shift)
                 self._count(track, taken.bytes, taken.lines)

@@ -107,8 +107,8 @@ _word = _pattern(rf"({_LEVEL})([: ])")
 _vllm = _pattern(rf"(?:([12]\d{{3}})-)?({_MONTH})-({_DAY})[ ]{_TIME}(?:[ ]|$)(?:\[?[^\s\[\]]+:\d+\](?:[ ]|$))?")
 # vLLM's VLLM_LOGGING_PREFIX: whatever one puts there, a word at most, so that no quoted line is taken for one
 _prefixed = _pattern(rf"""
-    [^\s'"]{{1,40}}?[ ]?({_LEVEL})[ ](?=(?:[12]\d{{3}}-)?{_MONTH}-{_DAY}[ ]\d\d:\d\d:\d\d[ ]\[?[^\s\[\]]+:\d+\](?:[
-    ]|$))
+    [^\s'"]{{1,40}}?[ ]?({_LEVEL})[ ](?=(?:[12]\d{{3}}-)?{_MONTH}-{_DAY}[ ]\d\d:\d\d:\d\d[ ]
+    \[?[^\s\[\]]+:\d+\](?:[ ]|$))
 """)
 # the name in logging's `LEVEL:name:message`; a plain word counts only where no value follows it (`LEVEL:step:5`)
 _logger = _pattern(r"(?:root|__\w+__|[A-Za-z_]\w*(?:[./]\w+)+|[A-Za-z_][\w-]*(?=:[^\s\d:/])):(?!/)")
@@ -135,6 +135,11 @@ def read_header(text: str) -> Header:
             level, within, start = inner
             stamp = _fuller(stamp, within)
     return Header(level, stamp, text[start:], start)
+
+
+def begins_header(character: str) -> bool:
+    """Whether a header may begin with it."""
+    return character in _READERS
 
 
 def read_stamp(text: str) -> Stamp | None:

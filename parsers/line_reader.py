@@ -23,8 +23,9 @@ _TEMPLATE = re.compile(r"\{(\w+)\}")
 
 #: (shape, values as floats, values as a JSON array)
 Figures = tuple[Shape, list[float], str]
-#: (shape, where each part's value begins, the keys that a signature does not tell, by their place)
-_Cut = tuple[Shape, list[int], list[tuple[int, bytes]]]
+#: (shape, where each part's value begins, the keys that a signature does not tell, by their place, or a pattern of what
+#: stands between two values)
+_Cut = tuple[Shape, list[int], list[tuple[int, bytes]], re.Pattern[bytes] | None]
 _NUMBERS = re.compile(rb"(?<![\d.])-?(?:0|[1-9]\d*)(?:\.\d+)?(?![\d.])")
 _TELLING = re.compile(rb"[0-9.+-]")
 #: Shapes of lines that are remembered.
@@ -120,11 +121,16 @@ class LineReader:
                 return None
             if len(self._known) < MAX_SHAPES:
                 self._known[key] = known
-        shape, starts, keys = known
-        parts = raw.split(between)
-        if len(parts) != len(starts) or any(not parts[i].startswith(key) for i, key in keys):
-            return None
-        printed = b"[" + b",".join([part[at:] for part, at in zip(parts, starts, strict=True)]) + b"]"
+        shape, starts, keys, pattern = known
+        if pattern is not None:
+            values_only = pattern.split(raw)
+            values_only[0] = values_only[0][starts[0] :]
+        else:
+            parts = raw.split(between)
+            if len(parts) != len(starts) or any(not parts[i].startswith(key) for i, key in keys):
+                return None
+            values_only = [part[at:] for part, at in zip(parts, starts, strict=True)]
+        printed = b"[" + b",".join(values_only) + b"]"
         if wrapped:
             printed = printed.translate(None, b")")
         try:
@@ -154,7 +160,11 @@ class LineReader:
             for i, (part, at) in enumerate(zip(parts, starts, strict=True))
             if _TELLING.search(part, 0, at)
         ]
-        return self._rules.shape(tuple(names), (None,) * len(names), extra), starts, keys
+        # where no key needs that, and none holds what stands between key and value, keys are passed by in one go
+        plain = not keys and len(assign) == 1 and raw.count(assign) == len(parts)
+        mark = re.escape(assign)
+        pattern = re.compile(re.escape(between) + b"[^" + mark + b"]*" + mark) if plain else None
+        return self._rules.shape(tuple(names), (None,) * len(names), extra), starts, keys, pattern
 
 
 def _prefixed(pairs: Pairs, key: str) -> str:

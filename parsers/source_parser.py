@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from rli_agent.events import Event, Interval, Labels, Problem, RunFact, Samples, Source, TimeIs
 from rli_agent.parsers.bars import bars, is_table
+from rli_agent.parsers.beginnings import Beginnings
 from rli_agent.parsers.blocks import Block, laid_out
 from rli_agent.parsers.compiled import PATTERN_TIMEOUT, CompiledRule, RuleSet
 from rli_agent.parsers.headers import Header, Stamp, read_header, read_stamp
@@ -105,6 +106,7 @@ class SourceParser:
         self.state = state or ParserState()
         self._clock = Clock(self.state.clock, zone, reference)
         self._reader = LineReader(rules)
+        self._beginnings = Beginnings(self._unwrap)
         self._now: float | None = None
         self._events: list[Event] = []
         self._problems = ProblemReader(source, rules, self.state.problems, lambda problem: self._events.append(problem))
@@ -139,7 +141,9 @@ class SourceParser:
                 return events
             line += data.count(b"\n", at, start)
             first = leading[literal] if literal >= 0 and not state.regions else None
-            if first is None or not self._leading(first, data[start:stop], line, offset + start):
+            if first is None or not self._leading(
+                first, self.rules.scanner.literals[literal], data[start:stop], line, offset + start
+            ):
                 self._line(data[start:stop], line, offset + start)
                 self._release(data, stop + 1)
             at, line = stop + 1, line + 1
@@ -167,20 +171,26 @@ class SourceParser:
 
     # -- lines
 
-    def _leading(self, compiled: CompiledRule, raw: bytes, line: int, offset: int) -> bool:
+    def _leading(self, compiled: CompiledRule, literal: bytes, raw: bytes, line: int, offset: int) -> bool:
         """Try the one rule that comes before all others on a line of nothing but figures; the short way of `_line`."""
         if self.state.held is not None or b"\r" in raw or b"%|" in raw:
             return False
-        unwrapped = self._unwrap(raw)
-        text = unwrapped.text.decode("utf-8", "replace")
-        header = read_header(text)
+        start, origin = self._beginnings.read(raw, literal)
+        if origin is not None:
+            text = raw[start:].decode("utf-8", "replace")
+            header, stamp = Header(None, None, text, 0), None
+        else:
+            unwrapped = self._unwrap(raw)
+            origin, stamp = unwrapped.origin, unwrapped.stamp
+            text = unwrapped.text.decode("utf-8", "replace")
+            header = read_header(text)
         if header.level is not None or len(text) > MAX_MESSAGE or text[:1] == "{":
             return False
         match = compiled.search(header.message)
         if match is None:
             return False
-        time, time_is = self._time(header, unwrapped.stamp, text, unwrapped.origin.who, line)
-        self._figures(compiled, match, At(line, offset, time, time_is, unwrapped.origin, None))
+        time, time_is = self._time(header, stamp, text, origin.who, line)
+        self._figures(compiled, match, At(line, offset, time, time_is, origin, None))
         return True
 
     def _follow_on(self, data: bytes, at: int, offset: int, line: int, candidate: bool) -> int:
