@@ -24,14 +24,16 @@ _EVALUATION = re.compile(r"^(?:eval|val|test_score)[\w-]*/|^eval_")
 
 def role_of(samples: Samples, source: Source) -> str:
     """Who says so: the line's own label, else who writes the file."""
-    return dict(samples.shape.labels).get("role") or source.role
+    labels = samples.shape.labels
+    return (dict(labels).get("role") if labels else None) or source.role
 
 
 def is_step(samples: Samples, role: str) -> bool:
     """Whether the figures are those of a training step that is done."""
     if samples.step is None or role not in STEPPING:
         return False
-    return not all(_EVALUATION.match(name) for name in samples.shape.names)
+    names = samples.shape.names
+    return bool(names) and (not _EVALUATION.match(names[0]) or not all(map(_EVALUATION.match, names)))
 
 
 def moves(samples: Samples, known: dict[str, int], most: int = 256) -> bool:
