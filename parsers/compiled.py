@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import regex
@@ -39,21 +39,15 @@ def found_in(pattern: str, text: str) -> bool:
 
 
 class CompiledRule:
-    """A rule with its pattern compiled. `timeouts` counts how often it ran out of time; `off` when that was too
-    often."""
+    """A rule whose pattern is compiled when a line first holds one of its literals: most rules meet none in a run.
 
-    __slots__ = (
-        "block", "figures_only", "figures_repeat", "id", "kind", "levels", "literals", "off", "pack", "rule", "rx",
-        "timeouts", "unless",
-    )  # fmt: skip
+    `timeouts` counts how often it ran out of time; `off` when that was too often.
+    """
 
     def __init__(self, rule: Rule, pack: Pack) -> None:
         self.rule = rule
         self.pack = pack.pack
         self.kind = pack.kind
-        self.rx = compiled(rule.pattern)
-        self.unless = compiled(rule.unless) if rule.unless else None
-        self.block = compiled(rule.block) if rule.block else None
         self.levels = frozenset(rule.when.level) if rule.when and rule.when.level else None
         given = [rule.contains] if isinstance(rule.contains, str) else rule.contains
         self.literals = tuple(given) or required_literals(rule.pattern)
@@ -67,11 +61,16 @@ class CompiledRule:
         self.figures_repeat = not any("{" in (n if isinstance(n, str) else n.name) for n in names if n is not None)
         self.figures_only = rule == bare and (rule.pairs is not None or bool(rule.metrics))
 
+    @cached_property
+    def rx(self) -> Any:
+        return compiled(self.rule.pattern)
+
     def search(self, text: str, start: int = 0) -> Any:
         """The match, or None; None too where the pattern runs out of time."""
+        unless = self.rule.unless
         try:
             match = self.rx.search(text, start, timeout=PATTERN_TIMEOUT)
-            if match is not None and self.unless is not None and self.unless.search(text, timeout=PATTERN_TIMEOUT):
+            if match is not None and unless and compiled(unless).search(text, timeout=PATTERN_TIMEOUT):
                 return None
             return match
         except TimeoutError:
