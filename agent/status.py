@@ -170,4 +170,3 @@ class RunStatus:
         left = (whole - self.step) * usual
         end = datetime.fromtimestamp(now + left, self.zone)
         return f"ETA {end:%H:%M}" if left < 86_400 else f"ETA {end:%b %d %H:%M}"
-

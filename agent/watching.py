@@ -66,6 +66,7 @@ class Watch:
         self._tracks: dict[Path, Track] = {}
         self._files: list[str] = []
         self._said: dict[str, str] = {}
+        self._introduced: set[tuple[str, str]] = set()
         self.status = RunStatus(zone)
         self._first = True
 
@@ -232,10 +233,13 @@ class Watch:
         self._first = False
 
     def _introduce(self, fresh: Sequence[Found]) -> None:
-        """Say which files were found and why; many of one kind in one line."""
+        """Say which files were found and why; many of one kind in one line. Steps make records as they go: once."""
         kinds: dict[tuple[str, str], list[str]] = {}
         for found in fresh:
-            kinds.setdefault((found.source.role, found.note), []).append(found.source.file)
+            kind = (found.source.role, found.note)
+            if found.source.reader != "records" or kind not in self._introduced:
+                kinds.setdefault(kind, []).append(found.source.file)
+        self._introduced |= kinds.keys()
         for (role, note), files in kinds.items():
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
             self._say(f"  {role}: {files[0]}{more} ({note})")
