@@ -20,7 +20,7 @@ from rli_agent.alerts.pager import Pager
 from rli_agent.catalogue import Catalogue
 from rli_agent.discover import Discovery, Found, Scan
 from rli_agent.errors import UserError
-from rli_agent.events import Event, RunFact
+from rli_agent.events import Event, Labels, RunFact
 from rli_agent.keeping import Keeper
 from rli_agent.options import WatchOptions
 from rli_agent.parsing import run_files
@@ -121,7 +121,10 @@ class Watch:
 
     def _page(self, endpoint: Endpoint | None) -> Pager:
         """Follow the run's life, and tell of it."""
-        labels = lambda: tuple(asdict(self._labels()).items())  # noqa: E731
+
+        def labels() -> Labels:
+            return tuple(asdict(self._labels()).items())
+
         pager = Pager(self.store, self.id, endpoint, os.environ, labels, self._last_change, self._say)
         self.status.tracker = pager.tracker
         self._keeper.participants.append(pager)
