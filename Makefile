@@ -1,4 +1,4 @@
-# check: lint, types, layers and unit tests (under a minute). test: all that CI runs, on a bare machine.
+# check: lint, types, layers and quick tests (about a minute). test: all that CI runs, on a bare machine.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +33,7 @@ layers: venv view
 	PYTHONPATH=build/view $(BIN)/lint-imports --no-cache
 
 unit: venv
-	$(BIN)/python -m pytest -q -m 'not real'
+	$(BIN)/python -m pytest -q -n 2 -m 'not real'
 
 test: system lint types layers
 	$(BIN)/python -m pytest -q

@@ -143,6 +143,7 @@ def step(number: int, second: int) -> str:
     )
 
 
+@pytest.mark.real
 def test_killed_at_any_moment_it_tells_each_thing_and_none_twice(
     tmp_path: Path, receiver: Receiver, watch: Callable[..., Agent]
 ) -> None:
@@ -178,6 +179,7 @@ def test_killed_at_any_moment_it_tells_each_thing_and_none_twice(
     ]  # fmt: skip
 
 
+@pytest.mark.real
 def test_what_happened_while_nobody_took_messages_comes_later_and_the_secret_stays_one(
     tmp_path: Path, receiver: Receiver, watch: Callable[..., Agent]
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 DEMO = [sys.executable, "-m", "rli_agent", "demo", "--listen", "none"]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(("framework", "end"), [("prime-rl", "step 12 of 12"), ("verl", "step 14 of 14")])
 def test_it_ends_with_the_run(framework: str, end: str, tmp_path: Path) -> None:
     keep = tmp_path / "kept"

@@ -11,6 +11,7 @@ import pytest
 from rli_agent.follow.watcher import Watcher
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("polling", [False, True], ids=["inotify", "polling"])
 def test_2000_idle_files_cost_next_to_nothing(tmp_path: Path, polling: bool) -> None:
     for directory in range(20):

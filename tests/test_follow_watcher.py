@@ -135,6 +135,7 @@ def test_a_root_that_does_not_exist_yet(tmp_path: Path, new_watcher: NewWatcher,
     assert watcher.mode == {root: "polling" if polling else "inotify"}
 
 
+@pytest.mark.real
 @POLLING
 def test_a_root_deleted_and_made_again(root: Path, new_watcher: NewWatcher, polling: bool) -> None:
     watcher = new_watcher(root, polling=polling)
@@ -278,6 +279,7 @@ def test_a_file_that_grows_without_events_ends_the_trust(root: Path, tmp_path: P
     assert len(watcher.notes) == 1
 
 
+@pytest.mark.real
 def test_a_busy_file_does_not_end_the_trust(root: Path, new_watcher: NewWatcher) -> None:
     watcher = new_watcher(root)
     log = root / "logs" / "busy.log"

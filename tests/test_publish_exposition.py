@@ -533,6 +533,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
 SOURCES = st.builds(Source, TEXT, st.one_of(TEXT, st.just("trainer")), TEXT, st.just("text"), st.just(()), LABELS)
 
 
+@pytest.mark.real
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.builds(RunLabels, TEXT, TEXT, TEXT, TEXT),

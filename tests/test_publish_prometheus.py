@@ -150,6 +150,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Exposition, Prometheus]]:
         server.close()
 
 
+@pytest.mark.real
 def test_a_real_prometheus_reads_every_series(served: tuple[Exposition, Prometheus]) -> None:
     it, prometheus = served
     target = prometheus.target()

@@ -238,6 +238,7 @@ FAILURES: dict[str, tuple[int, dict[str, str], bytes] | None] = {
 }  # fmt: skip
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("many", [True, False])
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 def test_a_receiver_that_fails_gets_all_later(
@@ -434,6 +435,7 @@ def prime_rl(run: Path, steps: int) -> None:
         os.utime(path, (1_700_000_000 + 60 * steps + 55,) * 2)
 
 
+@pytest.mark.real
 def test_killed_while_it_sends_all_spans_arrive_and_none_twice_under_another_id(
     tmp_path: Path, receiver: Receiver
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_place_that_cannot_be_written_is_an_error_with_the_way_out(tmp_path: P
         RunStore.open(tmp_path / "file" / "run.sqlite", RUN)
 
 
+@pytest.mark.real
 def test_a_second_writer_is_refused_until_the_first_is_gone(path: Path, store: RunStore) -> None:
     with pytest.raises(StoreBusy, match=rf"process {os.getpid()}\)"):
         RunStore.open(path, RUN)

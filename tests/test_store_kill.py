@@ -9,6 +9,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import RunRow, RunStore
 
@@ -88,6 +90,7 @@ def check(path: Path) -> int:
     return done
 
 
+@pytest.mark.real
 def test_a_kill_at_any_moment_neither_loses_nor_doubles(tmp_path: Path) -> None:
     path = tmp_path / "run.sqlite"
     draw = random.Random(20)
@@ -117,6 +120,7 @@ STATEMENTS = (
 )  # fmt: skip
 
 
+@pytest.mark.real
 def test_a_kill_between_any_two_statements_neither_loses_nor_doubles(tmp_path: Path) -> None:
     path = tmp_path / "run.sqlite"
     reached = 0

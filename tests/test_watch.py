@@ -170,6 +170,7 @@ def write(root: Path, file: str, text: str) -> None:
         out.write(text)
 
 
+@pytest.mark.real
 def test_killed_at_twenty_moments_it_keeps_what_an_undisturbed_watch_keeps(
     tmp_path: Path, agents: Callable[..., Agent]
 ) -> None:
@@ -303,6 +304,7 @@ def test_a_broken_pack_is_named_with_line_and_mend_and_the_rest_works(
     assert len(rows(store(tmp_path))["samples"]) > 40
 
 
+@pytest.mark.real
 def test_a_pack_is_reloaded_while_watching(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -353,6 +355,7 @@ def test_a_read_only_output_directory_is_never_written(tmp_path: Path, agents: C
         folder.chmod(0o755)
 
 
+@pytest.mark.real
 def test_two_watches_of_one_run_do_not_share_a_store(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
     for file, text in script(2):
