@@ -6,15 +6,12 @@ The structs below *are* the language: unknown keys and wrong types are errors wi
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
-import yaml
 from msgspec import Struct, field
+
+from rli_agent.parsers.typed_yaml import Document, TypedYamlError, read_typed
 
 #: A quantity's name, or its name with what the bare name cannot say.
 Unit = Literal["percent", "s", "ms", "us", "tokens", "tokens/s", "bytes", "GiB", "none"]
@@ -319,22 +316,6 @@ class PackError(Exception):
     """A pack that cannot be used. str() is `FILE:LINE:COLUMN: what is wrong; the mend`."""
 
 
-#: Levels of nesting that a pack may have.
-MAX_DEPTH = 50
-
-
-class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML whose only booleans are true and false, as in YAML 1.2: `on` is a key here, and `no` a label's value."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, rx) for tag, rx in found if not tag.endswith(":bool")]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|false)$", re.IGNORECASE), list("tTfF"))
-
-
 def load_pack(path: Path, *, trusted: bool = False) -> Pack:
     """Read one pack. Raises PackError; never anything else for what a file can hold.
 
@@ -352,102 +333,19 @@ def load_pack(path: Path, *, trusted: bool = False) -> Pack:
 def parse_pack(text: str, name: str, *, trusted: bool = False) -> Pack:
     """Like load_pack, from text; `name` stands in messages."""
     try:
+        document = read_typed(text, name, Pack, quote="patterns", trusted=trusted)
         if not trusted:
-            _bound(text, name)
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        data = loader.construct_document(node) if node is not None else None
-    except yaml.MarkedYAMLError as e:
-        mark = e.problem_mark or e.context_mark
-        at = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        raise PackError(f"{name}:{at}: {e.problem or 'not YAML'}; quote patterns with single quotes") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as e:
-        raise PackError(f"{name}:1:1: not YAML: {e}") from None
-    if not isinstance(data, dict):
-        raise PackError(f"{name}:1:1: a pack is a mapping that begins with `pack: NAME`")
-    try:
-        pack = msgspec.convert(data, Pack)
-    except msgspec.ValidationError as e:
-        raise PackError(_explain(str(e), node, name)) from None
-    if not trusted:
-        _check(pack, node, name)
-    return pack
+            _check(document)
+    except TypedYamlError as e:
+        raise PackError(str(e)) from None
+    return document.value
 
 
-def _bound(text: str, name: str) -> None:
-    """libyaml's loader overflows the process's stack where YAML is nested too deep."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            mark = event.start_mark
-            at = mark.line + 1 if mark is not None else 1
-            raise PackError(f"{name}:{at}:1: nested deeper than {MAX_DEPTH} levels")
-
-
-def _explain(message: str, node: Any, name: str) -> str:
-    what, _, where = message.partition(" - at `")
-    path = where.rstrip("`")
-    found = _node_at(node, path)
-    mend = ""
-    unknown = re.search(r"unknown field `([^`]+)`", what)
-    if unknown:
-        key = unknown.group(1)
-        known = _keys_of(path)
-        near = difflib.get_close_matches(key, known, n=1)
-        what = f"unknown key `{key}`"
-        mend = f"did you mean `{near[0]}`?" if near else f"known keys here: {', '.join(sorted(known))}"
-        found = _key_mark(found, key) or found
-    mark = found.start_mark if found is not None else None
-    at = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-    what = what.replace("Object missing required field", "missing key").replace("`null`", "nothing")
-    return f"{name}:{at}: {what}" + (f"; {mend}" if mend else f" (in {path or '$'})")
-
-
-def _node_at(node: Any, path: str) -> Any:
-    for step in re.findall(r"\.([\w$-]+)|\[(\d+|\.\.\.)\]", path):
-        if step[0] and isinstance(node, yaml.MappingNode):
-            node = next((v for k, v in node.value if k.value == step[0]), node)
-        elif step[1].isdigit() and isinstance(node, yaml.SequenceNode) and int(step[1]) < len(node.value):
-            node = node.value[int(step[1])]
-    return node
-
-
-def _key_mark(node: Any, key: str) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return next((k for k, _ in node.value if k.value == key), None)
-    return None
-
-
-_BY_PATH: Sequence[tuple[str, type[Struct]]] = (
-    (r"\.rules\[\d+\]\.pairs\.names", Named),
-    (r"\.rules\[\d+\]\.pairs", Pairs),
-    (r"\.rules\[\d+\]\.metrics", Named),
-    (r"\.rules\[\d+\]\.problem", ProblemIs),
-    (r"\.when", When),
-    (r"\.rules\[\d+\]", Rule),
-    (r"\.skip\[\d+\]", Skip),
-    (r"\.sources\[\d+\]", SourceIs),
-    (r"\.records\[\d+\]", Records),
-    (r"\.rollouts\[\d+\]", Rollouts),
-    (r"\.states", Layout),
-    (r"\.examples\[\d+\]\.expect", Expected),
-    (r"\.examples\[\d+\]", Example),
-)
-
-
-def _keys_of(path: str) -> list[str]:
-    struct = next((s for pattern, s in _BY_PATH if re.search(pattern, path)), Pack)
-    return [f.encode_name for f in msgspec.structs.fields(struct) if not f.encode_name.startswith("$")]
-
-
-def _check(pack: Pack, node: Any, name: str) -> None:
+def _check(document: Document[Pack]) -> None:
     """What the types cannot say: patterns compile, ids are unique, groups that are named exist."""
     import regex
 
-    def fail(path: str, what: str) -> PackError:
-        mark = _node_at(node, path).start_mark
-        return PackError(f"{name}:{mark.line + 1}:{mark.column + 1}: {what}")
+    pack, fail = document.value, document.error
 
     seen: set[str] = set()
     for i, rule in enumerate(pack.rules):

@@ -1,0 +1,148 @@
+"""YAML files that users write, read into msgspec structs: what is wrong with one is said with file, line and column.
+
+The structs are the language: an unknown key or a wrong type is an error that names the nearest valid key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import yaml
+from msgspec import inspect
+
+T = TypeVar("T")
+#: Levels of nesting that a file may have.
+MAX_DEPTH = 50
+
+
+class TypedYamlError(ValueError):
+    """A file that cannot be used. str() is `FILE:LINE:COLUMN: what is wrong; the mend`."""
+
+
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML whose only booleans are true and false, as in YAML 1.2: `on` is a key here, and `no` a label's value."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, rx) for tag, rx in found if not tag.endswith(":bool")]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|false)$", re.IGNORECASE), list("tTfF"))
+
+
+class Document(Generic[T]):
+    """What a file says, as `value`; `error` points into the file, for what the types cannot say."""
+
+    def __init__(self, name: str, node: Any, value: T) -> None:
+        self.value = value
+        self._name = name
+        self._node = node
+
+    def error(self, path: str, what: str) -> TypedYamlError:
+        """An error at the place that a path like `.rules[3].pattern` names, or as near to it as the file has."""
+        return TypedYamlError(f"{self._name}:{_place(_node_at(self._node, path))}: {what}")
+
+
+def read_typed(text: str, name: str, kind: type[T], *, quote: str = "values", trusted: bool = False) -> Document[T]:
+    """Read a mapping into the struct `kind`. `name` is the file's, `quote` what to quote where it is no YAML.
+
+    Raises TypedYamlError, and nothing else for what a file can hold. trusted: it ships with the package.
+    """
+    try:
+        if not trusted:
+            _bound(text, name)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node is not None else None
+    except TypedYamlError:
+        raise
+    except yaml.MarkedYAMLError as e:
+        mark = e.problem_mark or e.context_mark
+        at = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        raise TypedYamlError(f"{name}:{at}: {e.problem or 'not YAML'}; quote {quote} with single quotes") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
+        raise TypedYamlError(f"{name}:1:1: not YAML: {e}") from None
+    if not isinstance(data, dict):
+        raise TypedYamlError(f"{name}:1:1: not a mapping; known keys: {', '.join(sorted(_keys(kind, '')))}")
+    try:
+        return Document(name, node, msgspec.convert(data, kind))
+    except msgspec.ValidationError as e:
+        raise TypedYamlError(_explain(str(e), node, name, kind)) from None
+
+
+def _bound(text: str, name: str) -> None:
+    """libyaml's loader overflows the process's stack where YAML is nested too deep."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise TypedYamlError(f"{name}:{_place(event)}: nested deeper than {MAX_DEPTH} levels")
+
+
+def _explain(message: str, node: Any, name: str, kind: type[Any]) -> str:
+    what, _, where = message.partition(" - at `")
+    path = where.rstrip("`")
+    found = _node_at(node, path)
+    mend = ""
+    unknown = re.search(r"unknown field `([^`]+)`", what)
+    if unknown:
+        key = unknown.group(1)
+        known = _keys(kind, path)
+        near = difflib.get_close_matches(key, known, n=1)
+        what = f"unknown key `{key}`"
+        mend = f"did you mean `{near[0]}`?" if near else f"known keys here: {', '.join(sorted(known))}"
+        found = _key_mark(found, key) or found
+    what = what.replace("Object missing required field", "missing key").replace("`null`", "nothing")
+    return f"{name}:{_place(found)}: {what}" + (f"; {mend}" if mend else f" (in {path or '$'})")
+
+
+def _place(node: Any) -> str:
+    mark = node.start_mark if node is not None else None
+    return f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+
+
+def _steps(path: str) -> list[tuple[str, str]]:
+    """A path's steps: (key, "") or ("", index); `...` as an index is any."""
+    return re.findall(r"\.([\w$-]+)|\[(\d+|\.\.\.)\]", path)
+
+
+def _node_at(node: Any, path: str) -> Any:
+    for key, index in _steps(path):
+        if key and isinstance(node, yaml.MappingNode):
+            node = next((v for k, v in node.value if k.value == key), node)
+        elif index.isdigit() and isinstance(node, yaml.SequenceNode) and int(index) < len(node.value):
+            node = node.value[int(index)]
+    return node
+
+
+def _key_mark(node: Any, key: str) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return next((k for k, _ in node.value if k.value == key), None)
+    return None
+
+
+def _keys(kind: type[Any], path: str) -> list[str]:
+    """The keys that a struct knows at a path."""
+    types = [inspect.type_info(kind)]
+    for key, index in _steps(path):
+        types = [inner for t in types for one in _members(t) for inner in _inner(one, key, index)]
+    found = {f.encode_name: None for t in types for one in _members(t) for f in getattr(one, "fields", ())}
+    return [key for key in found if not key.startswith("$")]
+
+
+def _members(kind: inspect.Type) -> tuple[inspect.Type, ...]:
+    return kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+
+
+def _inner(kind: inspect.Type, key: str, index: str) -> Iterator[inspect.Type]:
+    if isinstance(kind, inspect.StructType):
+        yield from (f.type for f in kind.fields if f.encode_name == key)
+    elif isinstance(kind, inspect.DictType):
+        yield kind.value_type
+    elif index and isinstance(kind, (inspect.ListType, inspect.VarTupleType)):
+        yield kind.item_type
