@@ -1,0 +1,118 @@
+"""The files of a run as they come and go: found, said which, each with a track of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
+from pathlib import Path
+
+from loguru import logger
+
+from rli_agent.discover import Discovery, Found
+from rli_agent.errors import UserError
+from rli_agent.events import Source
+from rli_agent.options import WatchOptions
+from rli_agent.parsing import run_files
+from rli_agent.rulebook import Rulebook
+from rli_agent.store.run_store import Checkpoint
+from rli_agent.track import Track
+
+
+class RunFiles:
+    """What discovery found of a run last (`scan`), and the track of each file by its path. `say` prints for people.
+
+    Raises UserError for a framework that no rule pack knows.
+    """
+
+    def __init__(self, options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
+        self._options = options
+        self._zone = zone
+        self._say = say
+        self._book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
+        self._complain_of_rules()
+        self._discovery = self._discover()
+        self.scan = self._discovery.scan()
+        self.tracks: dict[Path, Track] = {}
+        self._names: list[str] = []
+        self._framework: str | None = None
+        self._introduced: set[tuple[str, str]] = set()
+        self._first = True
+
+    def _discover(self) -> Discovery:
+        try:
+            return Discovery(self._options.paths, self._book.packs, self._options.framework)
+        except ValueError as e:
+            raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
+
+    def look_again(self) -> None:
+        """See which files there are by now, and take up rules that changed."""
+        if self._book.reload():
+            self._complain_of_rules()
+            self._discovery = self._discover()
+            for track in self.tracks.values():
+                track.use(self._book, self._names, track.state)
+        self._complain_of_rules()
+        self.scan = self._discovery.scan()
+
+    def take_in(self, known: Mapping[str, Checkpoint]) -> tuple[list[Source], list[Track]]:
+        """Give each file that the scan found a track, from its checkpoint on. Returns the sources that are new, and
+        the tracks of files that are gone: they have their end to give, and are the caller's to close."""
+        scan = self.scan
+        self._names = run_files(scan)
+        framework = scan.run.framework or ""
+        if self._framework != framework:
+            self._framework = framework
+            self._say(f"{scan.run.root}: {scan.run.why}")
+        fresh = [f for f in scan.found if f.path not in self.tracks]
+        for found in fresh:
+            self.tracks[found.path] = Track(
+                found, self._book, self._names, self._zone, self._checkpoint(known, found.source.file),
+                live=not self._first, from_end=self._options.start == "end" and self._first,
+            )  # fmt: skip
+        self._introduce(fresh)
+        for found in scan.found:
+            track = self.tracks[found.path]
+            if track.found != found:
+                track.turn_into(found, self._book, self._names)
+        gone = self.tracks.keys() - {f.path for f in scan.found}
+        self._first = False
+        return [f.source for f in fresh], [self.tracks.pop(path) for path in gone]
+
+    def _introduce(self, fresh: Sequence[Found]) -> None:
+        """Say which files were found and why; many of one kind in one line. Steps make records as they go: once."""
+        kinds: dict[tuple[str, str], list[str]] = {}
+        for found in fresh:
+            kind = (found.source.role, found.note)
+            if found.source.reader != "records" or kind not in self._introduced:
+                kinds.setdefault(kind, []).append(found.source.file)
+        self._introduced |= kinds.keys()
+        for (role, note), files in kinds.items():
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            self._say(f"  {role}: {files[0]}{more} ({note})")
+
+    def _checkpoint(self, known: Mapping[str, Checkpoint], file: str) -> Checkpoint | None:
+        return None if self._options.start == "start" and self._first else known.get(file)
+
+    def _complain_of_rules(self) -> None:
+        for complaint in self._book.complaints:
+            logger.error("{}", complaint)
+        self._book.complaints.clear()
+
+    def why_none(self) -> str:
+        """Why there is nothing to read."""
+        where = ", ".join(str(p) for p in self._options.paths)
+        missing = [str(p) for p in self._options.paths if not p.exists()]
+        if missing:
+            return f"waiting for {', '.join(missing)} to appear"
+        unread = [f"{path}: {why}" for path, why in self.scan.skipped[:5]]
+        more = f"; not read: {'; '.join(unread)}" if unread else ""
+        return f"nothing to read in {where} yet: waiting for log files (*.log, *.out, *.txt, *.jsonl){more}"
+
+    def last_change(self) -> float:
+        """When the run last wrote anything (Unix seconds); now, where there is nothing."""
+        return max((t.reader.mtime for t in self.tracks.values()), default=time.time())
+
+    def close(self) -> None:
+        for track in self.tracks.values():
+            track.close()

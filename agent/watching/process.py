@@ -1,0 +1,115 @@
+"""The process that watches: the page, the file system's news, and turns of the run until it is told to stop."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import tzinfo
+from pathlib import Path
+from types import FrameType
+
+from rli_agent.alerts.endpoint import from_environment
+from rli_agent.catalogue import Catalogue
+from rli_agent.errors import UserError
+from rli_agent.options import WatchOptions
+from rli_agent.priority import step_back
+from rli_agent.publish.listen import ListenError, bind
+from rli_agent.publish.server import MetricsServer
+from rli_agent.rulebook import packaged_rules
+from rli_agent.store.location import state_dir
+from rli_agent.watching.run import WatchedRun
+
+#: Where the agent listens unless told otherwise; the next free port where this one is taken.
+DEFAULT_LISTEN = "127.0.0.1:9092"
+
+
+class Watch:
+    """What one `rli-agent watch` does. `say` prints a line for people."""
+
+    def __init__(self, options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
+        self._options = options
+        self._zone = zone
+        self._say = say
+        self._stop = threading.Event()
+        self._wake: Callable[[], None] = lambda: None
+        self._notes: set[str] = set()
+
+    def stop(self) -> None:
+        """End the watch after the turn that is being made; may be called from a signal handler or another thread."""
+        self._stop.set()
+        self._wake()
+
+    def run(self) -> None:
+        """Watch until told to stop (or, with `once`, until all is read). Raises UserError for what a user can mend."""
+        options = self._options
+        step_back()
+        gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
+        endpoint = from_environment(os.environ)
+        folder, why = state_dir(options.state_dir, Path.home())
+        catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
+        run = WatchedRun(options, folder, catalogue, endpoint, self._zone, self._stop, self._say)
+        server = None
+        try:
+            server = self._serve(run)
+            self._say(f"store: {run.store.path} ({why})")
+            run.begin()
+            if options.once:
+                run.read(last=True)
+                run.settle()
+            else:
+                self._follow(run)
+        finally:
+            if server is not None:
+                server.close()
+            run.close()
+
+    def _serve(self, run: WatchedRun) -> MetricsServer | None:
+        try:
+            bound = bind(self._options.listen or DEFAULT_LISTEN, self._options.listen is not None)
+        except ListenError as e:
+            raise UserError(str(e)) from None
+        if bound is None:
+            return None
+        socket, notice = bound
+        if notice:
+            self._say(notice)
+        server = MetricsServer(socket, run.exposition.render, lambda: run.status.sentence(time.time()))
+        server.start()
+        self._say(f"metrics: {server.url}/metrics")
+        return server
+
+    def _follow(self, run: WatchedRun) -> None:
+        from rli_agent.follow.watcher import Watcher  # here: `--once` has no use for it
+
+        watcher = Watcher(self._options.paths)  # before reading: what is written meanwhile counts
+        self._wake = watcher.wake
+        try:
+            run.read()
+            while not self._stop.is_set():
+                for note in watcher.notes:
+                    if note not in self._notes:
+                        self._notes.add(note)
+                        self._say(note)
+                changed = watcher.wait(run.patience)
+                if not self._stop.is_set():
+                    run.follow(changed)
+        finally:
+            watcher.close()
+        run.finish()
+
+
+def watch(options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
+    """Watch a run until SIGINT or SIGTERM, or, with `once`, until all is read."""
+    process = Watch(options, zone, say)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        process.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    process.run()

@@ -1,0 +1,243 @@
+"""One run being watched: its files read, what they say kept and published."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence, Set
+from datetime import tzinfo
+from pathlib import Path
+
+from msgspec.structs import asdict
+
+from rli_agent.alerts.endpoint import Endpoint
+from rli_agent.alerts.pager import Pager
+from rli_agent.catalogue import Catalogue
+from rli_agent.errors import UserError
+from rli_agent.events import Event, Labels, RunFact
+from rli_agent.keeping import Keeper
+from rli_agent.options import WatchOptions
+from rli_agent.publish.exposition import Exposition
+from rli_agent.publish.naming import RunLabels
+from rli_agent.publish.publisher import Publisher
+from rli_agent.resume import earlier_events
+from rli_agent.status import RunStatus
+from rli_agent.store.errors import StoreError
+from rli_agent.store.registry import run_id, store_path
+from rli_agent.store.run_store import RunRow, RunStore
+from rli_agent.track import Track
+from rli_agent.watching.files import RunFiles
+
+#: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
+TURN, SHARE = 16 << 20, 1 << 19
+#: Seconds of quiet after which a problem that waits for more lines is told.
+QUIET = 1.0
+#: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
+LAST_WORDS = 2.0
+#: Seconds between two looks for new files where nothing said that there are any, and between two status lines.
+RESCAN = 5.0
+STATUS_EVERY = 10.0
+
+
+class WatchedRun:
+    """A run that a process watches, its store open. Raises UserError for what a user can mend.
+
+    `state` is the directory of the stores; `stop` is set when the process is to end; `say` prints a line for people.
+    All methods belong to the thread that reads; `exposition` and `status` may be asked by others.
+    """
+
+    def __init__(
+        self, options: WatchOptions, state: Path, catalogue: Catalogue, endpoint: Endpoint | None, zone: tzinfo,
+        stop: threading.Event, say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._options = options
+        self._stop = stop
+        self._say = say
+        self._said: dict[str, str] = {}
+        self._looked = self._answered = 0.0
+        self.status = RunStatus(zone)
+        self._files = RunFiles(options, zone, say)
+        self.id = run_id(self._files.scan.run.root)
+        try:
+            self.exposition = Exposition(self._labels(), catalogue, namespace=options.namespace)
+        except ValueError as e:
+            raise UserError(str(e)) from None
+        self.store = self._open_store(store_path(state, self.id))
+        self._keeper = Keeper(self.store, self.exposition, self.status, stop, say)
+        try:
+            self._pager = self._page(endpoint)
+            self._spans = self._export_spans()
+        except BaseException:
+            self._keeper.close()
+            raise
+
+    def _open_store(self, path: Path) -> RunStore:
+        try:
+            return RunStore.open(path, RunRow(self.id, str(self._files.scan.run.root), time.time()))
+        except StoreError as e:
+            raise UserError(str(e)) from None
+
+    def _page(self, endpoint: Endpoint | None) -> Pager:
+        """Follow the run's life, and tell of it."""
+
+        def labels() -> Labels:
+            return tuple(asdict(self._labels()).items())
+
+        pager = Pager(self.store, self.id, endpoint, os.environ, labels, self._files.last_change, self._say)
+        self.status.tracker = pager.tracker
+        self._keeper.participants.append(pager)
+        self._keeper.publishers.append(pager)
+        return pager
+
+    def _export_spans(self) -> Publisher | None:
+        options = self._options
+        if options.otlp_endpoint is None:
+            return None
+        from rli_agent.publish.spans.exporter import SpanExporter  # here: it brings the SDK with it
+
+        layout = None if options.span_layout == "auto" else options.span_layout
+        try:
+            spans = SpanExporter(
+                self.store, options.otlp_endpoint, layout, self._labels, self.exposition.own, self._stop
+            )
+        except ValueError as e:
+            raise UserError(str(e)) from None
+        self._keeper.publishers.append(spans)
+        return spans
+
+    def _labels(self) -> RunLabels:
+        run, options = self._files.scan.run, self._options
+        return RunLabels(
+            options.project or run.project or run.name,
+            options.experiment or run.experiment or run.name,
+            self.id,
+            run.framework or "unknown",
+        )
+
+    # -- one life
+
+    def begin(self) -> None:
+        """Show what the store knows from before, and take in the files that there are."""
+        for source, event in earlier_events(self.store):
+            self.status.record([event], time.time())
+            self.exposition.record([event], source)
+        self._take_in()
+
+    def read(self, *, last: bool = False) -> None:
+        """Read to the end of every file, in turns. `last`: nothing more will come."""
+        pending = list(self._files.tracks.values())
+        while pending and not self._stop.is_set():
+            pending = self._turn(pending, last=last)
+        self._looked = self._answered = time.monotonic()
+
+    def follow(self, changed: Set[Path]) -> None:
+        """Take in what changed, and do what is due."""
+        now = time.monotonic()
+        tracks = self._files.tracks
+        known = set(tracks)
+        if changed - known or now - self._looked >= RESCAN or not known:
+            self._looked = now
+            self._files.look_again()
+            self._take_in()
+        self._turn([t for p, t in tracks.items() if p in changed or p not in known or _due(t)])
+        self._flush_quiet()
+        self._keeper.tick()
+        if now - self._answered >= STATUS_EVERY:
+            self._answered = now
+            self._answer()
+
+    def finish(self) -> None:
+        """Told to stop: read what is there by now, and say how the run stands."""
+        self._turn(list(self._files.tracks.values()), patience=LAST_WORDS)
+        self._flush_quiet(0.0)
+        self._answer()
+
+    def settle(self) -> None:
+        """All was read once and nothing more will be: send it, and say how the run stands."""
+        if self._spans is not None and not self._stop.is_set():
+            self._spans.tick(time.time())
+        self._pager.settle(time.time())
+        self._say(self.status.sentence(self._files.last_change()))
+
+    def close(self) -> None:
+        """Close the files, let publishers finish, close the store."""
+        self._files.close()
+        self._keeper.close()
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds nothing needs to be done unless something changes."""
+        tracks = self._files.tracks.values()
+        if any(t.reader.more for t in tracks):
+            return 0.0
+        return QUIET if any(t.waiting for t in tracks) else 1.0
+
+    def _answer(self) -> None:
+        self._tell("status", self.status.sentence(time.time()))
+
+    def _tell(self, key: str, text: str) -> None:
+        """Say it, unless it was the last that was said of this."""
+        if self._said.get(key) != text:
+            self._said[key] = text
+            self._say(text)
+
+    # -- files and what they say
+
+    def _take_in(self) -> None:
+        """Make what the last scan found true: tracks, labels, facts."""
+        files, run = self._files, self._files.scan.run
+        fresh, gone = files.take_in(self.store.checkpoints())
+        self.exposition.relabel(self._labels())
+        for track in gone:
+            if not track.found.path.exists():  # a file that is gone is read to its end
+                self._turn([track], last=True)
+            track.close()
+        if fresh:
+            self.store.describe(fresh)
+        now = time.time()
+        facts: list[Event] = [
+            RunFact(os.path.relpath(f.file, run.root), f.line or 1, 0, now, "observed", f.key, str(f.value))
+            for f in files.scan.facts
+            if self.status.facts.get(f.key) != str(f.value)
+        ]
+        if run.framework and self.status.facts.get("framework") != run.framework:
+            facts.append(RunFact(".", 0, 0, now, "observed", "framework", run.framework, run.confidence))
+        if facts:
+            self._keeper.keep_facts(facts)
+        if not files.tracks:
+            self._tell("waiting", files.why_none())
+
+    def _turn(self, tracks: Sequence[Track], *, last: bool = False, patience: float = 0.0) -> list[Track]:
+        """Let each file give what is new, in portions; the files that have more. Told to stop, it goes on for
+        `patience` seconds."""
+        more = []
+        end = time.monotonic() + patience
+        budget = max(SHARE, TURN // max(1, len(tracks)))
+        for track in tracks:
+            if self._stop.is_set() and time.monotonic() >= end:
+                break
+            taken = track.take(budget, time.time(), last=last)
+            if taken.bytes or taken.events or (taken.ended and not track.live):
+                self._keeper.keep(track, taken.events, taken.ended, taken.shift)
+                self._count(track, taken.bytes, taken.lines)
+            if not taken.ended:
+                more.append(track)
+        return more
+
+    def _flush_quiet(self, quiet: float = QUIET) -> None:
+        now = time.time()
+        for track in self._files.tracks.values():
+            if track.waiting and now - track.last_read >= quiet:
+                self._keeper.keep(track, track.flush())
+
+    def _count(self, track: Track, size: int, lines: int) -> None:
+        metrics = self.exposition.own
+        metrics.read(track.source.role, lines, size)
+        lag = track.reader.lag
+        metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
+
+
+def _due(track: Track) -> bool:
+    due = track.reader.due
+    return track.reader.more or (due is not None and due <= time.monotonic())
