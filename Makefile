@@ -6,7 +6,7 @@ PYTHON ?= python3
 VIEW := build/view/rli_agent
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: venv check lint types layers unit view test system demo bench clean
+.PHONY: venv check lint types layers unit view test system docs demo bench clean
 
 venv: $(VENV)/installed
 
@@ -43,6 +43,10 @@ system:
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv; }
 	command -v promtool >/dev/null || { $(SUDO) apt-get update && \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus; }
+
+# Reference pages that are made from the code.
+docs: venv
+	$(BIN)/python -m rli_agent.reference docs
 
 demo: venv
 	$(BIN)/rli-agent demo

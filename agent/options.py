@@ -11,7 +11,7 @@ from msgspec import Struct
 class WatchOptions(Struct):
     """paths: the run's places. start: where reading begins (`--from`). listen: None = the default port or the next free
     one. once: read all that is there and end. project, experiment: labels; None = what the run says. otlp_endpoint:
-    where spans go, laid out as `span_layout` says."""
+    where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds."""
 
     paths: list[Path]
     framework: str | None = None
@@ -25,4 +25,5 @@ class WatchOptions(Struct):
     namespace: str = "rl_insight_monitor"
     log_level: str = "INFO"
     otlp_endpoint: str | None = None
+    otlp_headers_file: Path | None = None
     span_layout: Literal["auto", "step", "flat"] = "auto"

@@ -47,6 +47,10 @@ class Document(Generic[T]):
         """An error at the place that a path like `.rules[3].pattern` names, or as near to it as the file has."""
         return TypedYamlError(f"{self._name}:{_place(_node_at(self._node, path))}: {what}")
 
+    def place(self, path: str) -> str:
+        """`FILE:LINE` of what stands at a path."""
+        return f"{self._name}:{_place(_node_at(self._node, path)).partition(':')[0]}"
+
 
 def read_typed(text: str, name: str, kind: type[T], *, quote: str = "values", trusted: bool = False) -> Document[T]:
     """Read a mapping into the struct `kind`. `name` is the file's, `quote` what to quote where it is no YAML.

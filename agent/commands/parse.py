@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
 
 
-@click.command()
+@click.command(cls=Configured)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @reading.framework
 @reading.rules
-@click.option("--zone", metavar="NAME", help="Zone of stamps that name none, like Europe/Paris; otherwise this host's.")
+@reading.zone
 def command(paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None) -> None:
     """Print what the rules read in PATH (a run's directory, log files, or `-` for standard input), as JSON lines."""
     import sys

@@ -13,3 +13,6 @@ rules = click.option(
     "--rules", multiple=True, type=click.Path(exists=True, path_type=Path), metavar="FILE_OR_DIR",
     help="More rule packs; one that has the name of another takes its place.",
 )  # fmt: skip
+zone = click.option(
+    "--zone", metavar="NAME", help="Zone of stamps that name none, like Europe/Paris; otherwise this host's."
+)

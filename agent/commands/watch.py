@@ -8,16 +8,18 @@ from typing import Any
 import click
 
 from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
 
 STARTS = ("start", "end", "checkpoint")
 LAYOUTS = ("auto", "step", "flat")
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 
-@click.command()
+@click.command(cls=Configured)
 @click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
 @reading.framework
 @reading.rules
+@reading.zone
 @click.option("--project", metavar="NAME", help="Label `project`; otherwise what the run says.")
 @click.option("--experiment", metavar="NAME", help="Label `experiment_name`; otherwise what the run says.")
 @click.option(
@@ -38,8 +40,12 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
     help="First word of the framework's own metrics.",
 )  # fmt: skip
 @click.option(
-    "--otlp-endpoint", metavar="URL", envvar="RLI_AGENT_OTLP_ENDPOINT", show_envvar=True,
+    "--otlp-endpoint", metavar="URL",
     help="Send the run's states there as spans by OTLP/HTTP: a Tempo's port for it, or an RL-Insight server.",
+)  # fmt: skip
+@click.option(
+    "--otlp-headers-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Send the headers in this file along with spans, one `Name: value` a line; or see RLI_AGENT_OTLP_HEADERS.",
 )  # fmt: skip
 @click.option(
     "--span-layout", type=click.Choice(LAYOUTS), default="auto", show_default=True,
@@ -49,11 +55,16 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="INFO", show_default=True,
     help="How much the agent says of itself on standard error.",
 )  # fmt: skip
-def command(log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], **settings: Any) -> None:
+def command(
+    log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], zone: str | None, **settings: Any
+) -> None:
     """Follow the run that writes into OUTPUT_DIR: read its logs, keep what they say, serve it as metrics.
 
     More PATHs belong to the same run: a console log kept elsewhere, wandb/, a second node's logs. Nothing is ever
     written there. SIGINT (Ctrl-C) or SIGTERM ends the watch; the next one goes on from where it ended.
+
+    Each option is a setting too: of the environment (`--listen`: RLI_AGENT_LISTEN) and of a file in YAML
+    (`listen: …` in ~/.config/rli-agent/config.yaml). `rli-agent config show` tells which value holds, and why.
     """
     from rli_agent.options import WatchOptions
     from rli_agent.terminal import log_to_stderr, say
@@ -61,4 +72,4 @@ def command(log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], **
     from rli_agent.zone import named_zone
 
     log_to_stderr(log_level)
-    watch(WatchOptions(list(paths), rules=list(rules), log_level=log_level, **settings), named_zone(None), say)
+    watch(WatchOptions(list(paths), rules=list(rules), log_level=log_level, **settings), named_zone(zone), say)

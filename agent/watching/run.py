@@ -95,11 +95,13 @@ class WatchedRun:
         if options.otlp_endpoint is None:
             return None
         from rli_agent.publish.spans.exporter import SpanExporter  # here: it brings the SDK with it
+        from rli_agent.publish.spans.headers import headers_for
 
+        headers = headers_for(options.otlp_endpoint, options.otlp_headers_file, os.environ)
         layout = None if options.span_layout == "auto" else options.span_layout
         try:
             spans = SpanExporter(
-                self.store, options.otlp_endpoint, layout, self._labels, self.exposition.own, self._stop
+                self.store, options.otlp_endpoint, layout, self._labels, self.exposition.own, self._stop, headers
             )
         except ValueError as e:
             raise UserError(str(e)) from None

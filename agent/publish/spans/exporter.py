@@ -6,7 +6,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import requests
@@ -49,12 +49,14 @@ class SpanExporter:
 
     def __init__(
         self, store: RunStore, url: str, layout: LayoutName | None, labels: Callable[[], RunLabels], own: SelfMetrics,
-        stop: threading.Event,
+        stop: threading.Event, headers: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
-        """`stop`: set when the watch is told to end. Raises ValueError for a URL that cannot be one."""
+        """`stop`: set when the watch is told to end. `headers` go along with spans. Raises ValueError for a URL
+        that cannot be one."""
         self._store = store
         self._url = checked(url)
         self._layout = layout
+        self._headers = headers or {}
         self._own = own
         self._stop = stop
         self._labels = labels
@@ -127,7 +129,7 @@ class SpanExporter:
         name: LayoutName = self._layout or ("flat" if place.rl_insight else "step")
         how = "each state a trace of its own" if name == "flat" else "a step a trace"
         logger.info("spans: to {}, {}", place.traces, how)
-        self._sender = Sender(place.traces, self._encoder)
+        self._sender = Sender(place.traces, self._encoder, headers=self._headers)
         rows = Rows(self._store.path)
         try:
             self._follow(rows, f"spans {name} {place.traces}", name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -44,21 +44,23 @@ class Verdict(Struct, frozen=True):
 
 
 class Wire(requests.Session):
-    """A session that says only what we say and remembers the answer.
+    """A session that says only what we say, with `headers`, and remembers the answer.
 
     The SDK's exporter takes headers and certificates from OTEL_* variables, which on a training machine are meant for
     the trainer's own telemetry.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__()
         if is_loopback(url):
             self.trust_env = False
+        self._ours = headers or {}
         self.verdict = Verdict(False, "nothing was sent")
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         for name in [name for name in request.headers if name.lower() not in _OURS]:
             del request.headers[name]
+        request.headers.update(self._ours)
         bundle = self.merge_environment_settings(request.url or "", {}, None, True, None)["verify"]
         kwargs.update(verify=bundle, cert=None, allow_redirects=False)
         try:
@@ -73,11 +75,13 @@ class Wire(requests.Session):
 class Sender:
     """Sends to one URL. For one thread, but for `abort`."""
 
-    def __init__(self, url: str, encoder: Encoder, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, url: str, encoder: Encoder, timeout: float = TIMEOUT, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.url = url
         self._encoder = encoder
         self._timeout = timeout
-        self._wire = Wire(url)
+        self._wire = Wire(url, headers)
         for name in ("opentelemetry.exporter", "urllib3"):  # they tell of each failure; we tell of the first
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._exporter = OTLPSpanExporter(
