@@ -1,0 +1,49 @@
+"""The three programs of the stack: what each is called, which versions serve, and how it is talked to."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from .version import Version
+
+
+class Program(Struct, frozen=True):
+    """`minimum`: the oldest version that does what the stack needs. `reference`, `current`: what `server install` and
+    `server install --set current` bring. `binaries`: names of the executable, the preferred first. `inside`: where in
+    an unpacked archive it may lie. `system`: folders where packages put it, beside PATH. `ready`: the path that answers
+    200 once the program serves. `patience`: seconds that it may take to end after SIGTERM."""
+
+    name: str
+    title: str
+    minimum: Version
+    reference: Version
+    current: Version
+    binaries: tuple[str, ...]
+    inside: tuple[str, ...]
+    system: tuple[str, ...]
+    ready: str
+    patience: float
+
+
+PROMETHEUS = Program(
+    "prometheus", "Prometheus", Version(2, 30, 0), Version(2, 54, 1), Version(3, 5, 5),
+    ("prometheus",), ("", "*"), ("/usr/bin", "/usr/local/bin", "/opt/prometheus"), "/-/ready", 30.0,
+)  # fmt: skip
+# Tempo 3.0.3 took 31.7 s to end, its own server.graceful_shutdown_timeout being 30 s; 2.6.1 takes 3 s.
+TEMPO = Program(
+    "tempo", "Tempo", Version(2, 0, 0), Version(2, 6, 1), Version(3, 0, 3),
+    ("tempo",), ("", "*"), ("/usr/bin", "/usr/local/bin", "/opt/tempo"), "/ready", 45.0,
+)  # fmt: skip
+GRAFANA = Program(
+    "grafana", "Grafana", Version(13, 0, 0), Version(13, 0, 0), Version(13, 2, 2),
+    ("grafana", "grafana-server"), ("*/bin", "bin"),
+    ("/usr/share/grafana/bin", "/usr/sbin", "/opt/grafana/bin"), "/api/health", 30.0,
+)  # fmt: skip
+
+#: In the order in which they start.
+PROGRAMS: tuple[Program, ...] = (PROMETHEUS, TEMPO, GRAFANA)
+NAMES: tuple[str, ...] = tuple(p.name for p in PROGRAMS)
+
+
+def program(name: str) -> Program:
+    return next(p for p in PROGRAMS if p.name == name)
