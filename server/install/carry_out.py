@@ -40,7 +40,9 @@ class Installer:
         self._places = places
         self._wish = wish
         self._fetcher = fetcher
-        self._writing = threading.Lock()
+        # Starting a program to ask its version while another thread has one open for writing would leave a copy of
+        # that descriptor in the child, and the kernel would not run what is open for writing (ETXTBSY).
+        self._unpacking = threading.Lock()
 
     def install(self, step: Step, progress: Progress, say: Callable[[str], None]) -> Installed:
         """Raises InstallError."""
@@ -49,8 +51,8 @@ class Installer:
         try:
             archive, published, source = self._verified(it, progress)
             say(f"{it.program}: {archive.name} has the SHA-256 that {source} gives")
-            installed = self._unpack(step.program, it, archive)
-            with self._writing:
+            with self._unpacking:
+                installed = self._unpack(step.program, it, archive)
                 url = it.url if self._wish.source is None else str(archive)
                 manifest.record(self._places.manifest, installed, archive.name, url, published, source)
         except FetchError as e:
