@@ -13,7 +13,7 @@ _NEW = sys.version_info >= (3, 11)
 sre: Any = import_module("re._constants" if _NEW else "sre_constants")
 sre_parser: Any = import_module("re._parser" if _NEW else "sre_parse")
 
-SHORTEST = 3
+SHORTEST, LONGEST_LITERAL = 3, 500
 
 
 def required_literals(pattern: str) -> tuple[str, ...]:
@@ -36,7 +36,8 @@ def required_literals(pattern: str) -> tuple[str, ...]:
 def _best(sets: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """Of several sets that all hold, the one whose shortest literal is longest."""
     good = [s for s in sets if s and min(map(len, s)) >= SHORTEST]
-    return max(good, key=lambda s: (min(map(len, s)), -len(s)), default=())
+    best = max(good, key=lambda s: (min(map(len, s)), -len(s)), default=())
+    return tuple(literal[:LONGEST_LITERAL] for literal in best)
 
 
 def _sets(items: Any) -> list[tuple[str, ...]]:

@@ -1,13 +1,13 @@
-"""Which lines can matter: one Aho-Corasick pass over a block of bytes, before any line is split or decoded.
+"""Which lines can matter: one pass for all literals over a block of bytes, before any line is split or decoded.
 
-Measured on 162 MB of mixed log text: 0.1 s of CPU, against 3 s for a test of each line.
+Measured on 161 MB of mixed log text and 229 literals: 0.1 s of CPU by Hyperscan, 0.3 s by an Aho-Corasick automaton.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
+from rli_agent.parsers.literal_search import LiteralSearch
 
 
 class Scanner:
@@ -20,27 +20,21 @@ class Scanner:
     def __init__(self, literals: Sequence[bytes], idle: Set[bytes] = frozenset(), every_line: bool = False) -> None:
         self.literals = tuple(literals)
         self.every_line = every_line
-        self._select = self._dispatch = None
         wanted = [literal for literal in literals if literal not in idle]
         # where a shorter literal stands inside a longer one, it selects the line as well
         shortest = {literal for literal in wanted if not any(o != literal and o in literal for o in wanted)}
         self._selecting = [i for i, literal in enumerate(literals) if literal in shortest]
-        if self._selecting:
-            selecting = [literals[i] for i in self._selecting]
-            self._select = BytesAhoCorasick(selecting, MatchKind.LeftmostFirst, Implementation.DFA)
-        if literals:
-            self._dispatch = BytesAhoCorasick(literals, MatchKind.Standard, Implementation.DFA)
+        self._select = LiteralSearch([literals[i] for i in self._selecting])
+        self._dispatch = LiteralSearch(literals)
 
     def candidates(self, block: bytes) -> Iterator[tuple[int, int, int]]:
-        """(start, end, literal) of each line that may matter, without its newline; the index of the first literal in
-        it."""
+        """(start, end, literal) of each line that may matter, without its newline; the index of the literal in it that
+        ends first."""
         if self.every_line:
             yield from _lines(block)
             return
-        if self._select is None:
-            return
         end, indexes = -1, self._selecting
-        for literal, at, _ in self._select.find_matches_as_indexes(block):
+        for at, literal in self._select.ends(block):
             if at <= end:
                 continue
             begin = block.rfind(b"\n", end + 1, at) + 1 or end + 1
@@ -51,9 +45,7 @@ class Scanner:
 
     def found(self, line: bytes) -> frozenset[int]:
         """Indexes of the literals that the line holds."""
-        if self._dispatch is None:
-            return frozenset()
-        return frozenset(i for i, _, _ in self._dispatch.find_matches_as_indexes(line, overlapping=True))
+        return self._dispatch.held(line)
 
 
 def _lines(block: bytes) -> Iterator[tuple[int, int, int]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -52,16 +52,21 @@ class Document(Generic[T]):
         return f"{self._name}:{_place(_node_at(self._node, path)).partition(':')[0]}"
 
 
-def read_typed(text: str, name: str, kind: type[T], *, quote: str = "values", trusted: bool = False) -> Document[T]:
+def read_typed(
+    text: str, name: str, kind: type[T], *, quote: str = "values", trusted: bool = False, unread: Sequence[str] = ()
+) -> Document[T]:
     """Read a mapping into the struct `kind`. `name` is the file's, `quote` what to quote where it is no YAML.
 
-    Raises TypedYamlError, and nothing else for what a file can hold. trusted: it ships with the package.
+    Raises TypedYamlError, and nothing else for what a file can hold. trusted: it ships with the package. unread: keys
+    that are passed over.
     """
     try:
         if not trusted:
             _bound(text, name)
         loader = _Loader(text)
         node = loader.get_single_node()
+        if unread and isinstance(node, yaml.MappingNode):
+            node.value = [(key, value) for key, value in node.value if key.value not in unread]
         data = loader.construct_document(node) if node is not None else None
     except TypedYamlError:
         raise
@@ -102,6 +107,8 @@ def _explain(message: str, node: Any, name: str, kind: type[Any]) -> str:
         mend = f"did you mean `{near[0]}`?" if near else f"known keys here: {', '.join(sorted(known))}"
         found = _key_mark(found, key) or found
     what = what.replace("Object missing required field", "missing key").replace("`null`", "nothing")
+    what = what.replace("Expected `str` of length >= 1", "an empty text")
+    what = what.replace("Expected `str` of length <=", "a text longer than")
     return f"{name}:{_place(found)}: {what}" + (f"; {mend}" if mend else f" (in {path or '$'})")
 
 

@@ -8,8 +8,9 @@ import stat
 from collections.abc import Iterable
 
 import msgspec
-from ahocorasick_rs import BytesAhoCorasick, MatchKind
 from msgspec import Struct
+
+from rli_agent.parsers.literal_search import LiteralSearch
 
 #: Bytes read at either end of a file.
 ENDS = 65_536
@@ -51,8 +52,7 @@ class Looker:
 
     def __init__(self, literals: Iterable[str]) -> None:
         self._literals = sorted(set(literals))
-        encoded = [text.encode() for text in self._literals]
-        self._search = BytesAhoCorasick(encoded, matchkind=MatchKind.Standard) if encoded else None
+        self._search = LiteralSearch([text.encode() for text in self._literals])
 
     def look(self, path: str, records: bool, thorough: bool) -> Look:
         """Read at most ENDS bytes at either end (GLANCE at the start, where not thorough). Raises OSError.
@@ -70,11 +70,7 @@ class Looker:
         return Look(size, inode, None, self._hits(head) | self._hits(tail))
 
     def _hits(self, data: bytes) -> frozenset[str]:
-        if not data or self._search is None:
-            return frozenset()
-        plain = _ANSI.sub(b"", data)
-        found = {i for i, _, _ in self._search.find_matches_as_indexes(plain, overlapping=True)}
-        return frozenset(self._literals[i] for i in found)
+        return frozenset(self._literals[i] for i in self._search.held(_ANSI.sub(b"", data)))
 
 
 def _ends(path: str, length: int, both: bool) -> tuple[bytes, bytes, int, int]:
