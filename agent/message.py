@@ -16,7 +16,8 @@ class Message(Struct, frozen=True):
 
     `title` is the answer in one sentence, `text` the evidence, `todo` what to do. `episode` names the incident: a
     message with `resolved` says that the one with the same episode is over. `time` (Unix seconds) is when it happened,
-    `step` the trainer's step then. `labels` tell whose run it is.
+    `step` the trainer's step then; `since` and `since_step` are when it began, where that was before. `values` are the
+    numbers that decided, by name. `labels` tell whose run it is.
     """
 
     kind: str
@@ -29,6 +30,14 @@ class Message(Struct, frozen=True):
     todo: str = ""
     resolved: bool = False
     labels: Labels = ()
+    since: float | None = None
+    since_step: int | None = None
+    values: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it tells of an incident that lasts until a message says that it is over."""
+        return self.severity != "info" and not self.resolved
 
     @property
     def key(self) -> str:

@@ -11,7 +11,8 @@ from msgspec import Struct
 class WatchOptions(Struct):
     """paths: the run's places. start: where reading begins (`--from`). listen: None = the default port or the next free
     one. once: read all that is there and end. project, experiment: labels; None = what the run says. otlp_endpoint:
-    where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds."""
+    where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds. alerts: the file
+    that says whom the agent tells."""
 
     paths: list[Path]
     framework: str | None = None
@@ -27,3 +28,4 @@ class WatchOptions(Struct):
     otlp_endpoint: str | None = None
     otlp_headers_file: Path | None = None
     span_layout: Literal["auto", "step", "flat"] = "auto"
+    alerts: Path | None = None

@@ -98,18 +98,23 @@ def _explain(message: str, node: Any, name: str, kind: type[Any]) -> str:
     path = where.rstrip("`")
     found = _node_at(node, path)
     mend = ""
-    unknown = re.search(r"unknown field `([^`]+)`", what)
-    if unknown:
+    if unknown := re.search(r"unknown field `([^`]+)`", what):
         key = unknown.group(1)
-        known = _keys(kind, path)
-        near = difflib.get_close_matches(key, known, n=1)
         what = f"unknown key `{key}`"
-        mend = f"did you mean `{near[0]}`?" if near else f"known keys here: {', '.join(sorted(known))}"
+        mend = _nearest(key, _keys(kind, path, node), "known keys here")
         found = _key_mark(found, key) or found
+    elif invalid := re.search(r"Invalid (?:enum )?value '([^']*)'", what):
+        what = f"unknown value `{invalid.group(1)}`"
+        mend = _nearest(invalid.group(1), _values(kind, path, node), "there are")
     what = what.replace("Object missing required field", "missing key").replace("`null`", "nothing")
     what = what.replace("Expected `str` of length >= 1", "an empty text")
     what = what.replace("Expected `str` of length <=", "a text longer than")
     return f"{name}:{_place(found)}: {what}" + (f"; {mend}" if mend else f" (in {path or '$'})")
+
+
+def _nearest(word: str, known: list[str], there_are: str) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"{there_are}: {', '.join(sorted(known))}"
 
 
 def _place(node: Any) -> str:
@@ -137,17 +142,38 @@ def _key_mark(node: Any, key: str) -> Any:
     return None
 
 
-def _keys(kind: type[Any], path: str) -> list[str]:
+def _keys(kind: type[Any], path: str, node: Any = None) -> list[str]:
     """The keys that a struct knows at a path."""
-    types = [inspect.type_info(kind)]
-    for key, index in _steps(path):
-        types = [inner for t in types for one in _members(t) for inner in _inner(one, key, index)]
-    found = {f.encode_name: None for t in types for one in _members(t) for f in getattr(one, "fields", ())}
+    found = {f.encode_name: None for t in _types(kind, path, node) for f in getattr(t, "fields", ())}
     return [key for key in found if not key.startswith("$")]
 
 
-def _members(kind: inspect.Type) -> tuple[inspect.Type, ...]:
-    return kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+def _values(kind: type[Any], path: str, node: Any) -> list[str]:
+    """The words that may stand at a path: those of a literal, or the tags of structs."""
+    parent, _, key = path.rpartition(".")
+    tags = [str(t.tag) for t in _types(kind, parent, None) if isinstance(t, inspect.StructType) and t.tag_field == key]
+    literals = [t for t in _types(kind, path, node) if isinstance(t, inspect.LiteralType)]
+    return tags + [str(value) for t in literals for value in t.values]
+
+
+def _types(kind: type[Any], path: str, node: Any) -> list[inspect.Type]:
+    """The types that may stand at a path. node: the file's; of structs told apart by a tag it keeps the one."""
+    types = _members(inspect.type_info(kind), node)
+    for key, index in _steps(path):
+        node = _node_at(node, f".{key}" if key else f"[{index}]") if node is not None else None
+        types = [one for t in types for inner in _inner(t, key, index) for one in _members(inner, node)]
+    return types
+
+
+def _members(kind: inspect.Type, node: Any) -> list[inspect.Type]:
+    kinds = list(kind.types) if isinstance(kind, inspect.UnionType) else [kind]
+    return [k for k in kinds if not _other_tag(k, node)]
+
+
+def _other_tag(kind: inspect.Type, node: Any) -> bool:
+    if not isinstance(kind, inspect.StructType) or kind.tag_field is None or not isinstance(node, yaml.MappingNode):
+        return False
+    return any(k.value == kind.tag_field and v.value != kind.tag for k, v in node.value)
 
 
 def _inner(kind: inspect.Type, key: str, index: str) -> Iterator[inspect.Type]:

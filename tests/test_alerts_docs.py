@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 from msgspec import structs
+from msgspec.structs import fields
 
-from rli_agent.alerts.payloads import body
+from rli_agent.alerts.opening import open_alerts
+from rli_agent.alerts.settings import AnyChannel, ChannelIs, load_alerts
+from rli_agent.alerts.words import as_data
 from rli_agent.events import Interval, RunFact, Samples, Shape, Source
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.message import Message
@@ -46,14 +50,36 @@ def test_the_example_is_what_a_stall_sends() -> None:
         told = tracker.tick(now)
     labels = (("project", "math"), ("experiment_name", "grpo"), ("run", "grpo-1c9f0d2e"), ("framework", "prime-rl"))
     (message,) = told
-    sent = json.loads(body(structs.replace(message, labels=labels), "json"))
+    sent = as_data(structs.replace(message, labels=labels)) | {"repeated": 0}
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     assert json.loads(example) == sent
 
 
+def test_its_settings_load(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.yaml"
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    file.write_text(example.replace("/opt/site/requeue", "cat").replace("/run/secrets/discord", "discord"))
+    (tmp_path / "discord").write_text("https://discord.com/api/webhooks/1/x")
+    (tmp_path / "pagerduty.key").write_text("0" * 32)
+    names = re.findall(r"\$\{(\w+)\}", example)
+    alerts = open_alerts(file, dict.fromkeys(names, "secret") | {"SLACK_WEBHOOK": "https://hooks.slack.com/x"})
+    assert len(alerts.channels) == 8
+    assert {type(one) for one in load_alerts(file).value.channels} == set(get_args(AnyChannel))
+
+
+def test_it_names_every_key_of_every_channel() -> None:
+    rows = {kind: row for row, kind in re.findall(r"^(\| `(\w+)` \|.*)$", PAGE, re.MULTILINE)}
+    common = {f.encode_name for f in fields(ChannelIs)}
+    for kind in get_args(AnyChannel):
+        keys = {f.encode_name for f in fields(kind)} - common
+        named = set(re.findall(r"`(\w+)`", rows[str(kind.__struct_config__.tag)]))
+        assert keys <= named, kind
+
+
 def test_it_names_every_kind() -> None:
+    table = PAGE.partition("## What is told, and when")[2]
     named = set(
-        re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")))
+        re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")))
     )
     code = "".join(path.read_text() for path in (ROOT / "agent" / "life").glob("*.py"))
     told = set(re.findall(r'(?:say|open_incident)\(\s*"(\w+)"', code)) | {"failed", "cancelled", "preempted"}

@@ -1,9 +1,8 @@
-"""The agent as a process, with a webhook: what it tells of a run, also when it is killed at any moment."""
+"""The agent as a process, with channels: what it tells of a run, also when it is killed at any moment."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -11,71 +10,24 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from receivers import SECRET, HttpReceiver, until
 
 from rli_agent.samples.make_samples import make
 
 PATIENCE = 30.0
-SECRET = "T0PS3CRETTOKEN"
-
-
-def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, f"waited {patience:.0f} s in vain for: {what}"
-        time.sleep(0.01)  # the wait is on the condition
-
-
-class Receiver:
-    """A webhook that takes what `takes` lets it, and answers 503 otherwise."""
-
-    def __init__(self) -> None:
-        self.takes: Callable[[], bool] = lambda: True
-        self.taken: list[tuple[str, dict[str, Any]]] = []
-        self.refused = 0
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                read = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                ok = receiver.takes()
-                if ok:
-                    receiver.taken.append((self.headers["Idempotency-Key"], read))
-                else:
-                    receiver.refused += 1
-                self.send_response(200 if ok else 503)
-                if not ok:
-                    self.send_header("Retry-After", "0.1")
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/services/{SECRET}"
-
-    @property
-    def kinds(self) -> list[str]:
-        return [told["kind"] for _, told in self.taken]
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    one = Receiver()
+def receiver() -> Iterator[HttpReceiver]:
+    one = HttpReceiver()
     yield one
-    one.server.shutdown()
-    one.server.server_close()
+    one.close()
 
 
 class Agent:
@@ -145,7 +97,7 @@ def step(number: int, second: int) -> str:
 
 @pytest.mark.real
 def test_killed_at_any_moment_it_tells_each_thing_and_none_twice(
-    tmp_path: Path, receiver: Receiver, watch: Callable[..., Agent]
+    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent]
 ) -> None:
     chance = random.Random(7)
     receiver.takes = lambda: chance.random() < 0.5
@@ -167,12 +119,13 @@ def test_killed_at_any_moment_it_tells_each_thing_and_none_twice(
             agent.kill()
             agent = watch(log.parents[1], url=receiver.url)
     until(lambda: "finished" in receiver.kinds, "the end to be told", 60.0)
-    until(lambda: query(tmp_path, "SELECT count(*) FROM messages WHERE delivered IS NULL") == [(0,)], "all to be noted")
-    keys = [key for key, _ in receiver.taken]
+    left = "SELECT count(*) FROM deliveries WHERE delivered IS NULL"
+    until(lambda: query(tmp_path, left) == [(0,)], "all to be noted")
+    keys = [request.key for request in receiver.taken]
     assert list(dict.fromkeys(receiver.kinds)) == ["started", "resumed", "finished"]
     assert len(set(keys)) == 3
     assert len(keys) <= 4, "at most one may have come twice: taken, and killed before that was noted"
-    (resumed,) = {told["title"] for _, told in receiver.taken if told["kind"] == "resumed"}
+    (resumed,) = {told.json["title"] for told in receiver.taken if told.json["kind"] == "resumed"}
     assert resumed.startswith("resumed from step 2: steps 3 to 4 are done again")
     assert query(tmp_path, "SELECT number, first_step, last_step, resumed_from FROM attempts") == [
         (1, 1, 4, None), (2, 3, 9, 2),
@@ -181,7 +134,7 @@ def test_killed_at_any_moment_it_tells_each_thing_and_none_twice(
 
 @pytest.mark.real
 def test_what_happened_while_nobody_took_messages_comes_later_and_the_secret_stays_one(
-    tmp_path: Path, receiver: Receiver, watch: Callable[..., Agent]
+    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent]
 ) -> None:
     receiver.takes = lambda: False
     log = tmp_path / "run" / "logs" / "trainer.log"
@@ -191,25 +144,25 @@ def test_what_happened_while_nobody_took_messages_comes_later_and_the_secret_sta
     until(lambda: attached(tmp_path), "the agent to be attached")
     with log.open("a") as out:
         out.write(step(1, 30060))
-    until(lambda: receiver.refused >= 3, "some tries in vain")
+    until(lambda: len(receiver.got) >= 3, "some tries in vain")
     agent.kill()
-    assert query(tmp_path, "SELECT kind, delivered FROM messages") == [("started", None)]
+    assert query(tmp_path, "SELECT kind, delivered FROM deliveries") == [("started", None)]
     receiver.takes = lambda: True
     second = watch(log.parents[1], url=receiver.url)
     until(lambda: receiver.kinds == ["started"], "the message of before")
     second.process.send_signal(signal.SIGTERM)
     assert second.process.wait(PATIENCE) == 0
     assert "[info] started: step 1 of 9 is done" in agent.output
-    assert re.search(r"WARNING the webhook at 127.0.0.1:\d+ does not take messages \(503 ok\)", agent.output)
+    assert re.search(r"WARNING channel webhook \(127.0.0.1:\d+\) does not take messages \(503 no\)", agent.output)
     for path in [p for p in tmp_path.rglob("*") if p.is_file()]:
         assert SECRET.encode() not in path.read_bytes(), path
-    told = dict(receiver.taken[0][1])
+    told = receiver.taken[0].json
     assert (told["project"], told["run"][:4], told["status"]) == ("run", "run-", "firing")
 
 
 @pytest.mark.parametrize("framework", ["prime-rl", "verl"])
 def test_a_healthy_run_read_once_tells_nothing(
-    tmp_path: Path, receiver: Receiver, watch: Callable[..., Agent], framework: str
+    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent], framework: str
 ) -> None:
     make(tmp_path)
     agent = watch(tmp_path / framework, "--once", url=receiver.url, wait=True)
@@ -232,21 +185,22 @@ def test_a_failed_run_read_once_is_told_here_and_kept_without_a_webhook(
     for _ in range(2):
         agent = watch(log.parents[1], "--once", wait=True)
         assert "failed: step 2 of 9" in agent.output
-    told = query(tmp_path, "SELECT kind, severity, title, channel, step FROM messages")
+    told = query(tmp_path, "SELECT kind, severity, title, step FROM messages")
     title = "failed at step 2 of 9: torch.OutOfMemoryError: CUDA out of memory. Tried to"
-    assert told == [("failed", "critical", title, None, 2)]
+    assert told == [("failed", "critical", title, 2)]
+    assert query(tmp_path, "SELECT * FROM deliveries") == []
 
 
-def test_the_command_test_says_what_came_back(tmp_path: Path, receiver: Receiver) -> None:
+def test_the_command_test_says_what_came_back(tmp_path: Path, receiver: HttpReceiver) -> None:
     taken = Agent(tmp_path, "alerts", "test", url=receiver.url, wait=True)
     assert taken.process.returncode == 0
-    assert re.search(r"the webhook at 127.0.0.1:\d+ took the message, and answered 200: ok", taken.output)
+    assert re.search(r"webhook \(127.0.0.1:\d+\) took the message: 200 ok", taken.output)
     assert receiver.kinds == ["test"]
     receiver.takes = lambda: False
     refused = Agent(tmp_path, "alerts", "test", url=receiver.url, wait=True)
     assert refused.process.returncode == 1
-    assert "did not take the message: 503: ok" in refused.output
+    assert "did not take the message: 503 no" in refused.output
     none = Agent(tmp_path, "alerts", "test", wait=True)
     assert none.process.returncode == 2
-    assert "no webhook is configured" in none.output
+    assert "no channel is configured" in none.output
     assert SECRET not in taken.output + refused.output + none.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -17,11 +18,21 @@ class Inner(Struct, forbid_unknown_fields=True):
     pattern: str = ""
 
 
+class Cat(Struct, forbid_unknown_fields=True, tag="cat", tag_field="type"):
+    colour: str = ""
+    mood: Literal["good", "bad"] = "good"
+
+
+class Dog(Struct, forbid_unknown_fields=True, tag="dog", tag_field="type"):
+    color: str = ""
+
+
 class Outer(Struct, forbid_unknown_fields=True):
     name: str
     many: list[Inner] = []
     named: dict[str, Inner | None] = {}
     number: int = 0
+    pets: list[Cat | Dog] = []
 
 
 @pytest.mark.parametrize(
@@ -30,11 +41,15 @@ class Outer(Struct, forbid_unknown_fields=True):
         ("name: a\nnumbr: 3\n", "f:2:1: unknown key `numbr`; did you mean `number`?"),
         ("name: a\nmany:\n  - {patern: x}\n", "f:3:6: unknown key `patern`; did you mean `pattern`?"),
         ("name: a\nnamed:\n  x: {patern: x}\n", "unknown key `patern`; did you mean `pattern`?"),
-        ("name: a\nzzz: 3\n", "f:2:1: unknown key `zzz`; known keys here: many, name, named, number"),
+        ("name: a\nzzz: 3\n", "f:2:1: unknown key `zzz`; known keys here: many, name, named, number, pets"),
         ("name: a\nnumber: three\n", "f:2:9: Expected `int`, got `str` (in $.number)"),
         ("number: 3\n", "f:1:1: missing key `name` (in $)"),
+        ("name: a\npets: [{type: cet}]\n", "f:2:15: unknown value `cet`; did you mean `cat`?"),
+        ("name: a\npets: [{type: whale}]\n", "f:2:15: unknown value `whale`; there are: cat, dog"),
+        ("name: a\npets: [{type: dog, colour: x}]\n", "f:2:20: unknown key `colour`; did you mean `color`?"),
+        ("name: a\npets: [{type: cat, mood: god}]\n", "f:2:26: unknown value `god`; did you mean `good`?"),
         ("name: a: b\n", "f:1:8: mapping values are not allowed in this context; quote values with single quotes"),
-        ("- a\n", "f:1:1: not a mapping; known keys: many, name, named, number"),
+        ("- a\n", "f:1:1: not a mapping; known keys: many, name, named, number, pets"),
         ("", "f:1:1: not a mapping"),
         ("name: " + "[" * 60 + "]" * 60, "f:1:56: nested deeper than 50 levels"),
         ("name: \x00", "f:1:"),

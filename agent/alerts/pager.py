@@ -1,4 +1,4 @@
-"""The run's life, on its way to people: kept with the events that it follows from, said here, sent to the webhook."""
+"""The run's life, on its way to people: kept with the events that it follows from, said here, sent to the channels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from loguru import logger
 
-from rli_agent.alerts.endpoint import CHANNEL, Endpoint
+from rli_agent.alerts.opening import Alerts
 from rli_agent.events import Event, Labels, Source
 from rli_agent.life.state import LifeState
 from rli_agent.life.tracker import LifeTracker
@@ -18,7 +18,7 @@ from rli_agent.store.knowledge import Attempted
 from rli_agent.store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from rli_agent.alerts.sender import Sender
+    from rli_agent.alerts.dispatch import Dispatch
 
 #: SLURM says when it ends the job, in Unix seconds.
 JOB_END = "SLURM_JOB_END_TIME"
@@ -33,7 +33,7 @@ class Pager:
     """
 
     def __init__(
-        self, store: RunStore, run: str, endpoint: Endpoint | None, environment: Mapping[str, str],
+        self, store: RunStore, run: str, alerts: Alerts, environment: Mapping[str, str],
         labels: Callable[[], Labels], changed: Callable[[], float], say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.store = store
@@ -43,12 +43,12 @@ class Pager:
         self._say = say
         self._live = False
         self._unsaved: list[Message] = []
-        self._sender: Sender | None = None
-        if endpoint is not None:
-            from rli_agent.alerts.sender import Sender  # here: it brings an HTTP client with it
+        self._route = alerts.router
+        self._dispatch: Dispatch | None = None
+        if alerts.channels:
+            from rli_agent.alerts.dispatch import Dispatch  # here: most runs are watched without
 
-            self._sender = Sender(store.path, endpoint)
-            self._sender.start()
+            self._dispatch = Dispatch(store.path, alerts)
 
     # -- within a commit
 
@@ -67,7 +67,7 @@ class Pager:
             if a.start is not None
         )
         if self._unsaved:
-            kept.tell(self._unsaved, CHANNEL if self._sender is not None else None)
+            kept.tell(self._unsaved, self._route)
 
     # -- a publisher
 
@@ -87,8 +87,8 @@ class Pager:
 
     def close(self, patience: float) -> None:
         """Send what can be sent within so many seconds; the rest waits in the store for the next agent."""
-        if self._sender is not None:
-            self._sender.close(patience)
+        if self._dispatch is not None:
+            self._dispatch.close(patience)
 
     def _passed(self, now: float, last: bool) -> None:
         before = self._standing()
@@ -112,8 +112,8 @@ class Pager:
         told, self._unsaved = self._unsaved, []
         for message in told:
             self._say(f"[{'over' if message.resolved else message.severity}] {message.title}")
-        if told and self._sender is not None:
-            self._sender.wake()
+        if told and self._dispatch is not None:
+            self._dispatch.wake()
 
     def _labelled(self, messages: Sequence[Message]) -> list[Message]:
         labels = self._labels() if messages else ()

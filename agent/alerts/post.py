@@ -1,4 +1,4 @@
-"""One POST to a webhook, and what came back."""
+"""One HTTP request to a receiver, and what came back."""
 
 from __future__ import annotations
 
@@ -8,40 +8,36 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import IO, Any
+from urllib.parse import urlsplit
 
-from msgspec import Struct
+from rli_agent.alerts.channel import Answer, why
 
-from rli_agent.alerts.endpoint import Endpoint
-from rli_agent.alerts.payloads import body
-from rli_agent.message import Message
-
-#: Seconds to wait for a connection, and for each part of an answer.
-TIMEOUT = 10.0
 #: A receiver may ask for a longer pause than this; it gets this.
 LONGEST_PAUSE = 3600.0
 _READ = 2000
-#: What says that the webhook, not the message, is at fault.
-_ENDPOINTS = frozenset({401, 403, 404, 408, 410, 425, 429})
+#: What says that the receiver, not the message, is at fault.
+_RECEIVERS = frozenset({401, 403, 404, 408, 410, 425, 429})
 
 
-class Answer(Struct, frozen=True):
-    """What a receiver said. `status` is None when nothing came back; `text` is then the reason, else the beginning of
-    the body, without the webhook's address. `pause`: the seconds that it asks to be left alone."""
+def checked_address(url: str) -> str:
+    """The host that an address names, with its port where it has one.
 
-    status: int | None
-    text: str
-    pause: float | None = None
-
-    @property
-    def taken(self) -> bool:
-        """Whether the receiver took the message."""
-        return self.status is not None and 200 <= self.status < 300
-
-    @property
-    def refused(self) -> bool:
-        """Whether it was this message that it would not take: others may fare better."""
-        return self.status is not None and 400 <= self.status < 500 and self.status not in _ENDPOINTS
+    Raises ValueError, which says what is wrong but not with what.
+    """
+    if any(c <= " " or c > "~" for c in url):
+        raise ValueError("the address holds spaces or characters that are no ASCII")
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        raise ValueError("the address is no URL") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("the address does not begin with http:// or https:// and a host")
+    if parts.username is not None:
+        raise ValueError("a user name in the address is not supported; give it as a header")
+    return f"{host}:{port}" if port is not None else host
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -51,33 +47,32 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def post(endpoint: Endpoint, message: Message, timeout: float = TIMEOUT) -> Answer:
-    """Send it. Never raises for what a network or a receiver can do."""
-    headers = {
+def post(
+    url: str, body: bytes, key: str, timeout: float, headers: Mapping[str, str] | None = None, method: str = "POST"
+) -> Answer:
+    """Send it. `key` is the same for every try: a receiver that took it before can know it again. `timeout` is seconds
+    to wait for a connection, and for each part of an answer. Never raises for what a network or a receiver can do."""
+    given = {
         "Content-Type": "application/json",
         "User-Agent": "rli-agent",
-        # The same for every try of the same message: a receiver that took it before can know it again.
-        "Idempotency-Key": "".join(c if "!" <= c <= "~" else "_" for c in message.key)[:255],
+        "Idempotency-Key": "".join(c if "!" <= c <= "~" else "_" for c in key)[:255],
+        **(headers or {}),
     }
-    request = urllib.request.Request(endpoint.url, body(message, endpoint.form), headers, method="POST")
+    request = urllib.request.Request(url, body, given, method=method)
     opener = urllib.request.build_opener(_Stay)
     try:
         with opener.open(request, timeout=timeout) as reply:
-            return Answer(reply.status, endpoint.without(_text(reply)))
+            return Answer("taken", f"{reply.status} {_text(reply).strip()}".rstrip())
     except urllib.error.HTTPError as error:
         with error:
             text = _text(error)
-            return Answer(error.code, endpoint.without(text), _pause(error.headers.get("Retry-After"), text))
+            refused = 400 <= error.code < 500 and error.code not in _RECEIVERS
+            pause = _pause(error.headers.get("Retry-After"), text)
+            return Answer("refused" if refused else "failed", f"{error.code} {text.strip()}".rstrip(), pause)
     except urllib.error.URLError as error:
-        return Answer(None, endpoint.without(_why(error.reason)))
+        return Answer("failed", why(error.reason))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Answer(None, endpoint.without(_why(error)))
-
-
-def _why(reason: object) -> str:
-    if isinstance(reason, TimeoutError):
-        return "no answer in time"
-    return f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)
+        return Answer("failed", why(error))
 
 
 def _text(reply: IO[bytes]) -> str:

@@ -2,38 +2,95 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
+
+if TYPE_CHECKING:
+    from rli_agent.alerts.opening import Alerts
 
 
 @click.group()
 def command() -> None:
-    """Messages about the run's life go to the webhook that RLI_AGENT_WEBHOOK names (or a file named by
-    RLI_AGENT_WEBHOOK_FILE)."""
+    """Messages about a run go to the channels of a YAML file (--alerts, RLI_AGENT_ALERTS), and to the webhook that
+    RLI_AGENT_WEBHOOK names (or a file named by RLI_AGENT_WEBHOOK_FILE)."""
 
 
-@command.command("test")
-def test() -> int:
-    """Send a test message to the webhook, and say what comes back."""
-    import os
+@command.command("list", cls=Configured)
+@reading.alerts
+def list_channels(alerts: Path | None) -> int:
+    """Check the settings, and say what goes to which channel. No secret is shown."""
+    from rli_agent.terminal import say
+
+    opened = _opened(alerts)
+    width = max(len(channel.name) for channel in opened.channels)
+    for channel, routed in zip(opened.channels, opened.router.channels, strict=True):
+        say(f"{channel.name:{width}}  {channel.place}: {opened.router.described(routed)}")
+    notes = [f"at most {opened.hourly} an hour that are not critical"]
+    notes += [f"those wait {opened.group:g} s for others"] if opened.group else []
+    notes += [f"what lasts is told again every {opened.repeat:g} s"] if opened.repeat else []
+    say("; ".join(notes))
+    return 0
+
+
+@command.command("test", cls=Configured)
+@click.argument("names", metavar="[CHANNEL...]", nargs=-1)
+@reading.alerts
+def test(names: tuple[str, ...], alerts: Path | None) -> int:
+    """Send a test message to each CHANNEL (all, if none is named), and say what comes back.
+
+    Where incidents are kept open until they are over, the message that this one is over follows. Exit status 1: a
+    channel did not take it.
+    """
+    import difflib
     import time
 
-    from rli_agent.alerts.endpoint import FILE_VARIABLE, VARIABLE, from_environment
-    from rli_agent.alerts.post import post
+    from msgspec.structs import replace
+
+    from rli_agent.alerts.channel import Notice
     from rli_agent.errors import UserError
     from rli_agent.message import Message
     from rli_agent.terminal import say
 
-    endpoint = from_environment(os.environ)
-    if endpoint is None:
-        hint = f"put its address into {VARIABLE}, or into a file that {FILE_VARIABLE} names"
-        raise UserError("no webhook is configured", hint)
+    known = {channel.name: channel for channel in _opened(alerts).channels}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            have = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+            raise UserError(f"there is no channel {name}", have)
     now = time.time()
-    text = "Messages about a run's life arrive here: started, resumed, stalled, failed, finished and their like."
-    answer = post(endpoint, Message("test", "info", "This is a test of rli-agent", text, now, f"test/{now:.3f}"))
-    came = f"{answer.status}: {answer.text.strip() or '(empty)'}" if answer.status is not None else answer.text
-    if answer.taken:
-        say(f"the webhook at {endpoint.host} took the message, and answered {came}")
-        return 0
-    pause = f"; it asks for a pause of {answer.pause:.0f} s" if answer.pause is not None else ""
-    say(f"the webhook at {endpoint.host} did not take the message: {came}{pause}")
-    return 1
+    text = "Messages about a run arrive here: started, stalled, failed, finished and their like."
+    labels = (("project", "test"), ("experiment_name", "test"), ("run", "test"), ("framework", "none"))
+    message = Message("test", "info", "This is a test of rli-agent", text, now, f"test/{now:.3f}", labels=labels)
+    failed = 0
+    for name in names or known:
+        channel = known[name]
+        answer = channel.send(Notice(message))
+        if answer.outcome == "taken" and channel.keeps_incidents:
+            answer = channel.send(Notice(replace(message, resolved=True), (message,)))
+        if answer.outcome == "taken":
+            say(f"{name} ({channel.place}) took the message" + (f": {answer.text}" if answer.text else ""))
+            continue
+        failed += 1
+        pause = f"; it asks for a pause of {answer.pause:.0f} s" if answer.pause is not None else ""
+        say(f"{name} ({channel.place}) did not take the message: {answer.text}{pause}")
+    return 1 if failed else 0
+
+
+def _opened(file: Path | None) -> Alerts:
+    import os
+
+    from rli_agent.alerts.opening import FILE_VARIABLE, VARIABLE, open_alerts
+    from rli_agent.errors import UserError
+
+    opened = open_alerts(file, os.environ)
+    if not opened.channels:
+        hint = (
+            f"give --alerts FILE, or put a webhook's address into {VARIABLE}, or into a file named by {FILE_VARIABLE}"
+        )
+        raise UserError("no channel is configured", hint)
+    return opened

@@ -16,3 +16,7 @@ rules = click.option(
 zone = click.option(
     "--zone", metavar="NAME", help="Zone of stamps that name none, like Europe/Paris; otherwise this host's."
 )
+alerts = click.option(
+    "--alerts", type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE", help="Whom to tell, and of what: a YAML file of channels and routes (docs/alerts.md).",
+)  # fmt: skip

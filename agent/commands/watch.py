@@ -51,6 +51,7 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
     "--span-layout", type=click.Choice(LAYOUTS), default="auto", show_default=True,
     help="`step`: a step is a trace. `flat`: each state is one, as RL-Insight wants it. `auto`: as the receiver is.",
 )  # fmt: skip
+@reading.alerts
 @click.option(
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="INFO", show_default=True,
     help="How much the agent says of itself on standard error.",

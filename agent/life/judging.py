@@ -118,8 +118,14 @@ def _stall(tracker: LifeTracker, now: float, came: bool) -> None:
         return
     title, text = wording.stalled(state, now)
     state.life = "stalled"
-    tracker.open_incident("stalled", "critical", title, text, now, "Look at the role that has been silent for longest; "
-                          "`py-spy dump` of its process says where it hangs.")  # fmt: skip
+    usual = state.usual_step()
+    values = [("seconds_without_progress", now - state.progress_at), ("seconds_allowed", until - state.progress_at)]
+    values += [("seconds_of_a_usual_step", usual)] if usual is not None else []
+    tracker.open_incident(
+        "stalled", "critical", title, text, now,
+        "Look at the role that has been silent for longest; `py-spy dump` of its process says where it hangs.",
+        since=state.progress_at, since_step=state.step, values=tuple((name, round(v, 3)) for name, v in values),
+    )  # fmt: skip
 
 
 def _lingers(tracker: LifeTracker, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples, Source
 from rli_agent.life import judging, signs, wording
@@ -163,6 +164,7 @@ class LifeTracker:
                 "nan", "critical", f"not a number on two steps running, {wording.where(state)}: {event.message[:200]}",
                 f"{event.file}:{event.line}\n{event.message}", self.at,
                 "Stop the run and resume from the last checkpoint before it: what is learned from NaN is lost.",
+                since_step=state.before,
             )  # fmt: skip
 
     def _fact(self, event: RunFact, source: Source, now: float) -> None:
@@ -219,14 +221,15 @@ class LifeTracker:
     # -- messages
 
     def open_incident(
-        self, kind: str, severity: Severity, title: str, text: str, time: float, todo: str = "", under: str = ""
-    ) -> None:
-        """Tell of an incident, once until it is closed. `under`: it is part of that one."""
+        self, kind: str, severity: Severity, title: str, text: str, time: float, todo: str = "", under: str = "",
+        **more: Any,
+    ) -> None:  # fmt: skip
+        """Tell of an incident, once until it is closed. `under`: it is part of that one. `more`: as in `say`."""
         known = self.state.incidents.get(under or kind)
         episode = known.episode if known is not None else f"{self.run}/{under or kind}/{time:.0f}"
         if not self._muted:
             self.state.incidents.setdefault(under or kind, Told(episode, self.state.progress_at or time))
-        self.say(kind, severity, title, text, time, episode, todo)
+        self.say(kind, severity, title, text, time, episode, todo, **more)
 
     def close_incident(self, kind: str, title: str, now: float) -> None:
         """Tell that an incident is over, if it was told."""
@@ -236,13 +239,13 @@ class LifeTracker:
 
     def say(
         self, kind: str, severity: Severity, title: str, text: str, time: float, episode: str = "", todo: str = "",
-        resolved: bool = False,
+        **more: Any,
     ) -> None:  # fmt: skip
-        """A message, unless it is of what happened before the agent came."""
+        """A message, unless it is of what happened before the agent came. `more`: other fields of it."""
         if self._muted:
             return
         name = episode or f"{self.run}/{kind}/{time:.0f}"
-        self._out.append(Message(kind, severity, title, text, time, name, self.state.step, todo, resolved))
+        self._out.append(Message(kind, severity, title, text, time, name, self.state.step, todo, **more))
 
     def _given(self) -> list[Message]:
         given, self._out = self._out, []

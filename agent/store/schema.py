@@ -162,8 +162,38 @@ CREATE VIEW messages AS
     SELECT id, time, kind, severity, title, text, todo, step, episode, resolved, labels, channel, delivered FROM outbox;
 """
 
+_CHANNELS = """
+-- A message goes to several channels: what became of it there lies apart.
+DROP VIEW messages;
+DROP INDEX outbox_waiting;
+ALTER TABLE outbox RENAME TO outbox_before;
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, made REAL NOT NULL, time REAL NOT NULL, kind TEXT NOT NULL,
+    severity TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, todo TEXT NOT NULL, step INTEGER,
+    since REAL, since_step INTEGER, values_json TEXT NOT NULL, episode TEXT NOT NULL, resolved INTEGER NOT NULL,
+    labels TEXT NOT NULL);
+CREATE INDEX outbox_by_episode ON outbox (episode, id);
+INSERT INTO outbox SELECT id, key, made, time, kind, severity, title, text, todo, step, NULL, NULL, '{}', episode,
+    resolved, labels FROM outbox_before;
+-- delivered: when it was last taken there, `times` times in all; dropped: why it never will be.
+CREATE TABLE delivery_rows (
+    channel TEXT NOT NULL, message INTEGER NOT NULL REFERENCES outbox, delivered REAL,
+    times INTEGER NOT NULL DEFAULT 0, dropped TEXT, PRIMARY KEY (message, channel)) WITHOUT ROWID;
+CREATE INDEX deliveries_by_channel ON delivery_rows (channel, delivered);
+CREATE INDEX deliveries_waiting ON delivery_rows (channel, message) WHERE delivered IS NULL AND dropped IS NULL;
+INSERT INTO delivery_rows SELECT channel, id, delivered, delivered IS NOT NULL, NULL FROM outbox_before
+    WHERE channel IS NOT NULL;
+DROP TABLE outbox_before;
+CREATE VIEW messages AS
+    SELECT id, time, kind, severity, title, text, todo, step, since, since_step, values_json, episode, resolved, labels
+    FROM outbox;
+CREATE VIEW deliveries AS
+    SELECT d.message, d.channel, o.kind, o.title, o.made, d.delivered, d.times, d.dropped
+    FROM delivery_rows d JOIN outbox o ON o.id = d.message;
+"""
+
 #: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
-MIGRATIONS = (_FIRST, _MESSAGES)
+MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

@@ -12,7 +12,7 @@ from datetime import tzinfo
 from pathlib import Path
 from types import FrameType
 
-from rli_agent.alerts.endpoint import from_environment
+from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
@@ -48,10 +48,10 @@ class Watch:
         options = self._options
         step_back()
         gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
-        endpoint = from_environment(os.environ)
+        alerts = open_alerts(options.alerts, os.environ)
         folder, why = state_dir(options.state_dir, Path.home())
         catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
-        run = WatchedRun(options, folder, catalogue, endpoint, self._zone, self._stop, self._say)
+        run = WatchedRun(options, folder, catalogue, alerts, self._zone, self._stop, self._say)
         server = None
         try:
             server = self._serve(run)

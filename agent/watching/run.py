@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
-from rli_agent.alerts.endpoint import Endpoint
+from rli_agent.alerts.opening import Alerts
 from rli_agent.alerts.pager import Pager
 from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
@@ -48,7 +48,7 @@ class WatchedRun:
     """
 
     def __init__(
-        self, options: WatchOptions, state: Path, catalogue: Catalogue, endpoint: Endpoint | None, zone: tzinfo,
+        self, options: WatchOptions, state: Path, catalogue: Catalogue, alerts: Alerts, zone: tzinfo,
         stop: threading.Event, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._options = options
@@ -66,7 +66,7 @@ class WatchedRun:
         self.store = self._open_store(store_path(state, self.id))
         self._keeper = Keeper(self.store, self.exposition, self.status, stop, say)
         try:
-            self._pager = self._page(endpoint)
+            self._pager = self._page(alerts)
             self._spans = self._export_spans()
         except BaseException:
             self._keeper.close()
@@ -78,13 +78,13 @@ class WatchedRun:
         except StoreError as e:
             raise UserError(str(e)) from None
 
-    def _page(self, endpoint: Endpoint | None) -> Pager:
+    def _page(self, alerts: Alerts) -> Pager:
         """Follow the run's life, and tell of it."""
 
         def labels() -> Labels:
             return tuple(asdict(self._labels()).items())
 
-        pager = Pager(self.store, self.id, endpoint, os.environ, labels, self._files.last_change, self._say)
+        pager = Pager(self.store, self.id, alerts, os.environ, labels, self._files.last_change, self._say)
         self.status.tracker = pager.tracker
         self._keeper.participants.append(pager)
         self._keeper.publishers.append(pager)

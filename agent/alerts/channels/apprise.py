@@ -1,0 +1,42 @@
+"""The services that the apprise library knows: Telegram, Teams, Matrix, ntfy and a hundred more."""
+
+from __future__ import annotations
+
+import logging
+
+from rli_agent.alerts import words
+from rli_agent.alerts.channel import Answer, Channel, Notice
+from rli_agent.alerts.secrets import Secrets
+from rli_agent.alerts.settings import Apprise
+
+_TYPES = {"critical": "failure", "warning": "warning", "info": "info"}
+
+
+class AppriseChannel(Channel):
+    """One service. The library says only whether it took a message, and keeps its own time limits (some seconds)."""
+
+    merges = True
+
+    def __init__(self, settings: Apprise, secrets: Secrets) -> None:
+        try:
+            import apprise  # here: an optional dependency that brings many others
+        except ImportError:
+            raise ValueError("channels of type apprise need its library: pip install 'rli-agent[apprise]'") from None
+        # What it logs may hold addresses with their secrets.
+        logging.getLogger("apprise").addHandler(logging.NullHandler())
+        logging.getLogger("apprise").propagate = False
+        url = secrets.address(settings.url)
+        self._service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+        if self._service is None:
+            raise ValueError(f"apprise knows no service for this address, which begins with `{url.partition(':')[0]}:`")
+        name = str(self._service.service_name or url.partition(":")[0])
+        super().__init__(settings.name, name, secrets)
+
+    def deliver(self, notice: Notice) -> Answer:
+        message = notice.message
+        title = f"[{words.word(message)}] {words.cut(words.headed(message, notice.again), 200)}"
+        kind = "success" if message.resolved else _TYPES[message.severity]
+        # In the text's own form; what it knows to be longer than the service takes, it cuts or splits.
+        if self._service.notify(body=words.in_full(message), title=title, notify_type=kind):
+            return Answer("taken", "")
+        return Answer("failed", f"apprise could not deliver to {self.place}")
