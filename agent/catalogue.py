@@ -42,7 +42,7 @@ class Quantity(Struct, frozen=True, forbid_unknown_fields=True):
     healthy: tuple[float | None, float | None] | None
     labels: tuple[Literal["environment", "engine", "state", "stat", "lane", "rank", "kind", "level"], ...] = ()
     scale: str = ""
-    type: Literal["gauge", "counter"] = "gauge"
+    type: Literal["gauge", "counter", "histogram"] = "gauge"
 
 
 class Catalogue:

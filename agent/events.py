@@ -11,6 +11,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from rli_agent.rollout_statistics import RolloutStatistics
+
 #: "logged": the text gives it; "observed": the moment of reading; "estimated": rebuilt from durations and file times.
 TimeIs: TypeAlias = Literal["logged", "observed", "estimated"]
 Labels: TypeAlias = tuple[tuple[str, str], ...]
@@ -132,7 +134,11 @@ class Problem(Struct):
 
 
 class RolloutBatch(Struct):
-    """The rollouts of one step, environment and phase, as found in one file. Lengths are tokens."""
+    """The rollouts of one step, environment and phase, as found in one file.
+
+    A file that grows gives the same batch again: `total` is all of it so far, `added` what is new since the last time
+    (None: all).
+    """
 
     file: str
     line: int
@@ -142,18 +148,17 @@ class RolloutBatch(Struct):
     step: int | None
     phase: Literal["train", "eval"]
     environment: str
-    count: int
-    reward_count: int
-    reward_sum: float
-    reward_min: float | None
-    reward_max: float | None
-    errors: int
-    truncated: int
+    total: RolloutStatistics
+    added: RolloutStatistics | None = None
+
+    @property
+    def count(self) -> int:
+        return self.total.count
 
     @property
     def reward_mean(self) -> float | None:
         """None when no record carried a reward."""
-        return self.reward_sum / self.reward_count if self.reward_count else None
+        return self.total.figure("reward").mean
 
 
 class RunFact(Struct):

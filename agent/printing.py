@@ -9,6 +9,7 @@ import msgspec
 
 from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples
 from rli_agent.parsers.timeline import intervals
+from rli_agent.rollout_statistics import COUNTS
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(list[float | int | str]).decode
@@ -66,12 +67,29 @@ def _objects(event: Event) -> Iterator[dict[str, Any]]:
         count = event.count if event.count != 1 else None
         yield _said({**said, "kind": event.kind, "message": event.message, "count": count, "rule": event.rule}, {})
     elif isinstance(event, RolloutBatch):
-        said = {"type": "rollouts", **place, "step": event.step, "phase": event.phase, "environment": event.environment}
-        rewards = {"reward_mean": event.reward_mean, "reward_min": event.reward_min, "reward_max": event.reward_max}
-        yield _said({**said, "count": event.count, **rewards, "errors": event.errors, "truncated": event.truncated}, {})
+        yield _rollouts(event)
     elif isinstance(event, RunFact):
         said = {"type": "fact", **place, "key": event.key, "value": event.value, "confidence": event.confidence}
         yield _said(said, {})
+
+
+def _rollouts(event: RolloutBatch) -> dict[str, Any]:
+    place = {"type": "rollouts", "file": event.file, "line": event.line, "step": event.step, "phase": event.phase}
+    total = event.total
+    reward = total.figure("reward")
+    rewards = {"reward_mean": reward.mean, "reward_std": reward.std} | (
+        {"reward_min": reward.least, "reward_max": reward.most} if reward.count else {}
+    )
+    counts = {name: getattr(total, name) for name in COUNTS}
+    always = {"count", "errors", "truncated"}
+    figures = {
+        name: {"count": d.count, "mean": d.mean, "std": d.std, "min": d.least, "max": d.most}
+        for name, d in total.figures.items()
+        if name != "reward" and d.count
+    }
+    said = place | {"environment": event.environment, **rewards}
+    said |= {name: count for name, count in counts.items() if count or name in always}
+    return _said(said | ({"figures": figures} if figures else {}), {})
 
 
 def _state(event: Interval, time: float | None) -> dict[str, Any]:

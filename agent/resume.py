@@ -9,8 +9,9 @@ from contextlib import closing
 
 import msgspec
 
-from rli_agent.events import Interval, Plan, RunFact, Samples, Shape, Source, TimeIs
+from rli_agent.events import Interval, Plan, RolloutBatch, RunFact, Samples, Shape, Source, TimeIs
 from rli_agent.store.connection import read_only
+from rli_agent.store.rollout_columns import statistics_of
 from rli_agent.store.run_store import RunStore
 
 #: Newest lines with durations that are shown again: enough for what is usual of each state.
@@ -19,8 +20,9 @@ STEPS = 50
 INTERVALS = 500
 
 
-def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval | RunFact]]:
-    """Facts, the newest value of each series, the newest steps and open states, each with a stand-in source."""
+def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval | RolloutBatch | RunFact]]:
+    """Facts, the newest value of each series, all batches of rollouts, the newest steps and open states, each with a
+    stand-in source."""
     for latest in store.latest():
         shape = Shape((latest.name,), (latest.unit,), (latest.metric,), latest.labels)
         printed = json.dumps([latest.value])
@@ -30,6 +32,15 @@ def earlier_events(store: RunStore) -> Iterator[tuple[Source, Samples | Interval
     with closing(read_only(store.path)) as db:
         for file, time, key, value in db.execute("SELECT file, time, key, value FROM facts"):
             yield _source(file, None), RunFact(str(file), 0, 0, time, "estimated", key, value)
+        rows = db.execute(
+            "SELECT s.file, s.role, r.line, r.offset, r.time, r.time_is, r.step, r.phase, r.environment, "
+            "r.count, r.errors, r.truncated, r.counts, r.figures "
+            "FROM rollout_rows r JOIN sources s ON s.id = r.source ORDER BY r.id"
+        )
+        for file, role, line, offset, time, time_is, step, phase, environment, *counted in rows:
+            total = statistics_of(*counted)
+            batch = RolloutBatch(str(file), line, offset, time, time_is, step, phase, environment, total)
+            yield _source(file, role), batch
         rows = db.execute(
             "SELECT s.file, l.line, l.offset, l.time, l.time_is, l.step, "
             "h.names, h.units, h.metrics, h.labels, h.plan, l.values_json "

@@ -223,14 +223,23 @@ class Records(Struct, forbid_unknown_fields=True):
 
 class Rollouts(Struct, forbid_unknown_fields=True):
     """JSONL whose records are rollouts. Dotted paths name fields; `*` runs over a list's items or an object's values.
+    Where a key takes several paths, the first that leads to something counts, and its hits are added up. A condition is
+    a path, which must be true there, or `path=word`.
 
-    reward: the paths that are tried in order; several hits of one path are summed, {score, weight} objects weighed.
-    outcomes: other numeric fields that are metrics of their own. error: fields that, when not empty or false, make the
-    record a problem env_error. ok: fields that, when false, do. step: dotted path or `path:` + pattern with a group
-    `step` on the file's path. phase: "train", "eval", or such a pattern with a group `phase`. part: the records are
-    some of those of another file, so that they are not counted once more. each: a record holds several rollouts, the
-    hits of this path, in which `reward`, `outcomes` and `labels` (`{label: dotted path}`) are looked up; all else is
-    the record's.
+    reward: several hits of one path are summed, {score, weight} objects weighed. outcomes: other numeric fields that
+    are metrics of their own; where there is no reward, the first is taken for it. solved: conditions; without them a
+    reward of 1 means solved, one of 0 or -1 not solved, and other rewards leave it open.
+    error: fields that, when not empty or false, make the record a problem env_error. ok: fields that, when false, do.
+    truncated, cancelled: conditions. tool_errors: fields that, when not empty or false, tell of a tool's failure.
+    step: dotted path or `path:` + pattern with a group `step` on the file's path. phase: "train", "eval", or such a
+    pattern with a group `phase`. environment: its name. group: what the rollouts of one prompt have in common; else
+    the prompt. part: the records are some of those of another file, so that they are not counted once more.
+    prompt, completion: texts, chat messages, or lists of them; of messages the model's are the completion, those before
+    them the prompt. tokens, prompt_tokens, total_tokens: numbers, or masks with one item a token. turns: else the
+    messages that the model wrote. seconds: a number or an object with `duration`, or `start` and `end`.
+    parts, metrics: objects of numbers by name: parts of the reward, and what the environment measures besides.
+    each: a record holds several rollouts, the hits of this path, in which `reward`, `outcomes`, `labels` (`{label:
+    dotted path}`), `solved`, texts and quantities are looked up; all else is the record's.
     """
 
     id: str
@@ -240,10 +249,23 @@ class Rollouts(Struct, forbid_unknown_fields=True):
     phase: str = "train"
     reward: list[str] = []
     outcomes: list[str] = []
+    solved: list[str] = []
     environment: list[str] = []
+    group: list[str] = []
     error: list[str] = []
     ok: list[str] = []
     truncated: list[str] = []
+    cancelled: list[str] = []
+    tool_errors: list[str] = []
+    prompt: list[str] = []
+    completion: list[str] = []
+    tokens: list[str] = []
+    prompt_tokens: list[str] = []
+    total_tokens: list[str] = []
+    turns: list[str] = []
+    seconds: list[str] = []
+    parts: list[str] = []
+    metrics: list[str] = []
     labels: dict[str, str] = {}
     each: str = ""
     part: bool = False

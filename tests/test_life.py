@@ -11,6 +11,7 @@ from rli_agent.events import Event, Interval, Level, Problem, RolloutBatch, RunF
 from rli_agent.life.state import LifeState
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.message import Message
+from rli_agent.rollout_statistics import RolloutStatistics
 
 START = 1_800_000_000.0
 ENGINE = ("rl_engine_generation_tokens_per_second", "rl_engine_requests_running")
@@ -205,7 +206,7 @@ def test_progress_inside_a_long_step_counts() -> None:
             elif count == "rollouts":
                 place = ("rollouts/step_21.jsonl", 1, 0)
                 batch = RolloutBatch(
-                    *place, play.now, "observed", 21, "train", "math", play.line, 1, 0.5, 0.0, 1.0, 0, 0
+                    *place, play.now, "observed", 21, "train", "math", RolloutStatistics(play.line)
                 )
                 play.line += 1
                 play.give("rollouts", batch)

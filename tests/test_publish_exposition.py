@@ -28,6 +28,7 @@ from rli_agent.events import (
     Source,
 )
 from rli_agent.publish.exposition import WAITING_LIMIT, Exposition, RunLabels
+from rli_agent.rollout_statistics import RolloutStatistics
 
 CATALOGUE = Catalogue.load()
 RUN = RunLabels("proj", "exp", "run-1", "verl")
@@ -71,10 +72,10 @@ def batch(
     count: int, total: float, step: int = 1, *, errors: int = 0, truncated: int = 0, **more: object
 ) -> RolloutBatch:
     fields = {"file": f"rollouts/{step}.jsonl", "time": None, "phase": "train", "environment": "math"} | more
-    return RolloutBatch(
-        line=1, offset=0, time_is="estimated", step=step, count=count, reward_count=count, reward_sum=total,
-        reward_min=0, reward_max=1, errors=errors, truncated=truncated, **fields,
-    )  # type: ignore[arg-type]  # fmt: skip
+    statistics = RolloutStatistics(count, errors, truncated)
+    for _ in range(count):
+        statistics.add("reward", total / count)
+    return RolloutBatch(line=1, offset=0, time_is="estimated", step=step, total=statistics, **fields)  # type: ignore[arg-type]
 
 
 def scrape(it: Exposition) -> Found:
@@ -94,12 +95,13 @@ def check_text(text: str, openmetrics: bool = False) -> Found:
     for family in (parse_openmetrics if openmetrics else parse_text)(text):
         names.append(family.name)
         assert family.documentation
-        assert family.type in ("gauge", "counter")
+        assert family.type in ("gauge", "counter", "histogram")
         for sample in family.samples:
             key = (sample.name, tuple(sorted((k, v) for k, v in sample.labels.items() if v)))
             assert key not in found, f"{key} stands twice"
             found[key] = sample.value
-        assert len({tuple(s.labels) for s in family.samples}) <= 1, f"the labels of {family.name} differ"
+        labels = {tuple(name for name in s.labels if name != "le") for s in family.samples}
+        assert len(labels) <= 1, f"the labels of {family.name} differ"
         base = BASE[:4] if family.name.startswith("rli_agent_") else BASE
         assert all(list(s.labels)[: len(base)] == base for s in family.samples)
     assert max(Counter(names).values()) == 1
@@ -409,9 +411,11 @@ def labels_of_run() -> list[tuple[str, str]]:
 def test_rollouts_count_once_though_their_file_is_summed_up_again_and_again() -> None:
     it = exposition()
     source = Source("rollouts/1.jsonl", "rollouts")
-    for parts in ([batch(4, 1.0)], [batch(8, 4.0, errors=1, truncated=2)], [batch(8, 4.0, errors=1, truncated=2)]):
-        it.record(parts, source)
-        found = scrape(it)
+    it.record([batch(4, 1.0)], source)
+    more = batch(8, 4.0, errors=1, truncated=2)
+    more.added = batch(4, 3.0, errors=1, truncated=2).total
+    it.record([more], source)
+    found = scrape(it)
     assert value(found, "rl_rollouts_total", environment="math", stat="train") == 8
     assert value(found, "rl_rollouts_errored_total", environment="math") == 1
     assert value(found, "rl_rollouts_truncated_total", environment="math") == 2
@@ -425,17 +429,44 @@ def test_rollouts_count_once_though_their_file_is_summed_up_again_and_again() ->
     assert value(scrape(it), "rl_rollout_reward_mean", stat="train") == 1.0, "files of steps are read in any order"
 
 
-def test_a_rollout_file_written_anew_counts_anew() -> None:
+def test_a_rollout_file_written_anew_counts_anew_and_is_the_newest_step() -> None:
     it = exposition()
-    for count in (8, 3, 5):
-        it.record([batch(count, 0.0)], TRAINER)
-    assert value(scrape(it), "rl_rollouts_total") == 8 + 5
+    it.record([batch(8, 0.0, step=20)], TRAINER)
+    it.record([batch(8, 8.0, step=30)], TRAINER)
+    it.record([batch(5, 2.5, step=20)], TRAINER)
+    found = scrape(it)
+    assert value(found, "rl_rollouts_total") == 8 + 8 + 5
+    assert value(found, "rl_rollout_reward_mean") == 0.5
+
+
+def test_files_of_one_step_are_one_batch() -> None:
+    it = exposition()
+    for number, total in enumerate((4.0, 0.0)):
+        it.record([batch(4, total, step=7, file=f"rollout/7/{number}.jsonl", environment="")], TRAINER)
+    assert value(scrape(it), "rl_rollout_reward_mean") == 0.5
+
+
+def test_quantities_are_histograms_whose_buckets_only_fill() -> None:
+    it = exposition()
+    for number in (1, 2):
+        more = batch(2, 2.0, step=number)
+        for tokens in (100.0, 5000.0):
+            more.total.add("response_tokens", tokens)
+        it.record([more], TRAINER)
+    found = scrape(it)
+    assert value(found, "rl_rollout_response_tokens_bucket", le="128.0") == 2
+    assert value(found, "rl_rollout_response_tokens_bucket", le="8192.0") == 4
+    assert value(found, "rl_rollout_response_tokens_count") == 4
+    assert value(found, "rl_rollout_response_tokens_sum") == 10200
+    assert value(found, "rl_rollout_reward_bucket", le="0.9") == 0
+    assert value(found, "rl_rollout_reward_bucket", le="+Inf") == 4
+    assert "rl_rollout_reward_sum" not in names(found), "a sum of negative rewards would fall"
 
 
 def test_rollouts_without_rewards_have_no_mean() -> None:
     it = exposition()
     nothing = batch(3, 0.0)
-    nothing.reward_count = 0
+    nothing.total.figures.clear()
     it.record([nothing], TRAINER)
     found = scrape(it)
     assert value(found, "rl_rollouts_total") == 3

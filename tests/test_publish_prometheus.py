@@ -20,6 +20,7 @@ from rli_agent.events import Interval, Problem, RolloutBatch, RunFact, Samples, 
 from rli_agent.publish.exposition import Exposition, RunLabels
 from rli_agent.publish.listen import bind
 from rli_agent.publish.server import MetricsServer
+from rli_agent.rollout_statistics import BOUNDS, COUNTS, RolloutStatistics
 
 CATALOGUE = Catalogue.load()
 NASTY = 'say "hi" \\ {x="1"} é 数 \x1b[31m\n# EOF'
@@ -30,6 +31,15 @@ def program(name: str) -> str:
     if path is None:
         pytest.fail(f"{name} is not installed; run `make test`, which installs it (Debian package prometheus)")
     return path
+
+
+def rollouts() -> RolloutStatistics:
+    """Eight, with every count and every quantity, and names as bad as they come."""
+    found = RolloutStatistics(**dict.fromkeys(COUNTS, 8))  # type: ignore[arg-type]
+    for quantity in (*BOUNDS, f"part:{NASTY}", f"metric:{NASTY}"):
+        for value in (0.25, 1.0):
+            found.add(quantity, value)
+    return found
 
 
 def filled() -> Exposition:
@@ -50,7 +60,7 @@ def filled() -> Exposition:
             Interval("trainer.log", 3, 0, "logged", "trainer", "step", 3, now - 9, now),
             Interval("trainer.log", 4, 0, "logged", "trainer", "wait", 4, now, None),
             Problem("trainer.log", 5, 0, now, "logged", "ERROR", "nan", "loss is nan", 2),
-            RolloutBatch("r.jsonl", 1, 0, now, "logged", 3, "train", "math", 8, 8, 4.0, 0, 1, 1, 2),
+            RolloutBatch("r.jsonl", 1, 0, now, "logged", 3, "train", "math", rollouts()),
             RunFact("trainer.log", 6, 0, now, "logged", "max_steps", "400"),
         ],
         trainer,

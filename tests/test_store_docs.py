@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rli_agent.events import Interval, Problem, RolloutBatch, RunFact, Samples, Shape
+from rli_agent.rollout_statistics import Distribution, RolloutStatistics
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 
@@ -23,6 +24,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = RunStore.open(place, RunRow("r-1", "/runs/r", 5.0))
     shape = Shape(("actor/entropy", "critic/score/mean"), (None, None), (None, "rl_reward_mean"))
     at = ("a.log", 1, 0)
+    figures = {"reward": Distribution.of([0.0, 1.0]), "response_tokens": Distribution.of([900.0], (512.0, 1024.0))}
     store.commit(
         [
             *(Samples("a.log", i, 0, 1.0, "logged", i, shape, [0.5, 1.0], "[0.5, 1.0]") for i in range(1, 20)),
@@ -30,7 +32,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Interval(*at, "logged", "trainer", "step", 1, 0.0, 9.0),
             Interval(*at, "logged", "trainer", "eval", 1, 9.0, None),
             Problem(*at, 1.0, "logged", "ERROR", "nccl", "message"),
-            RolloutBatch("r.jsonl", 1, 0, 1.0, "estimated", 1, "train", "math", 8, 8, 4.0, 0.0, 1.0, 1, 0),
+            RolloutBatch("r.jsonl", 1, 0, 1.0, "estimated", 1, "train", "m", RolloutStatistics(8, 1, figures=figures)),
             RunFact(*at, 1.0, "logged", "framework", "verl"),
         ],
         [Checkpoint("a.log", 1, 1, 900, 20, b"", b"", 1.0)],

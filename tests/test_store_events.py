@@ -24,6 +24,7 @@ from rli_agent.events import (
     TimeIs,
     as_printed,
 )
+from rli_agent.rollout_statistics import Distribution, RolloutStatistics
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 
@@ -109,20 +110,28 @@ def test_a_broken_array_is_rebuilt_from_the_floats(store: RunStore, printed: str
 
 
 def test_every_kind_of_event_is_kept(store: RunStore) -> None:
+    figures = {
+        "reward": Distribution.of([0.0, 1.0, 0.0, 1.0]), "response_tokens": Distribution.of([500.0, 900.0], (512.0,)),
+    }  # fmt: skip
+    rollouts = RolloutStatistics(8, 1, 2, empty=3, figures=figures)
     store.commit(
         [
             Problem(
                 "e.log", 4, 40, 2.0, "logged", "ERROR", "cuda_oom", "CUDA out of memory", 3, 7, "oom", (("rank", "1"),)
             ),
-            RolloutBatch("r.jsonl", 1, 0, None, "estimated", 3, "train", "math", 8, 4, 2.0, 0.0, 1.0, 1, 2),
+            RolloutBatch("r.jsonl", 1, 0, None, "estimated", 3, "train", "math", rollouts),
             RunFact("a.log", 2, 20, 1.0, "observed", "max_steps", "400", 0.5),
         ],
         [],
     )
     problem = ("e.log", 4, 40, 2.0, "logged", "ERROR", "cuda_oom", "CUDA out of memory", 3, 7, "oom", '{"rank":"1"}')
     assert rows(store, "SELECT * FROM problems") == [problem]
-    batch = ("r.jsonl", 1, 0, None, "estimated", 3, "train", "math", 8, 4, 2.0, 0.5, 0.0, 1.0, 1, 2)
-    assert rows(store, "SELECT * FROM rollouts") == [batch]
+    batch = ("r.jsonl", 1, 0, None, "estimated", 3, "train", "math", 8, 4, 2.0, 0.5, 0.5, 0.0, 1.0, 1, 2)
+    counted = (0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 700.0, None, None)
+    assert rows(store, "SELECT * FROM rollouts") == [batch + counted]
+    assert rows(store, "SELECT * FROM rollout_figures WHERE quantity = 'response_tokens'") == [
+        ("r.jsonl", 1, 3, "train", "math", "response_tokens", 2, 700.0, 200.0, 500.0, 900.0, '{"0":1,"1":1}')
+    ]
     assert rows(store, "SELECT * FROM facts") == [("a.log", 2, 20, 1.0, "observed", "max_steps", "400", 0.5)]
     assert rows(store, "SELECT * FROM runs") == [("r-1", "/runs/r", 5.0)]
 

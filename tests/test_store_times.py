@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rli_agent.events import Event, Interval, Phase, Plan, Problem, RolloutBatch, RunFact, Samples, Shape, TimeIs
+from rli_agent.rollout_statistics import RolloutStatistics
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 
@@ -55,7 +56,7 @@ def timed(line: int, time: float, time_is: TimeIs, file: str) -> list[Event]:
         state(line, "eval", time - 2, time, time_is, file),
         state(line, f"open {line}", time, None, time_is, file),
         Problem(file, line, 0, time, time_is, "ERROR", "other", "m"),
-        RolloutBatch(file, line, 0, time, time_is, None, "train", "e", 1, 0, 0.0, None, None, 0, 0),
+        RolloutBatch(file, line, 0, time, time_is, None, "train", "e", RolloutStatistics(1)),
         RunFact(file, line, 0, time, time_is, "k", "v"),
     ]
 
@@ -184,7 +185,7 @@ def test_place_reaches_every_kind_of_row_of_that_file_only(store: RunStore) -> N
     store.commit(
         [
             Problem("a.log", 1, 0, None, "estimated", "ERROR", "other", "m"),
-            RolloutBatch("a.log", 2, 0, None, "estimated", 1, "train", "e", 1, 0, 0.0, None, None, 0, 0),
+            RolloutBatch("a.log", 2, 0, None, "estimated", 1, "train", "e", RolloutStatistics(1)),
             RunFact("a.log", 3, 0, None, "estimated", "k", "v"),
             state(4, "eval", None, None),
             state(5, "save_ckpt", None, 0.0),

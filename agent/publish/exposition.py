@@ -18,8 +18,10 @@ from msgspec import Struct
 from ..catalogue import Catalogue
 from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, Source
 from ..parsers.timeline import intervals
+from ..rollout_statistics import BOUNDS, Distribution
 from .families import Series, Table
 from .naming import Naming, RunLabels, clean, label_set
+from .rollout_figures import RolloutFigures
 from .selfmetrics import SelfMetrics
 
 #: Different things that may wait for a scrape before `record` unfolds them itself.
@@ -66,8 +68,7 @@ class Exposition:
         self._inbox = threading.Lock()
         self._newest: dict[tuple[Any, ...], _Newest] = {}
         self._counts: dict[tuple[str, Labels], float] = {}
-        self._batches: dict[tuple[str, int | None, str, str], tuple[int, int, int]] = {}
-        self._newest_batch: dict[tuple[str, Labels, str, str], tuple[float | None, int]] = {}
+        self._rollouts = RolloutFigures()
         self._open: dict[tuple[str, Labels, Labels, str, str], float] = {}
         self._roles: set[str] = set()
         # The table: a scrape's own.
@@ -138,36 +139,9 @@ class Exposition:
             role = _role(event.labels, source)
             self._count("rl_problems_total", event.count, role=role, kind=event.kind, level=event.level)
         elif isinstance(event, RolloutBatch):
-            self._rollouts(event, source, now)
+            self._rollouts.take(event, source)
         elif isinstance(event, RunFact) and event.key == "max_steps":
             self._offer(("max_steps", source.role), event, event.file, event.time, source, now)
-
-    def _rollouts(self, batch: RolloutBatch, source: Source, now: float) -> None:
-        """A batch comes again with more in it while its file grows: only what is new counts."""
-        part = (batch.file, batch.step, batch.environment, batch.phase)
-        counts = (batch.count, batch.errors, batch.truncated)
-        before = self._batches.pop(part, (0, 0, 0))
-        self._batches[part] = counts
-        if len(self._batches) > WAITING_LIMIT:
-            del self._batches[next(iter(self._batches))]
-        if counts < before:  # the file was written anew
-            before = (0, 0, 0)
-        where = {"role": source.role, "environment": batch.environment, "stat": batch.phase}
-        for name, old, new in zip(("rollouts", "rollouts_errored", "rollouts_truncated"), before, counts, strict=True):
-            self._count(f"rl_{name}_total", max(0, new - old), **where)
-        mean = batch.reward_mean
-        if mean is None:
-            return
-        key = (source.role, source.labels, batch.environment, batch.phase)
-        time, step = batch.time, -1 if batch.step is None else batch.step
-        shown_time, shown_step = self._newest_batch.get(key, (None, -1))
-        # Files of steps are read in no order: without times the step tells which is newer.
-        older = time < shown_time if time is not None and shown_time is not None else step < shown_step
-        if older or (key not in self._newest_batch and len(self._newest_batch) >= WAITING_LIMIT):
-            return
-        self._newest_batch[key] = (time, step)
-        labels = (tuple(where.items()), source.labels)
-        self._newest[("rollouts", key)] = _Newest(now, batch.file, source, (labels, mean))
 
     def _step(self, event: Samples | Interval, labels: Labels, at: float | None, source: Source, now: float) -> None:
         if event.step is not None:
@@ -205,6 +179,7 @@ class Exposition:
         with self._inbox:
             newest, self._newest = self._newest, {}
             counts, self._counts = self._counts, {}
+            rollouts = self._rollouts.changed()
         for (name, labels), more in counts.items():
             series = self._series(name, label_set(labels))
             if series:
@@ -217,13 +192,18 @@ class Exposition:
                 self._set_interval(event, item)
             elif key[0] == "step":
                 self._set("rl_step", label_set((("role", key[1]),)), float(event), item)
-            elif key[0] == "max_steps":
+            else:
                 steps = _number(event.value)
                 if steps is not None:
                     self._set("rl_max_steps", label_set((("role", key[1]),)), steps, item)
+        for figure in rollouts:
+            series = self._series(figure.name, label_set(*figure.labels))
+            if series is None:
+                continue
+            if isinstance(figure.value, Distribution):
+                series.show(figure.value, BOUNDS[figure.quantity])
             else:
-                labels, mean = event
-                self._set("rl_rollout_reward_mean", label_set(*labels), mean, item)
+                series.set(figure.value)
 
     def _set_samples(self, samples: Samples, item: _Newest) -> None:
         source = item.source
@@ -290,7 +270,7 @@ class Exposition:
 
     def _series(self, name: str, labels: Labels) -> Series | None:
         quantity = self._catalogue[name]
-        return self._table.series(name, labels, quantity.help, quantity.type == "counter")
+        return self._table.series(name, labels, quantity.help, quantity.type)
 
     def _set(self, name: str, labels: Labels, value: float, item: _Newest) -> None:
         series = self._series(name, labels)

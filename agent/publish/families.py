@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Literal
 
 from loguru import logger
 
 from ..events import Labels
+from ..rollout_statistics import Distribution
 from .naming import RunLabels, clean
+
+MetricType = Literal["gauge", "counter", "histogram"]
 
 
 class Series:
     """One line of the exposition. `at` and `file` tell where its value came from: a newer one replaces it, and so
     does a later one of the same file. `key` is the framework's own name that feeds it, where one does."""
 
-    __slots__ = ("at", "family", "file", "key", "labels", "prefix", "value")
+    __slots__ = ("at", "bounds", "family", "file", "key", "labels", "prefix", "spread", "value")
 
     def __init__(self, family: Family, labels: Labels) -> None:
         self.family = family
@@ -25,6 +29,8 @@ class Series:
         self.at = -math.inf
         self.file = ""
         self.key = ""
+        self.spread = Distribution()
+        self.bounds: tuple[float, ...] = ()
 
     def set(self, value: float, at: float = math.inf, file: str = "") -> None:
         if at >= self.at or file == self.file:
@@ -39,16 +45,32 @@ class Series:
             self.value += more
             self.family.body = None
 
+    def show(self, spread: Distribution, bounds: tuple[float, ...]) -> None:
+        """Of a histogram: all that was observed."""
+        self.spread, self.bounds = spread, bounds
+        self.family.body = None
+
+    def histogram(self, labels: str) -> str:
+        """The lines of a histogram. Without a sum (and so without a count), where values may be negative: OpenMetrics
+        forbids it, since a sum that falls looks like a counter that began anew."""
+        name, below, lines = self.family.name, 0, []
+        for bucket, bound in enumerate((*self.bounds, math.inf)):
+            below += self.spread.buckets.get(bucket, 0)
+            lines.append(f'{name}_bucket{{{labels},le="{figure(bound)}"}} {float(below)!r}\n')
+        if not self.bounds or self.bounds[0] >= 0:
+            lines.append(f"{name}_sum{{{labels}}} {self.spread.sum!r}\n{name}_count{{{labels}}} {float(below)!r}\n")
+        return "".join(lines)
+
 
 class Family:
     """All series of one name. Label values are rendered once a series, the body once a change."""
 
-    __slots__ = ("body", "counter", "help", "label_names", "name", "series")
+    __slots__ = ("body", "help", "label_names", "name", "series", "type")
 
-    def __init__(self, name: str, help: str, counter: bool) -> None:
+    def __init__(self, name: str, help: str, type: MetricType) -> None:
         self.name = name
         self.help = help
-        self.counter = counter
+        self.type = type
         self.label_names: tuple[str, ...] = ("role",)
         self.series: dict[Labels, Series] = {}
         self.body: str | None = None
@@ -63,18 +85,22 @@ class Family:
         name = self.name
         if openmetrics:
             text = text.replace('"', r"\"")
-            name = name.removesuffix("_total") if self.counter else name
-        return f"# HELP {name} {text}\n# TYPE {name} {'counter' if self.counter else 'gauge'}\n"
+            name = name.removesuffix("_total") if self.type == "counter" else name
+        return f"# HELP {name} {text}\n# TYPE {name} {self.type}\n"
 
     def lines(self, run: str) -> str:
         if self.body is None:
             out = []
+            histogram = self.type == "histogram"
             for series in self.series.values():
                 prefix = series.prefix
                 if prefix is None:
                     have = dict(series.labels)
-                    names = self.label_names
-                    prefix = series.prefix = f"{self.name}{{{run},{pairs((n, have.get(n, '')) for n in names)}}} "
+                    labels = f"{run},{pairs((n, have.get(n, '')) for n in self.label_names)}"
+                    prefix = series.prefix = labels if histogram else f"{self.name}{{{labels}}} "
+                if histogram:
+                    out.append(series.histogram(prefix))
+                    continue
                 value = series.value
                 # v - v is 0 for finite numbers alone
                 out.append(f"{prefix}{value!r}\n" if value - value == 0 else f"{prefix}{figure(value)}\n")
@@ -98,7 +124,7 @@ class Table:
         for family in self._families.values():
             family.forget_prefixes()
 
-    def series(self, name: str, labels: Labels, help: str, counter: bool = False) -> Series | None:
+    def series(self, name: str, labels: Labels, help: str, type: MetricType = "gauge") -> Series | None:
         """The series, made where it is new. None beyond the limit: counted, and said once."""
         family = self._families.get(name)
         series = family.series.get(labels) if family else None
@@ -108,7 +134,7 @@ class Table:
             self._refuse(name, labels)
             return None
         if family is None:
-            family = self._families[name] = Family(name, help, counter)
+            family = self._families[name] = Family(name, help, type)
         new = {label for label, _ in labels}.difference(family.label_names)
         if new:
             family.label_names = ("role", *sorted(new.union(family.label_names) - {"role"}))

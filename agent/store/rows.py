@@ -15,6 +15,7 @@ from msgspec.json import Decoder, Encoder
 
 from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, as_printed
 from rli_agent.parsers.timeline import lasted
+from rli_agent.store.rollout_columns import statistics_json
 
 Row = tuple[Any, ...]
 #: Names are kept in memory up to this many of a kind; a run that has more looks the rest up in the file.
@@ -176,7 +177,7 @@ class RowWriter:
             batches,
         )
         self._db.executemany(
-            "INSERT INTO rollout_rows VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", list(batches.values())
+            "INSERT INTO rollout_rows VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", list(batches.values())
         )
         for statement, rows in others.items():
             self._db.executemany(statement, rows)
@@ -231,9 +232,11 @@ def _problem(e: Problem) -> Row:
 
 
 def _rollout(e: RolloutBatch) -> Row:
+    total, reward = e.total, e.total.figure("reward")
+    least, most = (reward.least, reward.most) if reward.count else (None, None)
     return (
-        e.line, e.offset, e.time, e.time_is, _integer(e.step), e.phase, text(e.environment), e.count, e.reward_count,
-        e.reward_sum, e.reward_min, e.reward_max, e.errors, e.truncated,
+        e.line, e.offset, e.time, e.time_is, _integer(e.step), e.phase, text(e.environment), total.count, reward.count,
+        reward.sum, least, most, total.errors, total.truncated, *statistics_json(total),
     )  # fmt: skip
 
 

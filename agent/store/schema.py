@@ -192,8 +192,35 @@ CREATE VIEW deliveries AS
     FROM delivery_rows d JOIN outbox o ON o.id = d.message;
 """
 
+_COUNTS = "".join(
+    f", coalesce(json_extract(r.counts, '$.{name}'), 0) AS {name}"
+    for name in (
+        "cancelled", "empty", "repetitive", "garbled", "identical", "tool_errors", "judged", "solved", "groups",
+        "uniform_groups", "judged_groups", "solved_groups",
+    )
+)  # fmt: skip
+_ROLLOUTS = f"""
+-- counts: what else was counted, by name. figures: how each quantity is spread, by name (view rollout_figures).
+ALTER TABLE rollout_rows ADD COLUMN counts TEXT NOT NULL DEFAULT '{{}}';
+ALTER TABLE rollout_rows ADD COLUMN figures TEXT NOT NULL DEFAULT '{{}}';
+DROP VIEW rollouts;
+CREATE VIEW rollouts AS
+    SELECT s.file, r.line, r.offset, r.time, r.time_is, r.step, r.phase, r.environment, r.count, r.reward_count,
+        r.reward_sum, r.reward_sum / nullif(r.reward_count, 0) AS reward_mean,
+        json_extract(r.figures, '$.reward.std') AS reward_std, r.reward_min, r.reward_max, r.errors, r.truncated
+        {_COUNTS}, json_extract(r.figures, '$.response_tokens.mean') AS response_tokens_mean,
+        json_extract(r.figures, '$.turns.mean') AS turns_mean, json_extract(r.figures, '$.seconds.mean') AS seconds_mean
+    FROM rollout_rows r JOIN sources s ON s.id = r.source;
+CREATE VIEW rollout_figures AS
+    SELECT s.file, r.line, r.step, r.phase, r.environment, f.key AS quantity, json_extract(f.value, '$.count') AS count,
+        json_extract(f.value, '$.mean') AS mean, json_extract(f.value, '$.std') AS std,
+        json_extract(f.value, '$.min') AS min, json_extract(f.value, '$.max') AS max,
+        json_extract(f.value, '$.buckets') AS buckets
+    FROM rollout_rows r JOIN sources s ON s.id = r.source JOIN json_each(r.figures) f;
+"""
+
 #: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
-MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS)
+MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Records of rollouts to statistics: only the fields that a rule pack names are decoded."""

@@ -1,0 +1,340 @@
+"""A record to the rollouts that it holds, by what a rule pack says of its fields."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Raw, Struct
+
+from rli_agent.parsers.packs import Rollouts
+from rli_agent.parsers.rollouts.fields import Fields, Path, hits, holds, path_of, raw_of, value_of, values
+from rli_agent.parsers.rollouts.signals import is_garbled, is_repetitive
+from rli_agent.parsers.rollouts.texts import (
+    Conversation,
+    Text,
+    asked,
+    beginning,
+    conversation,
+    ending,
+    length,
+    shape_of,
+    written,
+)
+
+#: Named parts of a reward, and metrics of an environment, that one rollout may have.
+NAMED = 32
+#: Times that a record's texts may be of another shape than those before, until that is no longer reckoned with.
+MISFITS = 8
+#: Bytes of a text that tell it from others, with its length.
+_TELLING = 65_536
+
+
+class Rollout(Struct):
+    """One rollout. What its record does not say is None (or not among the figures)."""
+
+    reward: float | None
+    outcomes: dict[str, float | int]
+    labels: dict[str, str]
+    figures: dict[str, float]
+    solved: bool | None
+    group: int | None
+    text: int | None
+    empty: bool
+    repetitive: bool
+    garbled: bool
+
+
+class Reading(Struct):
+    """What a record says of itself, and the rollouts in it (one, unless `each` names several)."""
+
+    spec: Rollouts
+    step: int | None
+    environment: str
+    truncated: bool
+    cancelled: bool
+    tool_errors: int
+    error: str | None
+    rollouts: list[Rollout]
+
+
+class Told(NamedTuple):
+    """A path, and the word that its value must be; without one it must be true."""
+
+    path: Path
+    word: str | None
+
+
+class Schema:
+    """A pack's entry, its paths made ready: those of the record, and those of each rollout in it."""
+
+    def __init__(self, spec: Rollouts) -> None:
+        self.spec = spec
+        self.each = path_of(spec.each) if spec.each else ()
+        of = _paths
+        self.step = [None if text.startswith("path:") else path_of(text) for text in spec.step]
+        self.environment, self.error, self.group = of(spec.environment), of(spec.error), of(spec.group)
+        self.truncated, self.cancelled, self.ok = told(spec.truncated), told(spec.cancelled), told(spec.ok)
+        self.tool_errors = of(spec.tool_errors)
+        self.reward, self.solved = of(spec.reward), told(spec.solved)
+        self.outcomes = [(name, path_of(name)) for name in spec.outcomes]
+        self.labels = [(label, path_of(path)) for label, path in spec.labels.items()]
+        self.parts, self.metrics = of(spec.parts), of(spec.metrics)
+        self.prompt, self.completion = of(spec.prompt), of(spec.completion)
+        self.tokens, self.prompt_tokens, self.total = of(spec.tokens), of(spec.prompt_tokens), of(spec.total_tokens)
+        self.turns, self.seconds = of(spec.turns), of(spec.seconds)
+
+    def paths(self) -> list[Path]:
+        """All of them, from the record's top."""
+        of_record = [*(path for path in self.step if path), *self.environment, *self.error, *self.group]
+        of_record += [t.path for t in (*self.truncated, *self.cancelled, *self.ok)]
+        of_record += self.tool_errors
+        of_rollout = [*self.reward, *self.parts, *self.metrics, *self.prompt, *self.completion, *self.tokens]
+        of_rollout += [*self.prompt_tokens, *self.total, *self.turns, *self.seconds, *(t.path for t in self.solved)]
+        of_rollout += [path for _, path in (*self.outcomes, *self.labels)]
+        return of_record + [(*self.each, *path) for path in of_rollout]
+
+    def fits(self, record: Any) -> bool:
+        """Whether the record has the keys that this entry asks for."""
+        return all(holds(record, key) for key in self.spec.keys)
+
+    def parts_of(self, record: Any) -> list[Any]:
+        """The rollouts of a record, as `hits` looks into them."""
+        return hits(record, self.each)
+
+    def texts(self, rollout: Any) -> tuple[list[Text], Conversation]:
+        """What the model was asked, and the conversation in which it answered."""
+        prompt = conversation(hit for path in self.prompt for hit in hits(rollout, path)).texts
+        return asked(prompt), conversation(_first(rollout, self.completion))
+
+
+class Reader:
+    """Reads the records of a file by the first of its entries whose keys they have. `step` is what the file's path
+    says."""
+
+    def __init__(self, specs: Sequence[Rollouts], step: int | None) -> None:
+        self.schemas = [Schema(spec) for spec in specs]
+        self._keys = [key for spec in specs for key in spec.keys]
+        self._paths = [path for schema in self.schemas for path in schema.paths()]
+        self._fields = Fields(self._paths, self._keys)
+        self._shaped: Fields | None = None
+        self._misfits = 0
+        self._step = step
+
+    def find(self, data: bytes) -> tuple[Schema, Any] | None:
+        """The entry that a record fits, and the record for it; None where none fits. Raises ValueError for no JSON."""
+        record = self._read(data)
+        schema = next((s for s in self.schemas if s.fits(record)), None) if record is not None else None
+        if schema is None:
+            return None
+        if self._shaped is None and self._misfits < MISFITS:
+            self._learn(schema, record)
+        return schema, record
+
+    def _read(self, data: bytes) -> Any:
+        """Texts are most of a record: where they are of the shape of those before, it is read in one go."""
+        if self._shaped is not None:
+            try:
+                return self._shaped.read_as_shaped(data)
+            except (ValueError, RecursionError):
+                self._misfits += 1
+                self._shaped = None
+        return self._fields.read(data)
+
+    def _learn(self, schema: Schema, record: Any) -> None:
+        """See which shape the texts of this record have."""
+        shapes = {}
+        for path in {*schema.prompt, *schema.completion}:
+            whole = (*schema.each, *path)
+            shapes[whole] = next((shape_of(hit) for hit in hits(record, whole) if value_is_there(hit)), Raw)
+        self._shaped = Fields(self._paths, self._keys, shapes)
+
+    def read(self, data: bytes) -> Reading | None:
+        """What a record says; None where no entry fits it. Raises ValueError for what is no JSON."""
+        found = self.find(data)
+        return self.reading(*found) if found is not None else None
+
+    def reading(self, schema: Schema, record: Any) -> Reading:
+        """What a record says by this entry."""
+        group = next((_mark(hit) for hit in _first(record, schema.group)), None)
+        return Reading(
+            schema.spec, self._step_of(schema, record),
+            next((str(v) for v in values(record, schema.environment) if isinstance(v, str)), ""),
+            _is(record, schema.truncated), _is(record, schema.cancelled),
+            sum(bool(v) for v in values(record, schema.tool_errors)), _error(schema, record),
+            [_rollout(schema, part, group) for part in schema.parts_of(record)],
+        )  # fmt: skip
+
+    def _step_of(self, schema: Schema, record: Any) -> int | None:
+        for path in schema.step:
+            if path is None:
+                if self._step is not None:
+                    return self._step
+                continue
+            for value in values(record, (path,)):
+                if isinstance(value, int) and not isinstance(value, bool):
+                    return value
+        return None
+
+
+def _rollout(schema: Schema, part: Any, group: int | None) -> Rollout:
+    reward = _reward(schema, part)
+    outcomes: dict[str, float | int] = {} if reward is None else {"reward": reward}
+    for name, path in schema.outcomes:
+        outcomes.update((name, v) for v in values(part, (path,)) if isinstance(v, int | float))
+    total = reward if reward is not None else next((float(v) for v in outcomes.values()), None)
+    figures = _figures(schema, part)
+    asked_for, answer = schema.texts(part)
+    texts = written(answer.texts)
+    if answer.turns and "turns" not in figures:
+        figures["turns"] = float(answer.turns)
+    if texts and "response_tokens" not in figures:
+        figures["response_chars"] = float(sum(length(text.raw) for text in texts))
+    last = ending(texts[-1].raw) if texts else ""
+    if group is None and asked_for:
+        group = _marks(asked_for)
+    return Rollout(
+        total, outcomes, {k: v for k, p in schema.labels for v in values(part, (p,)) if isinstance(v, str)}, figures,
+        _solved(schema, part, total), group, _marks(texts) if texts else None,
+        bool(answer.texts) and not answer.calls and all(_is_blank(text.raw) for text in texts),
+        is_repetitive(last), is_garbled(last) or (len(texts) > 0 and is_garbled(beginning(texts[0].raw))),
+    )  # fmt: skip
+
+
+def _is_blank(raw: memoryview) -> bool:
+    return len(raw) < 1000 and not beginning(raw).strip()
+
+
+def _figures(schema: Schema, part: Any) -> dict[str, float]:
+    """The quantities that a rollout's fields give."""
+    found: dict[str, float] = {}
+    prompt = _total(map(_size, _first(part, schema.prompt_tokens)))
+    tokens = _total(map(_size, _first(part, schema.tokens)))
+    if tokens is None and schema.total and prompt is not None:
+        everything = _total(map(_size, _first(part, schema.total)))
+        tokens = everything - prompt if everything is not None else None
+    turns = _total(_number(value_of(hit)) for hit in _first(part, schema.turns))
+    seconds = next((s for v in values(part, schema.seconds) if (s := _seconds(v)) is not None), None)
+    quantities = {"prompt_tokens": prompt, "response_tokens": tokens, "turns": turns, "seconds": seconds}
+    found.update((name, value) for name, value in quantities.items() if value is not None)
+    for kind, paths in (("part", schema.parts), ("metric", schema.metrics)):
+        for value in values(part, paths):
+            if isinstance(value, dict):
+                named = ((name, weighed(v, 1.0)) for name, v in list(value.items())[:NAMED])
+                found.update((f"{kind}:{name}", v) for name, v in named if v is not None)
+    return found
+
+
+def _first(record: Any, paths: Iterable[Path]) -> list[Any]:
+    """What stands at the first of the paths that lead to something but null."""
+    for path in paths:
+        found = [hit for hit in hits(record, path) if value_is_there(hit)]
+        if found:
+            return found
+    return []
+
+
+def value_is_there(hit: Any) -> bool:
+    """Whether a hit is anything but null."""
+    return raw_of(hit)[0] != ord("n") if isinstance(hit, Raw) else hit is not None
+
+
+def _size(hit: Any) -> float | None:
+    """How many tokens a field tells of: a number; or a list, one item a token, of which those count that are not 0 or
+    false (a mask)."""
+    raw = raw_of(hit)
+    if raw[0] != ord("["):
+        return _number(value_of(hit))
+    text = bytes(raw)
+    masked = text.count(b"true")
+    if masked or b"false" in text:
+        return float(masked)
+    items = value_of(hit)
+    return float(sum(bool(item) for item in items)) if isinstance(items, list) else None
+
+
+def _seconds(value: Any) -> float | None:
+    """A duration: a number, or an object with its `duration`, or its `start` and `end`."""
+    if isinstance(value, dict):
+        if (lasted := _number(value.get("duration"))) is not None:
+            return lasted
+        start, end = _number(value.get("start")), _number(value.get("end"))
+        return end - start if start is not None and end is not None and end >= start > 0 else None
+    return _number(value)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _total(found: Iterable[float | None]) -> float | None:
+    known = [value for value in found if value is not None]
+    return math.fsum(known) if known else None
+
+
+def weighed(value: Any, weight: float | None = None) -> float | None:
+    """A part of a reward: a number, or a {score, weight} object. `weight` takes the place of its own."""
+    if isinstance(value, dict):
+        score, own = value.get("score"), value.get("weight", 1.0) if weight is None else weight
+        return score * own if isinstance(score, int | float) and isinstance(own, int | float) else None
+    return value if isinstance(value, int | float) else None
+
+
+def _reward(schema: Schema, part: Any) -> float | None:
+    for path in schema.reward:
+        found = [w for w in map(weighed, values(part, (path,))) if w is not None]
+        if found:
+            return found[0] if len(found) == 1 else math.fsum(found)
+    return None
+
+
+def _solved(schema: Schema, part: Any, reward: float | None) -> bool | None:
+    """Whether the task was solved. Where no field says it: a reward of 1 says yes, one of 0 or -1 no."""
+    if schema.solved and any(True for t in schema.solved for _ in hits(part, t.path)):
+        return _is(part, schema.solved)
+    return reward == 1.0 if reward in (1.0, 0.0, -1.0) else None
+
+
+def _error(schema: Schema, record: Any) -> str | None:
+    for path in schema.error:
+        for hit in hits(record, path):
+            value = value_of(hit)
+            if value:
+                return value if isinstance(value, str) else bytes(raw_of(hit)).decode(errors="replace")
+    if any(value_of(hit) is False for t in schema.ok for hit in hits(record, t.path)):
+        return "the record says that it is not ok"
+    return None
+
+
+def told(texts: Sequence[str]) -> list[Told]:
+    """Conditions: a path, or `path=word`."""
+    split = (text.partition("=") for text in texts)
+    return [Told(path_of(path), word if equals else None) for path, equals, word in split]
+
+
+def _is(record: Any, conditions: Sequence[Told]) -> bool:
+    for path, word in conditions:
+        for hit in hits(record, path):
+            value = value_of(hit)
+            if value == word if word is not None else value is True or value == 1.0:
+                return True
+    return False
+
+
+def _mark(hit: Any) -> int:
+    """A number that stands for what is in a field."""
+    raw = raw_of(hit)
+    return zlib.crc32(raw[:_TELLING], len(raw))
+
+
+def _marks(texts: Sequence[Text]) -> int:
+    mark = 0
+    for text in texts:
+        mark = zlib.crc32(text.raw[:_TELLING], mark + len(text.raw) & 0xFFFFFFFF)
+    return mark
+
+
+def _paths(texts: Sequence[str]) -> list[Path]:
+    return [path_of(text) for text in texts]
