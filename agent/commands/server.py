@@ -14,6 +14,10 @@ _root = click.option(
     "--root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", envvar="RLI_AGENT_SERVER_ROOT",
     show_envvar=True, help="Where programs, data and configuration lie; otherwise ~/.rl-insight.",
 )  # fmt: skip
+_config = click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Settings, see docs/server.md; otherwise server.yaml below the root, where there is one.",
+)  # fmt: skip
 _only = click.option(
     "--only", multiple=True, type=click.Choice(NAMES), help="This program alone; may be given more than once."
 )
@@ -109,3 +113,162 @@ def _watching(say: Callable[[str], None]) -> Callable[[str], Callable[[int, int]
         return progress
 
     return watch
+
+
+def _starting(function: Any) -> Any:
+    """The options of `start` and `restart`."""
+    for option in (
+        _root, _only, _config,
+        click.option("--bind", metavar="ADDRESS", help="Listen at this address; otherwise on this machine alone."),
+        click.option(
+            "--ports", type=click.Choice(["fixed", "auto"]), default=None,
+            help="`auto`: take the next free port where one is taken. `fixed`, the default: say so and start nothing.",
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@command.command()
+@_starting
+@click.option("--detach", "-d", is_flag=True, help="Come back when all are ready, and leave them running.")
+def start(
+    root: Path | None, only: tuple[str, ...], config: Path | None, bind: str | None, ports: str | None, detach: bool
+) -> int:
+    """Start what is installed, wait until it is ready, and watch over it. Ctrl-C ends it, unless --detach."""
+    from rli_agent.terminal import log_to_stderr
+
+    log_to_stderr("INFO")
+    return _start(_places(root), _options(only, config, bind, ports), detach)
+
+
+def _options(only: tuple[str, ...], config: Path | None, bind: str | None, ports: str | None) -> dict[str, Any]:
+    """How the stack was asked to start, in the form that `restart` finds again."""
+    return {"only": list(only), "config": str(config.absolute()) if config else None, "bind": bind, "ports": ports}
+
+
+def _start(places: Any, options: dict[str, Any], detach: bool) -> int:
+    from msgspec.structs import replace
+
+    from rli_agent.server.configure.settings import load_settings
+    from rli_agent.server.supervise.preparing import Wanted
+    from rli_agent.server.supervise.starting import start as begin
+    from rli_agent.terminal import say
+
+    config = Path(options["config"]) if options["config"] else None
+    settings = load_settings(config or places.settings, optional=config is None)
+    if options["bind"]:
+        settings = replace(settings, bind=options["bind"])
+    wanted = Wanted(settings, options["only"], options["ports"] == "auto")
+    return begin(places, wanted, options, say, detach=detach)
+
+
+@command.command()
+@_root
+def stop(root: Path | None) -> int:
+    """End all programs, each as gently as it needs."""
+    from rli_agent.server.supervise.stopping import stop as end
+    from rli_agent.terminal import say
+
+    return end(_places(root), say)
+
+
+@command.command()
+@_starting
+def restart(
+    root: Path | None, only: tuple[str, ...], config: Path | None, bind: str | None, ports: str | None
+) -> int:
+    """Stop, and start --detach as before; options given here take the place of those."""
+    from rli_agent.server.supervise.state import read_state
+    from rli_agent.server.supervise.stopping import stop as end
+    from rli_agent.terminal import say
+
+    places = _places(root)
+    state = read_state(places.state)
+    before = state.options if state is not None else {}
+    given = _options(only, config, bind, ports)
+    end(places, say)
+    return _start(places, {k: v or before.get(k) or v for k, v in given.items()}, True)
+
+
+@command.command()
+@_root
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def status(root: Path | None, as_json: bool) -> int:
+    """Say how the stack is. Exit status 0: all is ready; 1: something is not; 3: nothing runs."""
+    import msgspec
+
+    from rli_agent.server.supervise.showing import lines
+    from rli_agent.server.supervise.status import report
+    from rli_agent.terminal import say
+
+    found = report(_places(root))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    else:
+        for line in lines(found):
+            say(line)
+    return found.code
+
+
+@command.command()
+@click.argument("program", type=click.Choice([*NAMES, "supervisor"]))
+@_root
+@click.option("-n", "--lines", "count", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
+def logs(program: str, root: Path | None, count: int, follow: bool) -> int:
+    """Show the last lines that PROGRAM printed."""
+    from rli_agent.errors import UserError
+    from rli_agent.server.supervise.logs import follow_log, tail
+    from rli_agent.terminal import say
+
+    path = _places(root).logs / f"{program}.log"
+    if not path.exists():
+        raise UserError(f"{path}: no such file", f"{program} was not started yet")
+    for line in tail(path, count):
+        say(line)
+    if follow:
+        for line in follow_log(path):
+            say(line)
+    return 0
+
+
+@command.command()
+@_root
+@_config
+def doctor(root: Path | None, config: Path | None) -> int:
+    """Look for what would keep the stack from working. Exit status 1 if something would."""
+    from rli_agent.server.doctor import examine
+    from rli_agent.terminal import say
+
+    places = _places(root)
+    bad = 0
+    for finding in examine(places, config or places.settings):
+        bad += finding.level == "bad"
+        say(f"{finding.level:4} {finding.what}" + (f"\n     {finding.mend}" if finding.mend else ""))
+    say(f"{bad} to mend" if bad else "nothing keeps the stack from working")
+    return 1 if bad else 0
+
+
+@command.command()
+@_root
+@_only
+@click.option("--data", is_flag=True, help="Also remove what was recorded, the configuration and the logs.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def uninstall(root: Path | None, only: tuple[str, ...], data: bool, yes: bool) -> int:
+    """Remove the programs that `server install` brought. What the stack recorded stays, unless --data."""
+    from rli_agent.server.uninstall import remove, what_goes
+    from rli_agent.terminal import say
+
+    places = _places(root)
+    folders = what_goes(places, only, data)
+    if not folders:
+        say(f"nothing of ours is installed in {places.root}")
+        return 0
+    for folder in folders:
+        say(f"{'removing' if yes else 'will be removed'}: {folder}")
+    if not yes:
+        click.confirm("Remove them?", abort=True)
+    remove(places, only, folders)
+    say("removed")
+    return 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from pathlib import Path
 
-from .naming import clean
+from rli_agent.port_holder import holder_of
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 9092
@@ -113,23 +112,6 @@ def shown(host: str, port: int) -> str:
 
 
 def _by(port: int) -> str:
-    """` by process 12 (its command)` if /proc tells, else nothing. Only own processes can be seen, root's sees all."""
-    sockets = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            rows = Path(table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for row in rows:
-            field = row.split()
-            if field[3] == "0A" and int(field[1].rpartition(":")[2], 16) == port:  # 0A: listening
-                sockets.add(f"socket:[{field[9]}]")
-    for process in Path("/proc").iterdir() if sockets else ():
-        if process.name.isdecimal():
-            try:
-                if any(str(fd.readlink()) in sockets for fd in (process / "fd").iterdir()):
-                    command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                    return f" by process {process.name} ({clean(command, 80)})"
-            except OSError:  # gone, or not ours
-                continue
-    return ""
+    """` by process 12 (its command)`, or nothing where that cannot be seen."""
+    found = holder_of(port)
+    return f" by process {found.pid} ({found.command})" if found else ""

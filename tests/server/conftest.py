@@ -1,20 +1,29 @@
-"""A web server of archives in the vendors' layouts, and the command line as a user has it."""
+"""A web server of archives in the vendors' layouts, a stack on ports of its own, and the command line of both."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import json
 import os
+import signal
+import socket
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import Struct, field
 
 from rli_agent.cli import main
+from rli_agent.server.ask import get_json
 from rli_agent.server.install import fetch
 from rli_agent.server.install.releases import architecture, release
 from rli_agent.server.programs import program
@@ -182,3 +191,81 @@ def mirror() -> Iterator[Mirror]:
     http.shutdown()
     http.server_close()
     thread.join()
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def until(holds: Callable[[], Any], patience: float = 30.0) -> Any:
+    """Wait for a condition."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if found := holds():
+            return found
+        time.sleep(0.05)  # between two looks at the condition
+    return pytest.fail(f"still not so after {patience:.0f} s")
+
+
+class Stack:
+    """A stack below a root of its own, on free ports, commanded as a user does it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ports = {name: free_port() for name in ("prometheus", "tempo", "otlp", "grpc", "grafana")}
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "RLI_AGENT_"))}
+        root.mkdir(parents=True)
+        self.configure()
+
+    def configure(self, more: str = "") -> None:
+        ports = self.ports
+        (self.root / "server.yaml").write_text(
+            f"prometheus: {{port: {ports['prometheus']}, scrape_interval: 1s}}\n"
+            f"tempo: {{port: {ports['tempo']}, otlp_port: {ports['otlp']}, grpc_port: {ports['grpc']}}}\n"
+            f"grafana: {{port: {ports['grafana']}}}\n{more}"
+        )
+
+    def __call__(self, *arguments: object, patience: float = 120) -> Answer:
+        command = [sys.executable, "-m", "rli_agent", "server", *map(str, arguments), "--root", str(self.root)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience, env=self.environment)
+        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: object) -> Answer:
+        said = self("start", "--detach", *(arguments or ("--only", "prometheus")))
+        assert said.code == 0, said.all
+        return said
+
+    def status(self) -> tuple[int, dict[str, Any]]:
+        said = self("status", "--json")
+        report: dict[str, Any] = json.loads(said.out)
+        return said.code, report
+
+    def program(self, name: str = "prometheus") -> dict[str, Any]:
+        return next(p for p in self.status()[1]["programs"] if p["name"] == name)
+
+    def pids(self) -> list[int]:
+        """Every process of this stack."""
+        mine = str(self.root).encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal() and int(entry.name) != os.getpid():
+                with contextlib.suppress(OSError):
+                    if mine in (entry / "cmdline").read_bytes():
+                        found.append(int(entry.name))
+        return found
+
+    def get(self, path: str, port: str = "prometheus") -> Any:
+        return get_json("127.0.0.1", self.ports[port], path)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    it = Stack(tmp_path / "stack")
+    yield it
+    it("stop")
+    for pid in it.pids():
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,58 @@
+"""Prometheus: its configuration file and its command line.
+
+Facts: `out_of_order_time_window` is of 2.39, `storage.exemplars` of 2.29 behind a feature flag, the remote-write
+receiver's own flag of 2.33. Retention as a flag is deprecated in 3.14 and still taken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..locate import Installed
+from ..places import Places
+from ..version import Version
+from .merge import merged
+from .settings import PrometheusSettings
+
+#: Steps that were logged before the agent was attached are sent with their own times.
+LATE = "30d"
+
+
+def render(settings: PrometheusSettings, version: Version, port: int, places: Places, rules: list[Path]) -> str:
+    """prometheus.yml. Agents of this machine and their targets are found by file."""
+    ours: dict[str, Any] = {
+        "global": {"scrape_interval": settings.scrape_interval, "evaluation_interval": settings.scrape_interval},
+        "rule_files": [str(r) for r in rules],
+        "scrape_configs": [
+            {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
+            {
+                "job_name": "rli-agent",
+                "honor_labels": True,  # the agent's labels say which run it is; they stay as they are
+                "file_sd_configs": [{"files": [str(places.targets / "*.json")], "refresh_interval": "5s"}],
+            },
+        ],
+    }
+    if version >= (2, 39, 0):
+        ours["storage"] = {"tsdb": {"out_of_order_time_window": LATE}}
+    return yaml.safe_dump(merged(ours, settings.extra), sort_keys=False)
+
+
+def command(settings: PrometheusSettings, it: Installed, config: Path, data: Path, listen: str) -> list[str]:
+    line = [
+        str(it.binary),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={data}",
+        f"--storage.tsdb.retention.time={settings.retention}",
+        f"--web.listen-address={listen}",
+        "--web.enable-lifecycle",
+    ]
+    if settings.retention_size is not None:
+        line.append(f"--storage.tsdb.retention.size={settings.retention_size}")
+    if it.version >= (2, 33, 0):
+        line.append("--web.enable-remote-write-receiver")
+    else:
+        line.append("--enable-feature=remote-write-receiver")
+    return [*line, *settings.arguments]
