@@ -9,13 +9,19 @@ from typing import NamedTuple
 from loguru import logger
 
 from rli_agent.discover import Found
-from rli_agent.events import Event, Problem, RunFact
+from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples
 from rli_agent.follow.reader import FileReader, Position
 from rli_agent.parsers.record_parser import RecordParser, RecordState
+from rli_agent.parsers.shapes import record_shape
 from rli_agent.parsers.source_parser import ParserState, SourceParser
 from rli_agent.parsers.timestamps import Shift
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.run_store import Checkpoint
+from rli_agent.unread import Unread
+
+
+#: Events that show that a file's lines are understood; a problem may be told by its level alone.
+_TELLING = (Samples, Interval, RolloutBatch, RunFact)
 
 
 class Taken(NamedTuple):
@@ -49,6 +55,7 @@ class Track:
         self.reader = FileReader(
             found.path, position, block_size=block_size, line_limit=limit, start_at_end=from_end and position is None
         )
+        self.unread = Unread(self._unknown)
         self._told = ""
         self.last_read = 0.0
         self.use(book, files, checkpoint.state if checkpoint is not None else None)
@@ -109,10 +116,17 @@ class Track:
                 self.live = True  # it was emptied under our eyes
             if not size and isinstance(self.parser, SourceParser):
                 self.parser.reference(now if self.live else self.reader.mtime)
-            events += self.parser.feed(block.data, block.offset, block.line, now if self.live else None)
+            given = self.parser.feed(block.data, block.offset, block.line, now if self.live else None)
             size += len(block.data) + block.cut
             self.last_read = now
-            lines += self.reader.position.line - block.line
+            read = self.reader.position.line - block.line
+            lines += read
+            if any(isinstance(e, _TELLING) for e in given):
+                self.unread.gave(read, len(given))
+            else:
+                self.unread.passed(block.data, read, block.line)
+                self.unread.problems += len(given)
+            events += given
         self._complain()
         ended = not self.reader.more
         shift = None
@@ -125,6 +139,9 @@ class Track:
     def flush(self) -> list[Event]:
         """What the parser held back: the file has been quiet."""
         return self._wanted(self.parser.flush())
+
+    def _unknown(self, raw: bytes) -> str | None:
+        return self.parser.unknown(raw) if isinstance(self.parser, SourceParser) else record_shape(raw)
 
     def _wanted(self, events: Iterable[Event]) -> list[Event]:
         if self.found.problems_only:

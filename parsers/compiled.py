@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import Any
@@ -112,12 +112,15 @@ def holds(
 class RuleSet:
     """All that reads the text of one kind of source: rules by literal, regions to skip, layouts, names.
 
-    `files` are the run's files as paths relative to it (for `exists` conditions).
+    `files` are the run's files as paths relative to it (for `exists` conditions). `make` makes a rule ready.
     """
 
-    def __init__(self, packs: Sequence[Pack], source: Source, files: Sequence[str] = ()) -> None:
+    def __init__(
+        self, packs: Sequence[Pack], source: Source, files: Sequence[str] = (),
+        make: Callable[[Rule, Pack], CompiledRule] = CompiledRule,
+    ) -> None:  # fmt: skip
         self.source = source
-        self.rules = [CompiledRule(r, p) for p in packs for r in p.rules if holds(r.when, source, files)]
+        self.rules = [make(r, p) for p in packs for r in p.rules if holds(r.when, source, files)]
         if sum(p.kind == "framework" for p in packs) > 1:  # nobody's file: what one of them passes over is an engine's
             self.rules.sort(key=_after_engines)
         self.strip = [compiled(s) for p in packs for s in p.strip]

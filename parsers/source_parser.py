@@ -169,6 +169,17 @@ class SourceParser:
             self.state.last_time += shift.by(self.state.last_time)
         return shift
 
+    def unknown(self, raw: bytes) -> str | None:
+        """A line's message, where no rule takes it. For looking at a line here and there: nothing is remembered."""
+        if self.state.regions:
+            return None
+        body = unwrap(raw, self.state.labelled).text
+        text = body[:MAX_MESSAGE].decode("utf-8", "replace")
+        message = read_header(text).message
+        rules = self.rules.rules_for(self.rules.scanner.found(body))
+        taken = any(rule.search(text if rule.rule.on == "line" else message) is not None for rule in rules)
+        return None if taken else message
+
     # -- lines
 
     def _leading(self, compiled: CompiledRule, literal: bytes, raw: bytes, line: int, offset: int) -> bool:

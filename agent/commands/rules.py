@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rli_agent.commands import reading
+from rli_agent.commands.rules_explain import command as explain
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -14,6 +15,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.group()
 def command() -> None:
     """List rule packs, or check one that you write."""
+
+
+command.add_command(explain)
 
 
 @command.command("list")

@@ -28,6 +28,7 @@ from rli_agent.store.registry import run_id, store_path
 from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.track import Track
 from rli_agent.watching.files import RunFiles
+from rli_agent.watching.silent import SilentFiles
 
 #: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
 TURN, SHARE = 16 << 20, 1 << 19
@@ -57,6 +58,7 @@ class WatchedRun:
         self._said: dict[str, str] = {}
         self._looked = self._answered = 0.0
         self.status = RunStatus(zone)
+        self._silent = SilentFiles()
         self._files = RunFiles(options, zone, say)
         self.id = run_id(self._files.scan.run.root)
         try:
@@ -131,6 +133,7 @@ class WatchedRun:
         pending = list(self._files.tracks.values())
         while pending and not self._stop.is_set():
             pending = self._turn(pending, last=last)
+        self._say_what_is_silent(last=last)
         self._looked = self._answered = time.monotonic()
 
     def follow(self, changed: Set[Path]) -> None:
@@ -175,7 +178,12 @@ class WatchedRun:
             return 0.0
         return QUIET if any(t.waiting for t in tracks) else 1.0
 
+    def _say_what_is_silent(self, *, last: bool = False) -> None:
+        for text in self._silent.news(self._files.tracks.values(), last=last):
+            self._say(text)
+
     def _answer(self) -> None:
+        self._say_what_is_silent()
         self._tell("status", self.status.sentence(time.time()))
 
     def _tell(self, key: str, text: str) -> None:
