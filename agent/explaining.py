@@ -109,8 +109,10 @@ def _text(result: Explained, parser: LineExplainer, each: EachLine | None) -> No
 
 def _takers(packs: Sequence[Pack], path: str) -> list[tuple[str, list[str]]]:
     """Which entries of packs may read a file of records: id, and the keys that a record must have."""
-    entries = [(f"{p.pack}/{e.id}", e) for p in packs for e in (*p.rollouts, *p.records)]
-    return [(name, e.keys) for name, e in entries if not e.paths or any(Glob(glob).fits(path) for glob in e.paths)]
+    entries = [(p.pack, r.id, r.paths, r.keys) for p in packs for r in p.rollouts]
+    entries += [(p.pack, r.id, r.paths, r.keys) for p in packs for r in p.records]
+    fits = [not paths or any(Glob(glob).fits(path) for glob in paths) for _, _, paths, _ in entries]
+    return [(f"{pack}/{id}", keys) for (pack, id, _, keys), yes in zip(entries, fits, strict=True) if yes]
 
 
 def _records(result: Explained, takers: Sequence[tuple[str, list[str]]], each: EachLine | None) -> None:

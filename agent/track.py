@@ -19,7 +19,6 @@ from rli_agent.rulebook import Rulebook
 from rli_agent.store.run_store import Checkpoint
 from rli_agent.unread import Unread
 
-
 #: Events that show that a file's lines are understood; a problem may be told by its level alone.
 _TELLING = (Samples, Interval, RolloutBatch, RunFact)
 

@@ -64,7 +64,8 @@ def command(
         return
     total, unknown = sum(e.lines for e in told), sum(e.unknown.lines for e in told)
     figures, problems = sum(e.figures for e in told), sum(e.problems for e in told)
-    say(f"{len(told)} files, {total:,} lines: {figures:,} figures, {problems:,} problems; no rule took {unknown:,} lines")
+    read = f"{figures:,} figures, {problems:,} problems"
+    say(f"{len(told)} files, {total:,} lines: {read}; no rule took {unknown:,} lines")
     for one in told:
         say(f"\n{one.found.source.file} ({one.found.note}): {one.lines:,} lines, {one.figures:,} figures")
         for rule, count in one.rules.most_common():
