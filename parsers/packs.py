@@ -272,6 +272,22 @@ class Rollouts(Struct, forbid_unknown_fields=True):
     twin_of: list[str] = []
 
 
+class Switch(Struct, forbid_unknown_fields=True):
+    """Metrics that a framework prints only where something is switched on: what to say when a run has none of them.
+
+    metrics, where: globs on native names; asked only where one of `where` is there. set: what switches them on, as the
+    framework's users write it. config: dotted paths in the run's configuration, off: values there that switch them off.
+    default: what holds where no configuration says.
+    """
+
+    metrics: list[str]
+    set: str
+    where: list[str] = []
+    config: list[str] = []
+    off: list[str | int | float | bool | None] = field(default_factory=lambda: [False])
+    default: Literal["on", "off"] = "off"
+
+
 class Expected(Struct, forbid_unknown_fields=True):
     """What an example must give: any subset of the fields of the printed event (DESIGN of `rli-agent parse`)."""
 
@@ -311,6 +327,7 @@ class Pack(Struct, forbid_unknown_fields=True):
     weight}`. strip: patterns cut out of every message. tag: a pattern of what the framework puts before the header of
     every line in a log that several writers share. first_rank: of lines that say which rank wrote them, only rank 0's
     are read for metrics and states (the others repeat them). aliases: documented name → the name that the code logs.
+    switches: metrics that are there only where something is switched on.
     catalogue: native key (or glob) → common metric. configs: fact (max_steps, model, project, experiment, batch_size)
     → dotted paths in the run's configuration files, tried in order.
     """
@@ -331,6 +348,7 @@ class Pack(Struct, forbid_unknown_fields=True):
     states: Layout | list[Layout] = []
     catalogue: dict[str, str] = {}
     aliases: dict[str, str] = {}
+    switches: list[Switch] = []
     examples: list[Example] = []
     origin: str = field(name="$schema", default="")
 

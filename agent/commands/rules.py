@@ -44,6 +44,31 @@ def list_packs(paths: tuple[Path, ...], rules: tuple[Path, ...]) -> int:
 
 
 @command.command()
+@click.argument("pack", metavar="PACK")
+@reading.rules
+def show(pack: str, rules: tuple[Path, ...]) -> int:
+    """Show what PACK (a name, or a file) reads: files, rules and what each gives, common metrics, switches."""
+    from rli_agent.errors import UserError
+    from rli_agent.parsers.packs import PackError, load_pack
+    from rli_agent.rule_summary import summary
+    from rli_agent.rulebook import pack_files
+    from rli_agent.terminal import say
+
+    found = None
+    for file in [Path(pack)] if Path(pack).is_file() else pack_files((), rules):
+        try:
+            loaded = load_pack(file)
+        except PackError as e:
+            raise UserError(str(e)) from None
+        found = loaded if loaded.pack == pack or file == Path(pack) else found
+    if found is None:
+        raise UserError(f"no pack is called {pack!r}", "`rli-agent rules list` shows the packs in force")
+    for line in summary(found):
+        say(line)
+    return 0
+
+
+@command.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 def check(files: tuple[Path, ...]) -> int:
     """Load each pack, run its examples, and say what is missing. Exit status 1 if any pack fails."""

@@ -93,6 +93,22 @@ def config_facts(
     return facts
 
 
+def setting(paths: Iterable[Path], places: Sequence[str]) -> tuple[Any, Path, int] | None:
+    """What the first of these configuration files says at the first dotted path that any of them has: value, file,
+    line. None where none has one, or none can be read."""
+    for path in paths:
+        try:
+            data, text = read_config(path)
+        except BadConfig:
+            continue
+        for place in places:
+            holder, _, key = place.rpartition(".")
+            table = _at(data, holder) if holder else data
+            if isinstance(table, dict) and key in table:
+                return table[key], path, _line(text, place)
+    return None
+
+
 def _at(data: Any, place: str) -> Any:
     for part in place.split("."):
         data = data.get(part) if isinstance(data, dict) else None

@@ -229,6 +229,11 @@ class RunStore:
         with self.transaction():
             settling.place(self._db, file_key(file), times)
 
+    def names(self) -> frozenset[str]:
+        """The native names of all figures that were ever kept."""
+        query = "SELECT DISTINCT n.value FROM shapes h JOIN json_each(h.names) n"
+        return frozenset(name for (name,) in self._read(query))
+
     def latest(self) -> Iterator[Latest]:
         """The newest value of every series: from the last line of each file and shape, the latest of those."""
         newest: dict[tuple[str, Labels], Latest] = {}

@@ -13,6 +13,7 @@ from rli_agent.discover import Discovery, Found
 from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.options import WatchOptions
+from rli_agent.parsers.packs import Pack
 from rli_agent.parsing import run_files
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.run_store import Checkpoint
@@ -44,6 +45,11 @@ class RunFiles:
             return Discovery(self._options.paths, self._book.packs, self._options.framework)
         except ValueError as e:
             raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
+
+    @property
+    def pack(self) -> Pack | None:
+        """The pack of the run's framework."""
+        return self._book.packs.get(self.scan.run.framework or "")
 
     def look_again(self) -> None:
         """See which files there are by now, and take up rules that changed."""

@@ -26,6 +26,7 @@ from rli_agent.status import RunStatus
 from rli_agent.store.errors import StoreError
 from rli_agent.store.registry import run_id, store_path
 from rli_agent.store.run_store import RunRow, RunStore
+from rli_agent.switches import switched_off
 from rli_agent.track import Track
 from rli_agent.watching.files import RunFiles
 from rli_agent.watching.silent import SilentFiles
@@ -59,6 +60,7 @@ class WatchedRun:
         self._looked = self._answered = 0.0
         self.status = RunStatus(zone)
         self._silent = SilentFiles()
+        self._explained = False
         self._files = RunFiles(options, zone, say)
         self.id = run_id(self._files.scan.run.root)
         try:
@@ -181,6 +183,12 @@ class WatchedRun:
     def _say_what_is_silent(self, *, last: bool = False) -> None:
         for text in self._silent.news(self._files.tracks.values(), last=last):
             self._say(text)
+        pack = self._files.pack
+        if pack is not None and pack.switches and not self._explained and self.status.step_seconds() is not None:
+            self._explained = True
+            scan = self._files.scan
+            for text in switched_off(pack, self.store.names(), scan.configs, scan.run.root):
+                self._say(text)
 
     def _answer(self) -> None:
         self._say_what_is_silent()
