@@ -39,11 +39,13 @@ unit: venv
 test: system lint types layers
 	$(BIN)/python -m pytest -q
 
-# What a bare Debian or Ubuntu lacks: a Prometheus to test against, and perhaps the module venv.
+# What a bare Debian or Ubuntu lacks: a Prometheus and an Alertmanager to test against, and perhaps the module venv.
 system:
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv; }
 	command -v promtool >/dev/null || { $(SUDO) apt-get update && \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus; }
+	command -v prometheus-alertmanager >/dev/null || { $(SUDO) apt-get update && $(SUDO) \
+	    env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus-alertmanager; }
 
 # Reference pages that are made from the code.
 docs: venv

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import pytest
 from msgspec import structs
 from msgspec.structs import fields
 
@@ -55,6 +56,7 @@ def test_the_example_is_what_a_stall_sends() -> None:
     assert json.loads(example) == sent
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_its_settings_load(tmp_path: Path) -> None:
     file = tmp_path / "alerts.yaml"
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

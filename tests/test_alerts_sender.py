@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from rli_agent.message import Message, Severity
 from rli_agent.store.connection import read_only
 from rli_agent.store.outbox import nowhere
 from rli_agent.store.run_store import RunRow, RunStore
+from rli_agent.store.schema import APPLICATION, MIGRATIONS
 
 FAST = Pace(first=0.02, last=0.1)
 TO_HOOK = Router([Routed("hook")])
@@ -247,3 +250,21 @@ def test_a_channel_that_hangs_holds_up_no_other(store: RunStore, receiver: HttpR
     stuck.close()
     for sender in senders:
         end(sender)
+
+
+def test_messages_of_a_store_from_before_there_were_channels_are_sent(tmp_path: Path, receiver: HttpReceiver) -> None:
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript("".join(MIGRATIONS[:2]))
+        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute("PRAGMA user_version = 2")
+        for number, delivered in ((1, 1.8e9), (2, None)):
+            row = (f"k{number}", 1.8e9, 1.8e9, "nan", "critical", f"title {number}", "", "", 3, f"e{number}", 0, "{}")
+            db.execute("INSERT INTO outbox VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,'hook',?)", (*row, delivered))
+    store = RunStore.open(path, RunRow("r-1", "/runs/r", 5.0))
+    one = Sender(store.path, hook(receiver))
+    one.start()
+    until(lambda: waiting(store) == 0, "the one that waited")
+    end(one)
+    store.close()
+    assert [request.json["title"] for request in receiver.got] == ["title 2"]

@@ -17,6 +17,7 @@ from rli_agent.errors import UserError
 from rli_agent.message import Message, Severity
 
 HOOK = "channels:\n  - {name: hook, type: webhook, url: 'http://127.0.0.1/x'}\n"
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # apprise imports it
 ENVIRONMENT = {"TOKEN": SECRET, "KEY": "0123456789abcdef0123456789abcdef"}
 
 

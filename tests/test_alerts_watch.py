@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import json
 import random
 import re
 import signal
-import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from receivers import SECRET, HttpReceiver, until
+from agents import PATIENCE, Agent, attached, clock, query, step
+from receivers import SECRET, HttpReceiver, MailReceiver, until
 
 from rli_agent.samples.make_samples import make
-
-PATIENCE = 30.0
 
 
 @pytest.fixture
@@ -28,30 +22,6 @@ def receiver() -> Iterator[HttpReceiver]:
     one = HttpReceiver()
     yield one
     one.close()
-
-
-class Agent:
-    """A `rli-agent` process whose output is collected in a file."""
-
-    def __init__(self, folder: Path, *arguments: object, url: str = "", wait: bool = False) -> None:
-        self.log = folder / f"agent-{time.monotonic_ns()}.log"
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("RLI_AGENT", "SLURM"))}
-        env |= {"TZ": "UTC", "no_proxy": "127.0.0.1"} | ({"RLI_AGENT_WEBHOOK": url} if url else {})
-        with self.log.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "rli_agent", *map(str, arguments)], stdout=out, stderr=subprocess.STDOUT, env=env
-            )
-        if wait:
-            self.process.wait(PATIENCE)
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text()
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -68,43 +38,23 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
         agent.kill()
 
 
-def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    found = list(folder.glob("state/runs/*/run.sqlite"))
-    if not found:
-        return []
-    with contextlib.closing(sqlite3.connect(f"file:{found[0]}?mode=ro", uri=True, timeout=30)) as db:
-        try:
-            return db.execute(sql).fetchall()
-        except sqlite3.OperationalError:  # not made yet
-            return []
-
-
-def attached(folder: Path) -> bool:
-    """Whether the agent has read all that was there, and remembers that it did."""
-    return query(folder, "SELECT 1 FROM knowledge WHERE name = 'life' AND json_extract(value, '$.attached')") != []
-
-
-def clock(second: int) -> str:
-    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
-
-
-def step(number: int, second: int) -> str:
-    return (
-        f"{clock(second)} SUCCESS Step {number} | 5.5s | Loss {number / 1000:.4f} | Entropy 0.41 | Mismatch KL 0.0005 "
-        "| Grad. Norm 0.01 | LR 3.00e-06 | Throughput 20000 tokens/s | MFU 27.1% | Peak Mem. 41.3 GiB\n"
-    )
-
-
 @pytest.mark.real
-def test_killed_at_any_moment_it_tells_each_thing_and_none_twice(
+def test_killed_at_any_moment_it_tells_each_thing_on_each_channel_and_none_twice(
     tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent]
 ) -> None:
     chance = random.Random(7)
     receiver.takes = lambda: chance.random() < 0.5
+    mails, told = MailReceiver(), tmp_path / "told"
+    mails.answers = ["451 later", "250 OK", "451 later"]
+    (tmp_path / "alerts.yaml").write_text(
+        f"channels:\n- {{name: hook, type: webhook, url: '{receiver.url}'}}\n"
+        f"- {{name: mail, type: email, host: 127.0.0.1, port: {mails.port}, security: none, from: a@b, to: c@d}}\n"
+        f"- {{name: program, type: command, command: [sh, -c, 'cat >> {told}']}}\n"
+    )
     log = tmp_path / "run" / "logs" / "trainer.log"
     log.parent.mkdir(parents=True)
     log.write_text(f"{clock(30000)}    INFO Starting training loop (max_steps=9)\n")
-    agent = watch(log.parents[1], url=receiver.url)
+    agent = watch("--alerts", tmp_path / "alerts.yaml", log.parents[1])
     until(lambda: attached(tmp_path), "the agent to be attached")
     said = [step(n, 30000 + 60 * n) for n in (1, 2, 3, 4)]
     said += [f"{clock(30600)}    INFO Resuming training from checkpoint step 2\n"]
@@ -117,14 +67,17 @@ def test_killed_at_any_moment_it_tells_each_thing_and_none_twice(
             held = time.monotonic() + chance.uniform(0.0, 0.6)
             until(lambda held=held: time.monotonic() >= held, "a random moment")  # type: ignore[misc]
             agent.kill()
-            agent = watch(log.parents[1], url=receiver.url)
-    until(lambda: "finished" in receiver.kinds, "the end to be told", 60.0)
-    left = "SELECT count(*) FROM deliveries WHERE delivered IS NULL"
-    until(lambda: query(tmp_path, left) == [(0,)], "all to be noted")
+            agent = watch("--alerts", tmp_path / "alerts.yaml", log.parents[1])
+    left = "SELECT count(*), count(*) FILTER (WHERE delivered IS NULL) FROM deliveries"
+    until(lambda: query(tmp_path, left) == [(9, 0)], "three messages on three channels to be noted", 60.0)
+    mails.close()
     keys = [request.key for request in receiver.taken]
     assert list(dict.fromkeys(receiver.kinds)) == ["started", "resumed", "finished"]
-    assert len(set(keys)) == 3
-    assert len(keys) <= 4, "at most one may have come twice: taken, and killed before that was noted"
+    programs = [json.loads(line)["kind"] for line in told.read_text().splitlines()]
+    assert list(dict.fromkeys(programs)) == ["started", "resumed", "finished"]
+    ids = [mail["Message-ID"] for mail in mails.mails]
+    assert len(set(keys)) == len(set(ids)) == 3
+    assert max(map(len, (keys, ids, programs))) <= 4, "one may have come twice: taken, and killed before it was noted"
     (resumed,) = {told.json["title"] for told in receiver.taken if told.json["kind"] == "resumed"}
     assert resumed.startswith("resumed from step 2: steps 3 to 4 are done again")
     assert query(tmp_path, "SELECT number, first_step, last_step, resumed_from FROM attempts") == [

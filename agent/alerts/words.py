@@ -19,6 +19,8 @@ def cleaned(message: Message) -> Message:
     """The message without control characters, and of bounded length: parts of it were printed by the run."""
     return structs.replace(
         message,
+        kind=cut(plain(message.kind), _LABEL),
+        episode=plain(message.episode),
         title=cut(plain(message.title), _TITLE),
         text=cut(plain(message.text), _TEXT),
         todo=cut(plain(message.todo), _TODO),
