@@ -11,9 +11,10 @@ from loguru import logger
 from rli_agent.discover import Found
 from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples
 from rli_agent.follow.reader import FileReader, Position
+from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.record_parser import RecordParser, RecordState
 from rli_agent.parsers.shapes import record_shape
-from rli_agent.parsers.source_parser import ParserState, SourceParser
+from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.parsers.timestamps import Shift
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.run_store import Checkpoint

@@ -65,6 +65,11 @@ class CompiledRule:
     def rx(self) -> Any:
         return compiled(self.rule.pattern)
 
+    def fits(self, slots: Mapping[str, int]) -> bool:
+        """Whether the rule holds with these numbers remembered."""
+        when = self.rule.when
+        return when is None or slots.keys().isdisjoint(when.unset)
+
     def search(self, text: str, start: int = 0) -> Any:
         """The match, or None; None too where the pattern runs out of time."""
         unless = self.rule.unless

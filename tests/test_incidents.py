@@ -12,7 +12,8 @@ from rli_agent.events import Event, Source
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.incidents import begins_traceback, is_exception
 from rli_agent.parsers.packs import load_pack
-from rli_agent.parsers.source_parser import ParserState, SourceParser
+from rli_agent.parsers.parser_state import ParserState
+from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.printing import printed
 from rli_agent.rulebook import packaged_rules
 

@@ -11,7 +11,8 @@ from rli_agent.events import Event, Problem, RunFact, Samples, Source
 from rli_agent.parsers.bars import bars
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.packs import load_pack
-from rli_agent.parsers.source_parser import ParserState, SourceParser
+from rli_agent.parsers.parser_state import ParserState
+from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.rulebook import packaged_rules
 
 SOURCE = Source("train.log", "trainer", packs=("trl",))

@@ -1,0 +1,69 @@
+"""Progress bars: the figures that they carry, and the step that they tell for the line before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rli_agent.events import Samples, Source
+from rli_agent.parsers.bars import bars
+from rli_agent.parsers.compiled import CompiledRule, RuleSet
+from rli_agent.parsers.match_reader import MatchReader
+from rli_agent.parsers.parser_state import ParserState
+from rli_agent.parsers.payloads import number
+from rli_agent.parsers.problem_reader import At
+from rli_agent.parsers.wrappers import Origin
+
+
+class BarReader:
+    """Reads the bars of one source."""
+
+    def __init__(self, source: Source, rules: RuleSet, state: ParserState, matches: MatchReader) -> None:
+        self._source = source
+        self._rules = rules
+        self._state = state
+        self._matches = matches
+
+    def read(self, raw: bytes, line: int, offset: int, now: float | None) -> None:
+        """Show the bars of a line to the rules on bars. Of refreshes that say the same the last one counts."""
+        found = [hit for text in bars(raw) if (hit := self._bar(text)) is not None]
+        at = At(line, offset, now, "observed" if now is not None else "estimated", Origin(), None)
+        for i, (compiled, match) in enumerate(found):
+            pairs = compiled.rule.pairs
+            said = match.group(pairs.source) if pairs is not None else None
+            if said is not None:
+                again = next((m.group(pairs.source) for c, m in found[i + 1 :] if pairs and c is compiled), None)
+                if said in (again, self._state.drawn.get(compiled.id)):
+                    continue
+                self._state.drawn[compiled.id] = said
+            self._matches.figures(compiled, match, at)
+
+    def release(self, data: bytes, at: int, last: bool = False) -> None:
+        """Give the figures that were held back, once the line behind theirs is there (it begins at `at`)."""
+        held = self._state.held
+        if held is None or (at >= len(data) and not last):
+            return
+        self._state.held = None
+        step = held.step
+        stop = data.find(b"\n", at)
+        for text in bars(data[at : stop if stop >= 0 else None]):
+            hit = self._bar(text, held.slot)
+            if hit is not None:
+                group = next(g for g, slot in hit[0].rule.sets.items() if slot == held.slot)
+                value = number(hit[1].group(group) or "")
+                step = int(value) + held.add if value is not None else step
+                break
+        shape = self._rules.shape(held.names, held.units, held.labels)
+        values = [float(v) for v in msgspec.json.decode(held.printed)]
+        place = (self._source.file, held.line, held.offset)
+        self._matches.say(Samples(*place, held.time, held.time_is, step, shape, values, held.printed))
+
+    def _bar(self, text: str, slot: str | None = None) -> tuple[CompiledRule, Any] | None:
+        """The first rule that takes a bar (of those that set the slot), with its match."""
+        for compiled in self._rules.bars:
+            if slot is not None and slot not in compiled.rule.sets.values():
+                continue
+            if not compiled.off and compiled.fits(self._state.slots) and (match := compiled.search(text)) is not None:
+                return compiled, match
+        return None

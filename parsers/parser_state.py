@@ -1,0 +1,62 @@
+"""What reading a text file must remember between two lines; committed with the events, it lets a parser go on."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from rli_agent.events import TimeIs
+from rli_agent.parsers.blocks import Block
+from rli_agent.parsers.problem_reader import ProblemState
+from rli_agent.parsers.timeline import Opened
+from rli_agent.parsers.timestamps import ClockState
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Held(Struct):
+    """Figures whose step the bar on the next line tells, by `slot` and `add`; `step` is theirs where it does not."""
+
+    slot: str
+    add: int
+    step: int | None
+    line: int
+    offset: int
+    time: float | None
+    time_is: TimeIs
+    names: tuple[str, ...]
+    units: tuple[str | None, ...]
+    labels: dict[str, str]
+    printed: str
+
+
+class ParserState(Struct):
+    """What a parser must remember between two lines. `levels` counts lines by level word since the file began.
+
+    labelled: lines bear `srun --label`'s task numbers. drawn: what each rule on bars said last. said: step and value of
+    figures that others may repeat. stamper: whose stamp `last_time` is, as long as it goes on. block: durations of a
+    step that are printed in several lines.
+    """
+
+    clock: ClockState = msgspec.field(default_factory=ClockState)
+    slots: dict[str, int] = {}
+    opened: dict[str, Opened] = {}
+    regions: dict[str, tuple[int, int]] = {}
+    problems: ProblemState = msgspec.field(default_factory=ProblemState)
+    labelled: bool = False
+    last_time: float | None = None
+    stamper: str | None = None
+    held: Held | None = None
+    block: Block | None = None
+    drawn: dict[str, str] = {}
+    said: dict[str, tuple[int, float | str]] = {}
+    facts: dict[str, str] = {}
+    levels: dict[str, int] = {}
+
+    def encode(self) -> bytes:
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> ParserState:
+        """Raises msgspec.DecodeError (a ValueError) where the bytes are of another version."""
+        return msgspec.json.decode(data, type=cls)
