@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rli_agent.events import Event, Interval, Problem, RunFact, Samples, Shape, Source
@@ -73,8 +73,25 @@ def test_a_state_that_was_put_away_and_taken_up_again_tells_the_same(script: lis
     assert played(script, True, caught_up) == played(script, False, caught_up)
 
 
+# A run that failed goes on, and fails again in the same second of its log.
+TWICE: list[Move] = [
+    ("trainer", 0.0, [RunFact("trainer.log", 1, 0, None, "observed", "life", "failed")]),
+    ("trainer", 30.0, []),
+    (
+        "trainer",
+        0.0,
+        [
+            Samples("trainer.log", 1, 0, None, "observed", 0, SHAPE, [1.0], "[1.0]"),
+            Problem("trainer.log", 1, 0, 1.8e9, "logged", "ERROR", "cuda_oom", "CUDA out of memory", 1, 0),
+        ],
+    ),
+    ("trainer", 700.0, []),
+]
+
+
 @settings(max_examples=100, deadline=None)
 @given(moves(), st.integers(0, 20))
+@example(TWICE, 0)
 def test_an_incident_is_told_before_it_is_over_and_each_only_once(script: list[Move], caught_up: int) -> None:
     said = played(script, False, caught_up)
     opened: set[str] = set()

@@ -125,6 +125,8 @@ class LifeState(Struct):
     suspect: Suspect | None = None
     ending: Ending | None = None
     incidents: dict[str, Told] = {}
+    #: How many incidents of a kind were told.
+    episodes: dict[str, int] = {}
     ended_at: float | None = None
     restarting: bool = False
     lost_from: int | None = None

@@ -226,9 +226,12 @@ class LifeTracker:
     ) -> None:  # fmt: skip
         """Tell of an incident, once until it is closed. `under`: it is part of that one. `more`: as in `say`."""
         known = self.state.incidents.get(under or kind)
-        episode = known.episode if known is not None else f"{self.run}/{under or kind}/{time:.0f}"
-        if not self._muted:
-            self.state.incidents.setdefault(under or kind, Told(episode, self.state.progress_at or time))
+        # Numbered too: a log's clock may give the same second twice.
+        number = self.state.episodes.get(under or kind, 0) + 1
+        episode = known.episode if known is not None else f"{self.run}/{under or kind}/{time:.0f}-{number}"
+        if not self._muted and known is None:
+            self.state.incidents[under or kind] = Told(episode, self.state.progress_at or time)
+            self.state.episodes[under or kind] = number
         self.say(kind, severity, title, text, time, episode, todo, **more)
 
     def close_incident(self, kind: str, title: str, now: float) -> None:
