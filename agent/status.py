@@ -8,7 +8,8 @@ from datetime import datetime, tzinfo
 from statistics import median
 
 from rli_agent.events import Event, Interval, Problem, RunFact, Samples
-from rli_agent.life.state import ENDS
+from rli_agent.life.signs import headline
+from rli_agent.life.state import ENDS, LifeState
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.life.wording import spoken
 from rli_agent.parsers.timeline import intervals
@@ -90,6 +91,11 @@ class RunStatus:
             self.step, self.step_seen = event.step, when
             self.facts.pop("life", None)
 
+    def take_over(self, state: LifeState) -> None:
+        """Know what the run's life remembers of steps, which outlives the events."""
+        self.step, self.step_seen = state.step, state.step_at
+        self._gaps.extend(state.gaps)
+
     @property
     def life(self) -> str:
         """starting, running, stalled, finished, failed, cancelled or preempted: as time decided it, else as told."""
@@ -116,7 +122,7 @@ class RunStatus:
 
     def sentence(self, now: float) -> str:
         """The answer, in one line."""
-        if self.step is None and not self.lanes and self.last_event is None:
+        if self.step is None and not self.lanes and not self.problems and self.last_event is None:
             return "nothing read yet that tells of a step"
         parts = [self._where()]
         life = self.life
@@ -131,11 +137,18 @@ class RunStatus:
         if reward is not None:
             parts.append(f"reward {reward:.4g}")
         if self.problems:
-            assert self.last_problem is not None
-            first = self.last_problem.message.split("\n", 1)[0][:120]
-            noun = "problem" if self.problems == 1 else "problems"
-            parts.append(f"{self.problems} {noun}, last {self.last_problem.kind}: {first}")
+            parts.append(self._problems())
         return ", ".join(parts)
+
+    def _problems(self) -> str:
+        """How many, and the one that matters: the cause of an end, else the last."""
+        said = f"{self.problems} problem" + ("" if self.problems == 1 else "s")
+        suspect = self.tracker.state.suspect if self.tracker is not None else None
+        if suspect is not None and self.life in ENDS:
+            return f"{said}, first {suspect.kind}: {headline(suspect.message)[:120]}"
+        if self.last_problem is None:
+            return said
+        return f"{said}, last {self.last_problem.kind}: {headline(self.last_problem.message)[:120]}"
 
     def _where(self) -> str:
         if self.step is None:

@@ -10,7 +10,7 @@ from loguru import logger
 
 from rli_agent.alerts.opening import Alerts
 from rli_agent.events import Event, Labels, Source
-from rli_agent.life.state import LifeState
+from rli_agent.life.state import KNOWN_AS, LifeState
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.message import Message
 from rli_agent.store.errors import StoreError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 #: SLURM says when it ends the job, in Unix seconds.
 JOB_END = "SLURM_JOB_END_TIME"
-_NAME = "life"
 
 
 class Pager:
@@ -60,7 +59,7 @@ class Pager:
     def write(self) -> None:
         """Inside the transaction that commits them; again, where that failed."""
         kept = self.store.knowledge
-        kept.set(_NAME, self.tracker.state.encode())
+        kept.set(KNOWN_AS, self.tracker.state.encode())
         kept.attempts(
             Attempted(a.number, a.start, a.end, a.first_step, a.last_step, a.resumed_from)
             for a in self.tracker.attempts()[-2:]
@@ -121,7 +120,7 @@ class Pager:
 
 
 def _remembered(store: RunStore) -> LifeState | None:
-    known = store.knowledge.get(_NAME)
+    known = store.knowledge.get(KNOWN_AS)
     if known is None:
         return None
     try:

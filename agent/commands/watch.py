@@ -31,10 +31,7 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
     help="Where to begin in files that are already there; `checkpoint` goes on where the last watch ended.",
 )  # fmt: skip
 @click.option("--once", is_flag=True, help="Read all that is there, print the status, and end.")
-@click.option(
-    "--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-    help="Keep the store here; otherwise in ~/.rl-insight, or on this node's scratch disk where the home is not local.",
-)  # fmt: skip
+@reading.state_dir
 @click.option(
     "--namespace", default="rl_insight_monitor", show_default=True, metavar="NAME",
     help="First word of the framework's own metrics.",

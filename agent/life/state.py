@@ -7,6 +7,8 @@ from statistics import median
 import msgspec
 from msgspec import Struct
 
+#: Under this name the store keeps a run's LifeState (table `knowledge`).
+KNOWN_AS = "life"
 #: Ends of a run's life.
 ENDS = frozenset({"finished", "failed", "cancelled", "preempted"})
 #: Durations kept of each state, and gaps between steps, to tell what is usual.

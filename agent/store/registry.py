@@ -100,7 +100,7 @@ def _info(path: Path) -> RunInfo:
         # An empty write-ahead log is what a reader left behind, this listing for one.
         if found.st_size and entry.name in (path.name, f"{path.name}-wal"):
             changed = max(changed, found.st_mtime)
-    known = (path.parent.name, path, sizes, changed, _is_held(path))
+    known = (path.parent.name, path, sizes, changed, is_held(path))
     try:
         with closing(read_only(path)) as db:
             (root,) = db.execute("SELECT root FROM runs").fetchone() or (None,)
@@ -112,7 +112,8 @@ def _info(path: Path) -> RunInfo:
     return RunInfo(*known, root, framework, last)
 
 
-def _is_held(path: Path) -> bool:
+def is_held(path: Path) -> bool:
+    """Whether an agent has the store open to write it."""
     try:
         WriterLock(path, wait=0.0).release()
     except (StoreBusy, OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,12 +12,13 @@ from typing import Any
 from loguru import logger
 from msgspec import Struct
 
-from rli_agent.events import Event, Labels, Source, TimeIs
+from rli_agent.events import Event, Source
 from rli_agent.store import retention, settling
 from rli_agent.store.connection import WriterLock, open_writer, set_aside
 from rli_agent.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull, explain
 from rli_agent.store.knowledge import Knowledge
-from rli_agent.store.rows import RowWriter, file_key, file_name, labels_json, labels_of, text
+from rli_agent.store.latest import Latest, latest
+from rli_agent.store.rows import RowWriter, file_key, file_name, labels_json, text
 
 __all__ = ["Checkpoint", "Latest", "RunRow", "RunStore", "StoreBusy", "StoreDamaged", "StoreError", "StoreFull"]
 
@@ -46,20 +46,6 @@ class Checkpoint(Struct):
     fingerprint: bytes
     state: bytes
     mtime: float
-
-
-class Latest(Struct, frozen=True):
-    """The newest value of a series (a name with its labels). `value` is the printed figure as a float."""
-
-    name: str
-    metric: str | None
-    unit: str | None
-    labels: Labels
-    file: str
-    step: int | None
-    time: float | None
-    time_is: TimeIs
-    value: float
 
 
 class RunStore:
@@ -236,20 +222,10 @@ class RunStore:
 
     def latest(self) -> Iterator[Latest]:
         """The newest value of every series: from the last line of each file and shape, the latest of those."""
-        newest: dict[tuple[str, Labels], Latest] = {}
-        query = """
-            SELECT s.file, l.step, l.time, l.time_is, l.values_json, h.names, h.metrics, h.units, h.labels
-            FROM (SELECT max(id) AS id FROM lines GROUP BY shape, source) g JOIN lines l ON l.id = g.id
-            JOIN sources s ON s.id = l.source JOIN shapes h ON h.id = l.shape ORDER BY l.time, l.id"""
-        for file, step, when, time_is, values, *words, labels in self._read(query):
-            known = labels_of(labels)
-            # parse_int: a figure of thousands of digits is no int that Python would make.
-            figures = zip(*map(json.loads, words), json.loads(values, parse_int=float), strict=False)
-            for name, metric, unit, value in figures:
-                newest[name, known] = Latest(
-                    name, metric, unit, known, file_name(file), step, when, time_is, float(value)
-                )  # fmt: skip
-        yield from newest.values()
+        try:
+            yield from latest(self._db)
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
 
     def _read(self, query: str) -> Iterator[tuple[Any, ...]]:
         try:

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence, Set
+from contextlib import closing
 from datetime import tzinfo
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.publisher import Publisher
 from rli_agent.resume import earlier_events
 from rli_agent.status import RunStatus
+from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
 from rli_agent.store.registry import run_id, store_path
 from rli_agent.store.run_store import RunRow, RunStore
@@ -125,9 +127,10 @@ class WatchedRun:
 
     def begin(self) -> None:
         """Show what the store knows from before, and take in the files that there are."""
-        for source, event in earlier_events(self.store):
-            self.status.record([event], time.time())
-            self.exposition.record([event], source)
+        with closing(read_only(self.store.path)) as db:
+            for source, event in earlier_events(db):
+                self.status.record([event], time.time())
+                self.exposition.record([event], source)
         self._take_in()
 
     def read(self, *, last: bool = False) -> None:

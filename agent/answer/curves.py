@@ -1,0 +1,108 @@
+"""The newest values of the metrics that tell how a run is, read from its store as it grows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from rli_agent.catalogue import base_factor
+
+#: Values kept of each series.
+KEPT = 120
+#: Rows of metric lines looked at when a store is first read, the newest ones.
+LOOK_BACK = 200_000
+#: Series told apart; what exceeds it (a label that never repeats) is not shown.
+MOST = 512
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Curve:
+    """The newest values of one series, by step. Of a step told twice (console and metric file) the later one counts."""
+
+    def __init__(self, metric: str, labels: dict[str, str]) -> None:
+        self.metric = metric
+        self.labels = labels
+        self._points: dict[int, float] = {}
+        self.has_steps = True
+
+    def add(self, row: int, step: int | None, value: float) -> None:
+        """`row` counts the lines: it orders what has no step."""
+        if step is None:
+            self.has_steps = False
+        at = row if step is None else step
+        self._points.pop(at, None)
+        self._points[at] = value
+        if len(self._points) > 2 * KEPT:
+            for old in sorted(self._points)[:KEPT]:
+                del self._points[old]
+
+    def points(self, until: int | None = None) -> list[tuple[int, float]]:
+        """(step, value), oldest first; those behind step `until` are of an attempt that was given up."""
+        points = sorted(self._points.items())
+        if self.has_steps and until is not None:
+            points = [p for p in points if p[0] <= until]
+        return points[-KEPT:]
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+
+class Curves:
+    """Curves of the metrics asked for, by their common names."""
+
+    def __init__(self, metrics: Iterable[str]) -> None:
+        self._wanted = frozenset(metrics)
+        self._seen: int | None = None
+        self._shapes: dict[int, list[tuple[int, float, Curve]]] = {}
+        self._curves: dict[tuple[str, Labels], Curve] = {}
+        self._last_shape = 0
+
+    def refresh(self, db: sqlite3.Connection) -> None:
+        """Take in the lines that were stored since the last time."""
+        (newest,) = db.execute("SELECT max(id) FROM lines").fetchone()
+        if newest is None:
+            return
+        if self._seen is None or newest < self._seen:
+            self._seen = max(0, newest - LOOK_BACK)
+        self._learn_shapes(db)
+        rows = db.execute(
+            "SELECT id, shape, step, values_json FROM lines WHERE id > ? AND id <= ? ORDER BY id", (self._seen, newest)
+        )
+        for row, shape, step, values in rows:
+            wanted = self._shapes.get(shape)
+            if wanted:
+                _add(wanted, row, step, values)
+        self._seen = newest
+
+    def _learn_shapes(self, db: sqlite3.Connection) -> None:
+        rows = db.execute("SELECT id, metrics, units, labels FROM shapes WHERE id > ?", (self._last_shape,))
+        for shape, metrics, units, labels in rows.fetchall():
+            self._last_shape = max(self._last_shape, shape)
+            known = dict(json.loads(labels))
+            places = []
+            for index, (metric, unit) in enumerate(zip(json.loads(metrics), json.loads(units), strict=True)):
+                if metric in self._wanted and (curve := self._curve(metric, known)) is not None:
+                    places.append((index, base_factor(unit), curve))
+            self._shapes[shape] = places
+
+    def _curve(self, metric: str, labels: dict[str, str]) -> Curve | None:
+        key = (metric, tuple(sorted(labels.items())))
+        if key not in self._curves and len(self._curves) < MOST:
+            self._curves[key] = Curve(metric, labels)
+        return self._curves.get(key)
+
+    def all(self, metric: str) -> list[Curve]:
+        """Every series of a metric that has values."""
+        return [c for (name, _), c in self._curves.items() if name == metric and len(c)]
+
+    def main(self, metric: str) -> Curve | None:
+        """The series that stands for the run: of no single environment, then the one with most values."""
+        return max(self.all(metric), key=lambda c: ("environment" not in c.labels, len(c)), default=None)
+
+
+def _add(wanted: list[tuple[int, float, Curve]], row: int, step: int | None, values: str) -> None:
+    figures = json.loads(values, parse_int=float)  # a figure of thousands of digits is no int that Python would make
+    for index, factor, curve in wanted:
+        curve.add(row, step, float(figures[index]) * factor)  # "NaN" and its like are strings

@@ -1,0 +1,88 @@
+"""Healthy, degraded or down, and why: the rules of docs/status.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rli_agent.answer.report import Health, Progress, Series, Told, Trouble
+from rli_agent.life.signs import headline
+from rli_agent.life.state import LifeState
+from rli_agent.life.wording import spoken
+
+#: Ends that need somebody, and a run that no longer moves.
+DOWN = frozenset({"failed", "cancelled", "preempted", "stalled"})
+#: Problems of these kinds degrade a run; of the others only MANY within the same time do: they come and go.
+GRAVE = frozenset(
+    {
+        "cuda_oom", "nccl", "nan", "oom_kill", "ckpt", "weight_sync", "disk_full", "worker_death", "hardware",
+        "job_preempted", "traceback",
+    }
+)  # fmt: skip
+MANY = 10
+#: A problem counts for so many seconds, or usual steps, whichever is longer.
+FRESH, FRESH_STEPS = 900.0, 3.0
+#: A step is late after so many usual ones, or so many of the longest, but not before FLOOR seconds.
+LATE, LATE_LONGEST, FLOOR = 5.0, 1.5, 120.0
+#: Shares (0 to 1) above which rollouts are not what they should be; the catalogue's healthy ranges.
+LIMITS = {
+    "rl_errored_ratio": (0.05, "of the rollouts failed"),
+    "rl_truncated_ratio": (0.5, "of the responses are cut off at the length limit"),
+}
+
+
+class Judged(NamedTuple):
+    """Health and the sentences that say why; none where a run is simply healthy."""
+
+    health: Health
+    reasons: list[str]
+
+
+def judge(
+    progress: Progress, quality: Sequence[Series], problems: Sequence[Trouble], messages: Sequence[Told],
+    late: str | None,
+) -> Judged:  # fmt: skip
+    """How the run is. `problems`: the newest ones, of level ERROR and above; `late`: what `overdue` says."""
+    if progress.life == "finished":
+        return Judged("Healthy", ["finished"])
+    if progress.life in DOWN:
+        return Judged("Down", [progress.life + _cause(progress.life, problems, messages)])
+    reasons = [m.title for m in messages if m.open and m.severity in ("warning", "critical")]
+    reasons += _problems(progress, problems)
+    for series in quality:
+        limit, what = LIMITS.get(series.metric, (None, ""))
+        if limit is not None and series.value > limit:
+            reasons.append(f"{series.value:.1%} {what}")
+    reasons += [late] if late else []
+    return Judged("Degraded" if reasons else "Healthy", reasons)
+
+
+def overdue(state: LifeState, now: float) -> str | None:
+    """What is said of a step that is late, long before the run counts as stalled (life/deadlines.py)."""
+    usual = state.usual_step()
+    if usual is None or state.step_at is None or any(o.state in ("eval", "save_ckpt") for o in state.open.values()):
+        return None
+    since = now - max(state.step_at, state.aside_at or 0.0)
+    if since <= max(LATE * usual, LATE_LONGEST * state.longest_gap, FLOOR):
+        return None
+    return f"no step for {spoken(since)} (usually every {spoken(usual)})"
+
+
+def _cause(life: str, problems: Sequence[Trouble], messages: Sequence[Told]) -> str:
+    told = [m.title for m in messages if m.open and m.kind == life]
+    if told:
+        return ": " + told[-1].removeprefix(f"{life}: ")
+    return f": {problems[-1].kind}: {headline(problems[-1].message)[:160]}" if problems and life != "stalled" else ""
+
+
+def _problems(progress: Progress, problems: Sequence[Trouble]) -> list[str]:
+    """What went wrong of late, by kind."""
+    end = progress.last_written_at
+    window = max(FRESH, FRESH_STEPS * (progress.step_seconds or 0.0))
+    fresh = [p for p in problems if end is None or p.time is None or p.time > end - window]
+    grave = [p for p in fresh if p.kind in GRAVE]
+    reasons = [f"{p.kind}: {headline(p.message)[:160]}" for p in {p.kind: p for p in grave}.values()]
+    others = sum(p.count for p in fresh if p.kind not in GRAVE)
+    if others >= MANY:
+        reasons.append(f"{others} problems of late, the last: {headline(fresh[-1].message)[:160]}")
+    return reasons

@@ -1,0 +1,272 @@
+"""Reads a run's store into a Report: the one place where facts about a run are gathered for people and programs."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from datetime import tzinfo
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from rli_agent.answer import stability
+from rli_agent.answer.curves import Curves
+from rli_agent.answer.health import judge, overdue
+from rli_agent.answer.performance import shares, usual_seconds, who_waits
+from rli_agent.answer.report import (
+    VERSION,
+    FileState,
+    LaneState,
+    Performance,
+    Progress,
+    Report,
+    RunFacts,
+    Series,
+    Told,
+    Trouble,
+)  # fmt: skip
+from rli_agent.catalogue import base_factor
+from rli_agent.events import Problem, Samples
+from rli_agent.life.state import ENDS, KNOWN_AS, LifeState
+from rli_agent.life.tracker import LifeTracker
+from rli_agent.message import Message
+from rli_agent.resume import newest_events
+from rli_agent.status import RunStatus
+from rli_agent.store.connection import read_only
+from rli_agent.store.errors import explain
+from rli_agent.store.rows import file_name
+
+QUALITY = (
+    "rl_reward_mean", "rl_eval_score", "rl_response_length_mean_tokens", "rl_sequence_length_mean_tokens",
+    "rl_truncated_ratio", "rl_errored_ratio", "rl_zero_signal_groups_ratio",
+)  # fmt: skip
+STABILITY = (
+    "rl_policy_entropy", "rl_policy_kl", "rl_policy_kl_old", "rl_mismatch_kl", "rl_grad_norm", "rl_policy_loss",
+    "rl_loss",
+)  # fmt: skip
+SPEED = ("rl_throughput_tokens_per_second",)
+#: Of several engines: the sum, except of the KV cache, where the fullest one counts.
+ENGINES = (
+    "rl_engine_requests_running", "rl_engine_requests_waiting", "rl_engine_kv_cache_usage_ratio",
+    "rl_engine_generation_tokens_per_second", "rl_engine_preemptions",
+)  # fmt: skip
+#: How late event loops run, of the environment server or else of the orchestrator: prime-rl's names, until 2026-06.
+_LAG = ("env_server/event_loop_lag/server/p99", "event_loop_lag/p90", "event_loop_lag/max")
+#: Rows looked at for the newest problems and messages, files looked at for what was not read yet.
+_PROBLEMS, _MESSAGES, _FILES = 5000, 200, 200
+#: Environments whose rewards are told apart.
+_ENVIRONMENTS = 12
+SHOWN = 5
+
+
+class StoreReader:
+    """A run's store, read only; an agent may write it meanwhile. Raises StoreError where there is none.
+
+    zone: of the clock that the answer names times in.
+    """
+
+    def __init__(self, path: Path, zone: tzinfo | None = None) -> None:
+        self.path = path
+        self._zone = zone
+        self._db = read_only(path)
+        self._curves = Curves((*QUALITY, *STABILITY, *SPEED, *ENGINES))
+        self._problems = self._problems_until = 0
+
+    def close(self) -> None:
+        self._db.close()
+
+    def version(self) -> int:
+        """Another number whenever something was written since."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def report(self, now: float, watched: bool = True) -> Report:
+        """How the run is at `now`. watched: an agent judges the run's life; otherwise that is done here. Raises
+        StoreError."""
+        try:
+            return self._report(now, watched)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def _report(self, now: float, watched: bool) -> Report:
+        run, root = self._db.execute("SELECT run, root FROM runs").fetchone()
+        tracker = LifeTracker(run, self._life())
+        told = [] if watched else tracker.tick(now)
+        status, lag = self._status(tracker)
+        state = tracker.state
+        self._curves.refresh(self._db)
+        progress = self._progress(status, now)
+        problems = self._newest_problems()
+        quality = self._series(QUALITY, state.step) + self._by_environment(state.step)
+        steady = self._series(STABILITY, state.step)
+        messages = self._told(told)
+        health, reasons = judge(progress, quality, problems, messages, overdue(state, now))
+        facts = status.facts
+        return Report(
+            VERSION, now, status.sentence(now), health, reasons,
+            RunFacts(
+                run, root, str(self.path) if watched else None, watched, facts.get("framework"), facts.get("model"),
+                facts.get("project"), facts.get("experiment"), self._environments(),
+                facts.get("batch_size"), state.attempt.number, state.attempt.resumed_from,
+            ),
+            progress, quality, steady, self._performance(state, lag),
+            lanes=_lanes(status, state, now), usual=_usual(state), problem_count=status.problems,
+            problems=problems[-SHOWN:], messages=messages[-SHOWN:],
+            files=self._files(Path(root)),
+        )  # fmt: skip
+
+    def _life(self) -> LifeState:
+        row = self._db.execute("SELECT value FROM knowledge WHERE name = ?", (KNOWN_AS,)).fetchone()
+        try:
+            return LifeState() if row is None else LifeState.decode(row[0])
+        except ValueError:  # of another version of the agent
+            return LifeState()
+
+    def _status(self, tracker: LifeTracker) -> tuple[RunStatus, float | None]:
+        """The run's status as a watch that begins now would know it, and how late environments are (seconds)."""
+        status = RunStatus(self._zone)
+        status.tracker = tracker
+        lags: dict[str, float] = {}
+        for _, event in newest_events(self._db):
+            seen = tracker.state.progress_at
+            status.record([event], seen if seen is not None else 0.0)
+            if isinstance(event, Samples) and event.shape.names[0] in _LAG:
+                lags[event.shape.names[0]] = event.values[0] * base_factor(event.shape.units[0])
+        status.take_over(tracker.state)
+        last, status.problems = self._count_problems()
+        status.last_problem = last
+        return status, next((lags[name] for name in _LAG if name in lags), None)
+
+    def _count_problems(self) -> tuple[Problem | None, int]:
+        new = "FROM problem_rows WHERE id > ? AND level IN ('ERROR', 'CRITICAL')"
+        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM problem_rows").fetchone()
+        if newest < self._problems_until:  # the logs are read anew
+            self._problems = self._problems_until = 0
+        self._problems += self._db.execute(f"SELECT count(*) {new}", (self._problems_until,)).fetchone()[0]
+        self._problems_until = newest
+        row = self._db.execute(
+            f"SELECT line, offset, time, time_is, level, kind, message {new} ORDER BY id DESC LIMIT 1",
+            (newest - _PROBLEMS,),
+        ).fetchone()
+        return (Problem("", *row) if row else None), self._problems
+
+    def _newest_problems(self) -> list[Trouble]:
+        rows = self._db.execute(
+            "SELECT p.kind, p.level, substr(p.message, 1, 4000), s.file, p.line, p.time, p.step, p.count "
+            "FROM problem_rows p JOIN sources s ON s.id = p.source "
+            "WHERE p.id > (SELECT max(id) FROM problem_rows) - ? AND p.level IN ('ERROR', 'CRITICAL') "
+            "ORDER BY coalesce(p.time, 0) DESC, p.id DESC LIMIT 50",
+            (_PROBLEMS,),
+        ).fetchall()
+        found = (Trouble(kind, level, text, file_name(file), *rest) for kind, level, text, file, *rest in reversed(rows))
+        return list(found)
+
+    def _told(self, judged: list[Message]) -> list[Told]:
+        """The messages, oldest first; `judged` are those that time gave rise to while nobody watched."""
+        rows = self._db.execute(
+            "SELECT kind, severity, title, time, episode, resolved FROM outbox ORDER BY id DESC LIMIT ?", (_MESSAGES,)
+        ).fetchall()
+        listed = [tuple(row) for row in reversed(rows)]
+        listed += [(m.kind, m.severity, m.title, m.time, m.episode, m.resolved) for m in judged]
+        over = {row[4] for row in listed if row[5]}
+        return [
+            Told(kind, severity, title, time, severity != "info" and episode not in over and not resolved)
+            for kind, severity, title, time, episode, resolved in listed
+        ]
+
+    def _progress(self, status: RunStatus, now: float) -> Progress:
+        assert status.tracker is not None
+        state = status.tracker.state
+        usual, whole, life = status.step_seconds(), status.max_steps, status.life
+        ends = None
+        if usual is not None and whole is not None and status.step is not None and life == "running":
+            ends = now + max(0, whole - status.step) * usual
+        (written,) = self._db.execute("SELECT max(mtime) FROM sources").fetchone()
+        return Progress(
+            life, status.step, whole, usual, state.step_at, written, ends, state.ckpt_step, state.ckpt_at
+        )  # fmt: skip
+
+    def _series(self, metrics: tuple[str, ...], step: int | None) -> list[Series]:
+        found = []
+        for metric in metrics:
+            curve = self._curves.main(metric)
+            series = stability.series(metric, curve.points(step), curve.has_steps) if curve is not None else None
+            if series is not None:
+                found.append(series)
+        return found
+
+    def _by_environment(self, step: int | None) -> list[Series]:
+        """The reward of each environment, where there are several."""
+        curves = {c.labels["environment"]: c for c in self._curves.all("rl_reward_mean") if "environment" in c.labels}
+        if len(curves) < 2:
+            return []
+        found = []
+        for name, curve in sorted(curves.items())[:_ENVIRONMENTS]:
+            series = stability.series("rl_reward_mean", curve.points(step), curve.has_steps)
+            if series is not None:
+                found.append(replace(series, environment=name))
+        return found
+
+    def _performance(self, state: LifeState, lag: float | None) -> Performance:
+        trainer = usual_seconds(state.usual, "trainer", "step")
+        whole = "step" if "orchestrator\0step" in state.usual else "rollout"  # prime-rl: its step line closes a rollout
+        orchestrator = usual_seconds(state.usual, "orchestrator", whole)
+        steps = {
+            "trainer": ("step", trainer or state.usual_step() or 0.0), "orchestrator": (whole, orchestrator or 0.0),
+        }  # fmt: skip
+        parts = shares(state.usual, steps)
+        series = self._series(SPEED, state.step)
+        for metric in ENGINES:
+            curves = self._curves.all(metric)
+            newest = [points[-1][1] for c in curves if (points := c.points())]
+            if newest:
+                value = max(newest) if metric == "rl_engine_kv_cache_usage_ratio" else sum(newest)
+                values = [v for _, v in curves[0].points()[-stability.SHOWN :]] if len(curves) == 1 else []
+                series.append(Series(metric, value, values=values))
+        return Performance(trainer, orchestrator, parts, who_waits(parts, trainer, orchestrator), lag, series)
+
+    def _environments(self) -> list[str]:
+        rows = self._db.execute(
+            "SELECT DISTINCT json_extract(labels, '$.environment') FROM shapes UNION "
+            "SELECT DISTINCT json_extract(labels, '$.environment') FROM sources UNION "
+            "SELECT DISTINCT environment FROM (SELECT environment FROM rollout_rows ORDER BY id DESC LIMIT 1000)"
+        )
+        return sorted(str(name) for (name,) in rows if name)[:50]
+
+    def _files(self, root: Path) -> list[FileState]:
+        rows = self._db.execute(
+            "SELECT file, role, offset, mtime FROM sources WHERE offset IS NOT NULL "
+            "ORDER BY mtime DESC LIMIT ?",
+            (_FILES,),
+        )
+        found = []
+        for key, role, offset, mtime in rows:
+            name = file_name(key)
+            try:
+                size = os.stat(root / name if root.is_dir() else root).st_size
+            except OSError:
+                size = None
+            found.append(FileState(name, role or "unknown", size, max(0, (size or 0) - offset), mtime))
+        return found
+
+
+def _lanes(status: RunStatus, state: LifeState, now: float) -> list[LaneState]:
+    """What lanes do now, the trainer first."""
+    found: list[LaneState] = []
+    if status.life in ENDS:
+        return found
+    for name, lane in sorted(status.lanes.items(), key=lambda item: (item[0] != "trainer", item[0])):
+        for interval in lane.open.values():
+            if interval.start is not None:
+                usual = usual_seconds(state.usual, name, interval.state)
+                found.append(LaneState(name, interval.state, max(0.0, now - interval.start), usual))
+    return found
+
+
+def _usual(state: LifeState) -> list[LaneState]:
+    keys = sorted(state.usual, key=lambda key: (not key.startswith("trainer\0"), key))
+    found = []
+    for lane, _, name in (key.partition("\0") for key in keys):
+        usual = usual_seconds(state.usual, lane, name)
+        if usual is not None:
+            found.append(LaneState(lane, name, usual))
+    return found

@@ -1,0 +1,104 @@
+"""Asked how a run is: find its store, or read its logs, and report. Nothing is changed or left behind."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import tzinfo
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from rli_agent.answer.reader import StoreReader
+from rli_agent.answer.report import Report
+from rli_agent.catalogue import Catalogue
+from rli_agent.errors import UserError
+from rli_agent.machine.host import look
+from rli_agent.options import WatchOptions
+from rli_agent.parsing import discover
+from rli_agent.rulebook import Rulebook, packaged_rules
+from rli_agent.store.errors import StoreError
+from rli_agent.store.location import state_dir
+from rli_agent.store.registry import is_held, list_runs, run_id, store_path
+from rli_agent.store.retention import copy_store
+from rli_agent.watching.run import WatchedRun
+
+
+class _NoPatience(threading.Event):
+    """Never set, but waiting for it ends at once: who asks is told that there is no room, instead of being kept."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        return True
+
+
+def newest_run(state: Path) -> Path:
+    """The root of the run whose store was written last. Raises UserError where there is none."""
+    hint = "say which: rli-agent status OUTPUT_DIR"
+    try:
+        roots = [info.root for info in list_runs(state) if info.root is not None]
+    except StoreError as error:
+        raise UserError(str(error), hint) from None
+    if not roots:
+        raise UserError(f"no run is known in {state}", hint)
+    return Path(roots[0])
+
+
+@contextmanager
+def store_of(options: WatchOptions, zone: tzinfo) -> Iterator[tuple[Path, bool]]:
+    """The store of the run in `options.paths`, with all that its logs say by now, and whether an agent watches it.
+
+    An agent that watches keeps its store up to date. Otherwise the logs are read here, on from a copy of the store if
+    there is one, in a place that is gone afterwards. Raises UserError.
+    """
+    home, _ = state_dir(options.state_dir, Path.home())
+    store = store_path(home, run_id(_root(options)))
+    if store.is_file() and is_held(store):
+        yield store, True
+        return
+    with tempfile.TemporaryDirectory(prefix="rli-agent-", ignore_cleanup_errors=True) as scratch:
+        if store.is_file():
+            copy = store_path(Path(scratch), store.parent.name)
+            copy.parent.mkdir(parents=True)
+            copy_store(store, copy)
+        yield _read_logs(options, Path(scratch), zone), False
+
+
+def _root(options: WatchOptions) -> Path:
+    missing = [p for p in options.paths if not p.exists()]
+    if missing:
+        raise UserError(f"{missing[0]}: no such file or directory", "give a run's output directory, or its log files")
+    book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
+    return discover(options.paths, book, options.framework).run.root
+
+
+def _read_logs(options: WatchOptions, scratch: Path, zone: tzinfo) -> Path:
+    """What `watch --once` reads, with nobody told of it."""
+    catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
+    run = WatchedRun(options, scratch, catalogue, None, zone, _NoPatience(), lambda _: None)
+    try:
+        run.begin()
+        run.read(last=True)
+        run.settle()
+    finally:
+        run.close()
+    return run.store.path
+
+
+def ask(options: WatchOptions, zone: tzinfo, job: str | None = None) -> Report:
+    """How the run is now, and what this machine knows of it. `job`: its id in SLURM. Raises UserError."""
+    try:
+        with store_of(options, zone) as (path, watched), closing(StoreReader(path, zone)) as reader:
+            report = reader.report(time.time(), watched)
+    except StoreError as error:
+        raise UserError(str(error)) from None
+    return with_host(report, zone, job)
+
+
+def with_host(report: Report, zone: tzinfo, job: str | None = None) -> Report:
+    """The report, with what this machine knows of the run."""
+    host = look(Path(report.run.root), zone, job, [file.file for file in report.files])
+    return replace(report, processes=host.processes, gpus=host.gpus, job=host.job)

@@ -1,0 +1,51 @@
+"""`rli-agent status`: how is it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
+
+#: Exit codes by health: what a script asks for.
+CODES = {"Healthy": 0, "Degraded": 1, "Down": 2}
+
+
+@click.command(cls=Configured)
+@click.argument("paths", metavar="[OUTPUT_DIR [PATH...]]", nargs=-1, type=click.Path(path_type=Path))
+@reading.framework
+@reading.rules
+@reading.zone
+@reading.state_dir
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (docs/status.md).")
+def command(
+    paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None, state_dir: Path | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Say how a run is, in one screen: OUTPUT_DIR's, or the one that was watched last.
+
+    Exit code 0: healthy or finished. 1: degraded. 2: down, or it cannot be told.
+    """
+    import sys
+
+    import msgspec
+
+    from rli_agent.answer.report import brief
+    from rli_agent.asking import ask, newest_run
+    from rli_agent.options import WatchOptions
+    from rli_agent.reporters.screen import print_report
+    from rli_agent.store.location import state_dir as default_state_dir
+    from rli_agent.terminal import log_to_stderr
+    from rli_agent.zone import named_zone
+
+    log_to_stderr("ERROR")
+    stamps = named_zone(zone)
+    asked = list(paths) or [newest_run(default_state_dir(state_dir, Path.home())[0])]
+    report = ask(WatchOptions(asked, framework=framework, rules=list(rules), state_dir=state_dir, once=True), stamps)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(brief(report)), indent=2) + b"\n")
+    else:
+        print_report(report, stamps)
+    return CODES[report.health]

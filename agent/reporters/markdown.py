@@ -1,0 +1,117 @@
+"""A report as an entry of STATUS.md, in the form of prime-rl's monitoring runbook (skills/monitor-run, 2026)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from rli_agent.answer.report import Report, Series
+from rli_agent.life.signs import headline
+from rli_agent.life.wording import spoken
+from rli_agent.reporters.figures import figure, many, name
+from rli_agent.terminal import plain
+
+#: What one line of an entry may hold; what it quotes from logs may hold.
+_LINE, _QUOTE = 1000, 160
+
+
+def entry(report: Report) -> str:
+    """The entry of a check-in. Notes are left out where there is nothing."""
+    progress = report.progress
+    step = progress.step if progress.step is not None else 0
+    whole = progress.max_steps if progress.max_steps is not None else "?"
+    notes = _notes(report)
+    lines = [
+        _heading(report.time), "", f"**Step**: {step} / {whole}", f"**Health**: {report.health}", "",
+        _field("Progress", _progress(report)), _field("Stability", _stability(report.stability)),
+        _field("Performance", _performance(report)),
+    ]  # fmt: skip
+    if notes:
+        lines += ["", _field("Notes", notes)]
+    return "\n".join(lines) + "\n"
+
+
+def launch_entry(report: Report) -> str:
+    """The first entry of a run that is taken up: what it is."""
+    run, progress = report.run, report.progress
+    told = {
+        "Run": f"{run.root} ({run.framework or 'framework unknown'})", "Model": run.model,
+        "Environments": ", ".join(run.environments), "Batch size": run.batch_size,
+        "Steps planned": str(progress.max_steps) if progress.max_steps is not None else None,
+        "Project": run.project, "Experiment": run.experiment,
+    }  # fmt: skip
+    fields = [_field(name, [text]) for name, text in told.items() if text]
+    return "\n".join([_heading(report.time), "", *fields, "", _field("Launch", [report.answer])]) + "\n"
+
+
+def _heading(time: float) -> str:
+    return f"## {datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def _field(name: str, sentences: Sequence[str]) -> str:
+    return f"**{name}**: {_safe('; '.join(sentences) or 'nothing known yet')[:_LINE]}"
+
+
+def _safe(text: str) -> str:
+    """One line, without control characters and markup: what a log says begins no heading and no HTML."""
+    line = " ".join(plain(text).split())
+    for mark in "\\`*[<":
+        line = line.replace(mark, "\\" + mark)
+    return line
+
+
+def _progress(report: Report) -> list[str]:
+    progress = report.progress
+    told = ["no step is done yet"] if progress.step is None else []
+    told += [_against(series) for series in report.quality]
+    if progress.finishes_at is not None:
+        told.append(f"done in {spoken(progress.finishes_at - report.time)} at this pace")
+    return told
+
+
+def _stability(stability: Sequence[Series]) -> list[str]:
+    told = [_against(series) for series in stability]
+    for series in stability:
+        for spike in series.spikes:
+            where = f" at step {spike.step}" if spike.step is not None else ""
+            told.append(
+                f"SPIKE: {name(series)} {figure(series.metric, spike.value)}{where} "
+                f"(usually {figure(series.metric, spike.median)})"
+            )
+    return told
+
+
+def _performance(report: Report) -> list[str]:
+    performance = report.performance
+    told = []
+    if performance.trainer_step_seconds is not None:
+        told.append(f"trainer step {spoken(performance.trainer_step_seconds)}")
+    if performance.orchestrator_step_seconds is not None:
+        told.append(f"orchestrator step {spoken(performance.orchestrator_step_seconds)}")
+    if not told and report.progress.step_seconds is not None:
+        told.append(f"a step every {spoken(report.progress.step_seconds)}")
+    told += [performance.waits] if performance.waits else []
+    if performance.env_lag_seconds is not None:
+        told.append(f"event loop lag {spoken(performance.env_lag_seconds)}")
+    told += [f"{name(s)} {figure(s.metric, s.value)}" for s in performance.series]
+    return told
+
+
+def _notes(report: Report) -> list[str]:
+    if report.health == "Healthy" and report.progress.life == "finished" and not report.problem_count:
+        return ["finished"]
+    notes = [reason[:_QUOTE] for reason in report.reasons]
+    if report.run.attempt > 1:
+        notes.append(f"attempt {report.run.attempt}")
+    if report.job is not None and report.job.state != "RUNNING":
+        notes.append(f"SLURM job {report.job.id} is {report.job.state}")
+    if report.problem_count:
+        last = report.problems[-1]
+        said = headline(last.message)[:_QUOTE]
+        notes.append(f"{many(report.problem_count, 'problem')} so far, the newest {last.kind}: {said}")
+    return notes
+
+
+def _against(series: Series) -> str:
+    usual = f" (usually {figure(series.metric, series.median)})" if series.median is not None else ""
+    return f"{name(series)} {figure(series.metric, series.value)}{usual}"

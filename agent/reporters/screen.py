@@ -1,0 +1,174 @@
+"""A report as one screen of text. The answer comes first; what stands lower matters less, and is cut where there is no
+room. Log text goes through `plain`: its control sequences are shown, never obeyed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import tzinfo
+from typing import IO
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rli_agent.answer.report import LaneState, Report, Series
+from rli_agent.life.signs import headline
+from rli_agent.life.wording import spoken
+from rli_agent.reporters.figures import clock, curve, figure, many, name
+from rli_agent.terminal import plain
+
+COLOURS = {"Healthy": "bold green", "Degraded": "bold yellow", "Down": "bold red"}
+_SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
+#: Columns where the output is no terminal.
+PIPED = 1000
+#: Lanes, and states of what is usual, that are shown.
+_LANES, _USUAL = 8, 6
+
+
+def console_for(stream: IO[str] | None = None) -> Console:
+    """A console without markup, emoji and highlighting: what logs hold is text."""
+    stream = sys.stdout if stream is None else stream
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED  # a pipe has no edge at which to cut
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+
+
+def print_report(report: Report, zone: tzinfo) -> None:
+    """Print a report to standard output."""
+    console = console_for()
+    console.print(render(report, zone, console))
+
+
+def render(report: Report, zone: tzinfo, console: Console) -> RenderableType:
+    """All of a report, the most important first."""
+    unicode = console.encoding.startswith("utf")
+    parts: list[RenderableType] = [answer(report)]
+    parts += [_line(f"  - {reason}", "yellow") for reason in _reasons(report)]
+    parts.append(_run(report, zone))
+    width = max(8, min(40, console.width - 44))
+    parts += [metrics(report, width, unicode)] if _all_series(report) else []
+    parts += [_line(text) for text in _lanes(report.lanes)]
+    parts += [_line(text) for text in _performance(report)]
+    parts += list(_troubles(report, zone))
+    parts += [_line(text, "dim") for text in _machine(report, zone)]
+    parts += [_line(text, "dim") for text in _files(report)]
+    return Group(*parts)
+
+
+def answer(report: Report) -> Text:
+    """The first line: health, and how the run is in one sentence."""
+    return Text.assemble((report.health, COLOURS[report.health]), ": ", plain(report.answer).replace("\n", " "))
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(plain(text).replace("\n", " "), style, overflow="ellipsis", no_wrap=True)
+
+
+def _reasons(report: Report) -> list[str]:
+    return [] if report.health == "Healthy" else report.reasons
+
+
+def _run(report: Report, zone: tzinfo) -> Text:
+    run, progress = report.run, report.progress
+    parts = [run.root, run.framework or "framework unknown"]
+    parts += [run.model] if run.model else []
+    if run.attempt > 1:
+        after = f", from step {run.resumed_from}" if run.resumed_from is not None else ""
+        parts.append(f"attempt {run.attempt}{after}")
+    if progress.checkpoint_at is not None:
+        step = f"step {progress.checkpoint_step}" if progress.checkpoint_step is not None else "saved"
+        parts.append(f"checkpoint {step} ({spoken(report.time - progress.checkpoint_at)} ago)")
+    if progress.last_written_at is not None:
+        parts.append(f"last written {clock(progress.last_written_at, zone, report.time)}")
+    if not run.watched:
+        parts.append("nobody watches")
+    return _line(" · ".join(parts), "dim")
+
+
+def _all_series(report: Report) -> list[Series]:
+    return [*report.quality, *report.stability, *report.performance.series]
+
+
+def metrics(report: Report, width: int, unicode: bool) -> Table:
+    """The figures with their curves."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="crop")
+    table.add_column(no_wrap=True)
+    for series in _all_series(report):
+        usual = f"usually {figure(series.metric, series.median)}" if series.median is not None else ""
+        note = Text(usual, "dim")
+        if series.spikes:
+            note = Text(f"{many(len(series.spikes), 'spike')}, {usual}", "yellow")
+        table.add_row(
+            name(series), Text(figure(series.metric, series.value), "bold"),
+            Text(curve(series.values, width, unicode), "cyan"), note,
+        )  # fmt: skip
+    return table
+
+
+def _lanes(lanes: list[LaneState]) -> Iterator[str]:
+    for lane in lanes[:_LANES]:
+        usually = f" (usually {spoken(lane.usual_seconds)})" if lane.usual_seconds is not None else ""
+        yield f"{lane.lane}: {lane.state} for {spoken(lane.seconds)}{usually}"
+    if len(lanes) > _LANES:
+        yield f"and {len(lanes) - _LANES} lanes more"
+
+
+def _performance(report: Report) -> Iterator[str]:
+    told = report.performance
+    parts = []
+    if told.trainer_step_seconds is not None:
+        parts.append(f"trainer step {spoken(told.trainer_step_seconds)}")
+    if told.orchestrator_step_seconds is not None:
+        parts.append(f"orchestrator step {spoken(told.orchestrator_step_seconds)}")
+    parts += [told.waits] if told.waits else []
+    if told.env_lag_seconds is not None:
+        parts.append(f"event loop lag {spoken(told.env_lag_seconds)}")
+    if parts:
+        yield ", ".join(parts)
+    spent = [f"{s.state} {s.share:.0%} ({spoken(s.seconds)})" for s in told.shares if s.lane == "trainer"]
+    if spent:
+        yield "of a trainer step: " + ", ".join(spent[:_USUAL])
+
+
+def _troubles(report: Report, zone: tzinfo) -> Iterator[Text]:
+    said = " ".join(_reasons(report))
+    for message in report.messages:
+        if message.title in said:
+            continue
+        when = clock(message.time, zone, report.time)
+        yield _line(f"{when} {message.title}", _SEVERITY.get(message.severity, ""))
+    if report.problem_count:
+        yield _line(f"{many(report.problem_count, 'problem')}, the newest:", "bold")
+    for problem in report.problems:
+        when, times = clock(problem.time, zone, report.time), f" ×{problem.count}" if problem.count > 1 else ""
+        yield _line(f"  {when} {problem.kind}{times}: {headline(problem.message)} ({problem.file}:{problem.line})")
+
+
+def _machine(report: Report, zone: tzinfo) -> Iterator[str]:
+    if report.job is not None:
+        job = report.job
+        until = f", until {clock(job.ends_at, zone, report.time)}" if job.ends_at is not None else ""
+        yield f"SLURM job {job.id}: {job.state}{until}" + (f" on {job.nodes}" if job.nodes else "")
+    sure = [p for p in report.processes if p.sure]
+    if sure:
+        more = f" and {len(sure) - 6} more" if len(sure) > 6 else ""
+        told = ", ".join(f"{p.title[:60]} ({p.pid}, {p.state})" for p in sure[:6])
+        yield f"here are {len(sure)} of its processes: {told}{more}"
+    if len(sure) < len(report.processes):
+        yield f"{len(report.processes) - len(sure)} more have titles of training processes, perhaps of another run"
+    for gpu in report.gpus[:16]:
+        used = f"{(gpu.memory_used_bytes or 0) / 2**30:.1f} of {(gpu.memory_total_bytes or 0) / 2**30:.1f} GiB"
+        busy = f", {gpu.busy:.0%} busy" if gpu.busy is not None else ""
+        yield f"GPU {gpu.index} {gpu.name}: {used}{busy}"
+
+
+def _files(report: Report) -> Iterator[str]:
+    if report.files:
+        behind = [f for f in report.files if f.lag]
+        lag = sum(f.lag for f in behind)
+        read = f"{len(behind)} not read to the end ({lag:,} bytes)" if behind else "all read"
+        yield f"{many(len(report.files), 'file')}, {read}"
