@@ -97,9 +97,15 @@ class Curves:
         """Every series of a metric that has values."""
         return [c for (name, _), c in self._curves.items() if name == metric and len(c)]
 
-    def main(self, metric: str) -> Curve | None:
-        """The series that stands for the run: of no single environment, then the one with most values."""
-        return max(self.all(metric), key=lambda c: ("environment" not in c.labels, len(c)), default=None)
+    def standing_for(self, metric: str) -> dict[str, Curve]:
+        """The series that stand for the run, by environment: the one of no environment alone (""), if there is one. Of
+        several (a console and a metric file) the one with most values."""
+        best: dict[str, Curve] = {}
+        for curve in self.all(metric):
+            environment = curve.labels.get("environment", "")
+            if environment not in best or len(curve) > len(best[environment]):
+                best[environment] = curve
+        return {"": best[""]} if "" in best else best
 
 
 def _add(wanted: list[tuple[int, float, Curve]], row: int, step: int | None, values: str) -> None:

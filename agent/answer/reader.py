@@ -96,7 +96,7 @@ class StoreReader:
         self._curves.refresh(self._db)
         progress = self._progress(status, now)
         problems = self._newest_problems()
-        quality = self._series(QUALITY, state.step) + self._by_environment(state.step)
+        quality = self._series(QUALITY, state.step) + self._rewards(state.step)
         steady = self._series(STABILITY, state.step)
         messages = self._told(told)
         health, reasons = judge(progress, quality, problems, messages, overdue(state, now))
@@ -157,13 +157,13 @@ class StoreReader:
             "ORDER BY coalesce(p.time, 0) DESC, p.id DESC LIMIT 50",
             (_PROBLEMS,),
         ).fetchall()
-        found = (Trouble(kind, level, text, file_name(file), *rest) for kind, level, text, file, *rest in reversed(rows))
-        return list(found)
+        rows.reverse()
+        return [Trouble(kind, level, text, file_name(file), *rest) for kind, level, text, file, *rest in rows]
 
     def _told(self, judged: list[Message]) -> list[Told]:
         """The messages, oldest first; `judged` are those that time gave rise to while nobody watched."""
         rows = self._db.execute(
-            "SELECT kind, severity, title, time, episode, resolved FROM outbox ORDER BY id DESC LIMIT ?", (_MESSAGES,)
+            "SELECT kind, severity, title, time, episode, resolved FROM messages ORDER BY id DESC LIMIT ?", (_MESSAGES,)
         ).fetchall()
         listed = [tuple(row) for row in reversed(rows)]
         listed += [(m.kind, m.severity, m.title, m.time, m.episode, m.resolved) for m in judged]
@@ -186,25 +186,28 @@ class StoreReader:
         )  # fmt: skip
 
     def _series(self, metrics: tuple[str, ...], step: int | None) -> list[Series]:
+        """What the metrics have, each once; where it is told of environments only, of each of them."""
         found = []
         for metric in metrics:
-            curve = self._curves.main(metric)
-            series = stability.series(metric, curve.points(step), curve.has_steps) if curve is not None else None
-            if series is not None:
-                found.append(series)
+            curves = sorted(self._curves.standing_for(metric).items())
+            for environment, curve in curves[:_ENVIRONMENTS]:
+                series = stability.series(metric, curve.points(step), curve.has_steps)
+                if series is not None:
+                    found.append(replace(series, environment=environment or None))
         return found
 
-    def _by_environment(self, step: int | None) -> list[Series]:
-        """The reward of each environment, where there are several."""
-        curves = {c.labels["environment"]: c for c in self._curves.all("rl_reward_mean") if "environment" in c.labels}
-        if len(curves) < 2:
+    def _rewards(self, step: int | None) -> list[Series]:
+        """The reward of each environment in the newest step's rollouts, where there are several."""
+        rows = self._db.execute(
+            "SELECT environment, sum(reward_sum) / sum(reward_count) FROM rollouts "
+            "WHERE phase = 'train' AND reward_count > 0 AND step = (SELECT max(step) FROM rollouts "
+            "WHERE phase = 'train' AND reward_count > 0 AND step <= ?) "
+            "GROUP BY environment ORDER BY environment LIMIT ?",
+            (step, _ENVIRONMENTS),
+        ).fetchall()
+        if len(rows) < 2:
             return []
-        found = []
-        for name, curve in sorted(curves.items())[:_ENVIRONMENTS]:
-            series = stability.series("rl_reward_mean", curve.points(step), curve.has_steps)
-            if series is not None:
-                found.append(replace(series, environment=name))
-        return found
+        return [Series("rl_reward_mean", mean, step, environment=name) for name, mean in rows if mean is not None]
 
     def _performance(self, state: LifeState, lag: float | None) -> Performance:
         trainer = usual_seconds(state.usual, "trainer", "step")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import median
+from statistics import mean, median
 
 from rli_agent.answer.report import Series, Spike
 
 #: Steps that are looked at, and steps before them that say what is usual; fewer than LEAST say nothing.
 RECENT, BEFORE, LEAST = 10, 50, 8
-#: A spike is so many deviations (MAD times 1.4826, which is one standard deviation of a normal distribution) away,
-#: and at least half the median, since steady series have next to no deviation.
-DEVIATIONS, RELATIVE = 8.0, 0.5
-_NORMAL = 1.4826
+#: A spike is so many deviations away (MAD times 1.4826, which is one standard deviation of a normal distribution; where
+#: more than half of the values are the same, the mean deviation times 1.2533, which is one as well).
+DEVIATIONS = 8.0
+#: Series without zeros and signs are looked at in logarithms, and a spike is at least so many times the median or so
+#: many times less: gradient norms are far from normal, and steady series have next to no deviation.
+FACTOR = 3.0
 #: Values that a report carries.
 SHOWN = 40
 
@@ -24,17 +26,28 @@ def spikes(points: Sequence[tuple[int, float]]) -> list[Spike]:
     for place in range(max(0, len(points) - RECENT), len(points)):
         step, value = points[place]
         known = [v for _, v in points[max(0, place - BEFORE) : place] if math.isfinite(v)]
-        if len(known) < LEAST:
-            if not math.isfinite(value):
-                found.append(Spike(step, value, median(known) if known else math.nan, math.inf))
-            continue
-        usual = median(known)
-        deviation = _NORMAL * median(abs(v - usual) for v in known)
-        away = abs(value - usual)
-        floor = max(RELATIVE * abs(usual), 1e-9)
-        if not math.isfinite(value) or (away > DEVIATIONS * deviation and away > floor):
-            found.append(Spike(step, value, usual, away / deviation if deviation else math.inf))
+        usual = median(known) if known else math.nan
+        if not math.isfinite(value):
+            found.append(Spike(step, value, usual, math.inf))
+        elif len(known) >= LEAST:
+            distance = _distance(value, known)
+            if distance > DEVIATIONS:
+                found.append(Spike(step, value, usual, distance))
     return found
+
+
+def _distance(value: float, known: Sequence[float]) -> float:
+    """How many deviations a value is away from what was known; 0 where it is too near to be worth a word."""
+    if min(value, *known) > 0:
+        value, known = math.log(value), [math.log(v) for v in known]
+        if abs(value - median(known)) < math.log(FACTOR):
+            return 0.0
+    usual = median(known)
+    away = abs(value - usual)
+    deviation = 1.4826 * median(abs(v - usual) for v in known) or 1.2533 * mean(abs(v - usual) for v in known)
+    if not deviation:
+        return math.inf if away > 1e-9 * abs(usual) else 0.0
+    return away / deviation
 
 
 def series(metric: str, points: Sequence[tuple[int, float]], has_steps: bool) -> Series | None:

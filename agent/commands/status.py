@@ -20,9 +20,15 @@ CODES = {"Healthy": 0, "Degraded": 1, "Down": 2}
 @reading.zone
 @reading.state_dir
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object (docs/status.md).")
+@click.option(
+    "--append", "journal", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Append an entry to this STATUS.md too.",
+)  # fmt: skip
+@click.option("--job", metavar="ID", help="The run of this SLURM job; with OUTPUT_DIR, the job to be told of.")
+@click.option("--pid", type=int, metavar="PID", help="The run that this process writes.")
 def command(
     paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None, state_dir: Path | None,
-    as_json: bool,
+    as_json: bool, journal: Path | None, job: str | None, pid: int | None,
 ) -> int:  # fmt: skip
     """Say how a run is, in one screen: OUTPUT_DIR's, or the one that was watched last.
 
@@ -33,7 +39,8 @@ def command(
     import msgspec
 
     from rli_agent.answer.report import brief
-    from rli_agent.asking import ask, newest_run
+    from rli_agent.asking.ask import ask, note_down
+    from rli_agent.asking.which import newest_run, run_of_job, run_of_process
     from rli_agent.options import WatchOptions
     from rli_agent.reporters.screen import print_report
     from rli_agent.store.location import state_dir as default_state_dir
@@ -42,8 +49,17 @@ def command(
 
     log_to_stderr("ERROR")
     stamps = named_zone(zone)
-    asked = list(paths) or [newest_run(default_state_dir(state_dir, Path.home())[0])]
-    report = ask(WatchOptions(asked, framework=framework, rules=list(rules), state_dir=state_dir, once=True), stamps)
+    asked = list(paths)
+    if not asked:
+        state = default_state_dir(state_dir, Path.home())[0]
+        if pid is not None:
+            asked = run_of_process(pid, state)
+        else:
+            asked = run_of_job(job, state, stamps) if job is not None else [newest_run(state)]
+    options = WatchOptions(asked, framework=framework, rules=list(rules), state_dir=state_dir, once=True)
+    report = ask(options, stamps, job)
+    if journal is not None:
+        note_down(report, journal)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(brief(report)), indent=2) + b"\n")
     else:

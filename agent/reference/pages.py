@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rli_agent.reference.settings_table import table as settings_table
+from rli_agent.reference.status_schema import schema as status_schema
 
 #: NAME → the text that stands there.
-PARTS: dict[str, Callable[[], str]] = {"settings": settings_table}
+PARTS: dict[str, Callable[[], str]] = {"settings": settings_table, "status-schema": status_schema}
 _PART = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

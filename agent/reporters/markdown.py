@@ -15,12 +15,13 @@ from rli_agent.terminal import plain
 _LINE, _QUOTE = 1000, 160
 
 
-def entry(report: Report) -> str:
-    """The entry of a check-in. Notes are left out where there is nothing."""
+def entry(report: Report, *, launch: bool = False) -> str:
+    """The entry of a check-in. Notes are left out where there is nothing. launch: it is the first one, and its notes
+    say what the run is."""
     progress = report.progress
     step = progress.step if progress.step is not None else 0
     whole = progress.max_steps if progress.max_steps is not None else "?"
-    notes = _notes(report)
+    notes = (_configuration(report) if launch else []) + _notes(report)
     lines = [
         _heading(report.time), "", f"**Step**: {step} / {whole}", f"**Health**: {report.health}", "",
         _field("Progress", _progress(report)), _field("Stability", _stability(report.stability)),
@@ -31,17 +32,16 @@ def entry(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def launch_entry(report: Report) -> str:
-    """The first entry of a run that is taken up: what it is."""
-    run, progress = report.run, report.progress
-    told = {
-        "Run": f"{run.root} ({run.framework or 'framework unknown'})", "Model": run.model,
-        "Environments": ", ".join(run.environments), "Batch size": run.batch_size,
-        "Steps planned": str(progress.max_steps) if progress.max_steps is not None else None,
-        "Project": run.project, "Experiment": run.experiment,
-    }  # fmt: skip
-    fields = [_field(name, [text]) for name, text in told.items() if text]
-    return "\n".join([_heading(report.time), "", *fields, "", _field("Launch", [report.answer])]) + "\n"
+def _configuration(report: Report) -> list[str]:
+    """What the run is, as its configuration and its first lines say."""
+    run, whole = report.run, report.progress.max_steps
+    told = [f"{run.framework or 'a'} run in {run.root}"]
+    told += [f"model {run.model}"] if run.model else []
+    told += [f"environments {', '.join(run.environments)}"] if run.environments else []
+    told += [f"{whole} steps planned"] if whole is not None else []
+    told += [f"batch size {run.batch_size}"] if run.batch_size else []
+    named = [name for name in (run.project, run.experiment) if name]
+    return told + ([f"called {' / '.join(named)}"] if named else [])
 
 
 def _heading(time: float) -> str:

@@ -1,4 +1,4 @@
-"""Asked how a run is: find its store, or read its logs, and report. Nothing is changed or left behind."""
+"""How is this run? From its store, or from its logs; nothing is changed or left behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from rli_agent.alerts.opening import open_alerts
 from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
@@ -19,10 +20,12 @@ from rli_agent.errors import UserError
 from rli_agent.machine.host import look
 from rli_agent.options import WatchOptions
 from rli_agent.parsing import discover
+from rli_agent.reporters.journal import append, is_empty
+from rli_agent.reporters.markdown import entry
 from rli_agent.rulebook import Rulebook, packaged_rules
 from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
-from rli_agent.store.registry import is_held, list_runs, run_id, store_path
+from rli_agent.store.registry import is_held, run_id, store_path
 from rli_agent.store.retention import copy_store
 from rli_agent.watching.run import WatchedRun
 
@@ -35,16 +38,12 @@ class _NoPatience(threading.Event):
         return True
 
 
-def newest_run(state: Path) -> Path:
-    """The root of the run whose store was written last. Raises UserError where there is none."""
-    hint = "say which: rli-agent status OUTPUT_DIR"
+def note_down(report: Report, path: Path) -> None:
+    """Append an entry to a STATUS.md; the first one says what the run is. Raises UserError."""
     try:
-        roots = [info.root for info in list_runs(state) if info.root is not None]
-    except StoreError as error:
-        raise UserError(str(error), hint) from None
-    if not roots:
-        raise UserError(f"no run is known in {state}", hint)
-    return Path(roots[0])
+        append(path, entry(report, launch=is_empty(path)))
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}", "name another file") from None
 
 
 @contextmanager
@@ -78,7 +77,7 @@ def _root(options: WatchOptions) -> Path:
 def _read_logs(options: WatchOptions, scratch: Path, zone: tzinfo) -> Path:
     """What `watch --once` reads, with nobody told of it."""
     catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
-    run = WatchedRun(options, scratch, catalogue, None, zone, _NoPatience(), lambda _: None)
+    run = WatchedRun(options, scratch, catalogue, open_alerts(None, {}), zone, _NoPatience(), lambda _: None)
     try:
         run.begin()
         run.read(last=True)

@@ -1,0 +1,1 @@
+"""A run is asked about by somebody who does not watch it."""

@@ -1,0 +1,216 @@
+"""`rli-agent status`: what it answers, with which exit code, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from prime_rl_logs import stamp, step_line, write_run
+
+import rli_agent.samples
+from rli_agent.answer.report import Report
+from rli_agent.cli import main
+from rli_agent.reference.pages import renewed
+from rli_agent.samples.prime_rl_run import DIR
+
+ROOT = Path(__file__).parents[1]
+Status = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Status:
+    def run(*arguments: object) -> tuple[int, str]:
+        code = main(["status", "--state-dir", str(tmp_path / "state"), *map(str, arguments)])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return run
+
+
+def report_of(told: str) -> Report:
+    return msgspec.json.decode(told, type=Report)
+
+
+def finished_run(folder: Path) -> Path:
+    run = folder / "finished"
+    shutil.copytree(Path(rli_agent.samples.__path__[0]) / "prime-rl" / DIR, run)
+    return run
+
+
+def test_a_finished_run_is_healthy_and_the_first_line_says_so(status: Status, tmp_path: Path) -> None:
+    code, told = status(finished_run(tmp_path))
+    assert code == 0
+    assert told.startswith("Healthy: finished: step 12 of 12, reward 0.7123")
+
+
+def test_a_run_under_way_is_healthy(status: Status, tmp_path: Path) -> None:
+    code, told = status(write_run(tmp_path / "run"))
+    assert code == 0, told
+    assert re.match(r"Healthy: step 30 of 100, .*ETA \d\d:\d\d", told)
+
+
+def test_a_run_that_died_is_down_and_the_cause_stands_in_the_first_line(status: Status, tmp_path: Path) -> None:
+    oom = "  ERROR torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.12 GiB. GPU 0 has a total capacity"
+    code, told = status(write_run(tmp_path / "run", ago=900.0, last=[oom]))
+    assert code == 2
+    first = told.split("\n")[0]
+    assert first.startswith("Down: failed: step 30 of 100")
+    assert "cuda_oom" in first
+
+
+def test_a_run_that_nobody_watches_and_that_is_silent_for_hours_is_down(status: Status, tmp_path: Path) -> None:
+    code, told = status(write_run(tmp_path / "run", ago=3 * 3600.0))
+    assert code == 2
+    assert told.startswith("Down: stalled: step 30 of 100")
+    assert "no progress for 3 h" in told
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        ({"last": ["  ERROR OSError: [Errno 28] No space left on device"]}, "disk_full"),
+        ({"error": "12.5"}, "12.5% of the rollouts failed"),
+        ({"ago": 300.0}, "no step for 5 min (usually every 20 s)"),
+    ],
+)
+def test_a_run_that_goes_on_with_something_wrong_is_degraded(
+    status: Status, tmp_path: Path, made: dict[str, object], why: str
+) -> None:
+    code, told = status(write_run(tmp_path / "run", **made))  # type: ignore[arg-type]
+    assert code == 1, told
+    assert told.startswith("Degraded: ")
+    assert why in told
+
+
+def test_spikes_are_shown_and_do_not_degrade(status: Status, tmp_path: Path) -> None:
+    code, told = status(write_run(tmp_path / "run", grad_norms=["9.5", "0.0510"]))
+    assert code == 0
+    assert re.search(r"gradient norm .*1 spike", told)
+
+
+def test_json_is_a_report(status: Status, tmp_path: Path) -> None:
+    code, told = status(write_run(tmp_path / "run"), "--json")
+    report = report_of(told)
+    assert (code, report.health, report.progress.step, report.progress.max_steps) == (0, "Healthy", 30, 100)
+    assert report.run.framework == "prime-rl"
+    assert report.performance.trainer_step_seconds == 20.0
+    assert {s.metric: s.value for s in report.quality}["rl_reward_mean"] == 0.40
+    assert not report.run.watched
+
+
+def test_nothing_is_left_behind(status: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    run = write_run(tmp_path / "run")
+    before = sorted(run.rglob("*"))
+    assert status(run)[0] == 0
+    assert sorted(run.rglob("*")) == before
+    assert list(scratch.iterdir()) == []
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_store_of_an_earlier_watch_stays_as_it_is_and_later_lines_count(status: Status, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", ago=100.0)
+    assert main(["watch", "--once", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)]) == 0
+    (store,) = tmp_path.glob("state/runs/*/run.sqlite")
+    before = store.read_bytes()
+    with (run / "logs/trainer.log").open("a") as log:
+        log.write(step_line(31, time.time()))
+    code, told = status("--json")
+    assert code == 0, told
+    assert report_of(told[told.index("{\n") :]).progress.step == 31
+    assert store.read_bytes() == before
+
+
+def test_a_run_that_is_watched_is_told_from_its_store(status: Status, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    arguments = ["watch", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)]
+    with subprocess.Popen([sys.executable, "-m", "rli_agent", *arguments], stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout is not None
+        try:
+            for line in agent.stdout:
+                if line.startswith("step 30"):
+                    break
+            report = report_of(status(run, "--json")[1])
+        finally:
+            agent.send_signal(signal.SIGTERM)
+    assert report.run.watched
+    assert report.run.store is not None
+    assert report.progress.step == 30
+
+
+def test_the_run_that_was_watched_last_is_the_one_meant(status: Status, tmp_path: Path) -> None:
+    for name, age in (("older", 200.0), ("newer", 100.0)):
+        run = write_run(tmp_path / name, ago=age)
+        assert main(["watch", "--once", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)]) == 0
+    assert str(tmp_path / "newer") in status()[1]
+
+
+def test_control_sequences_of_a_log_are_shown_and_not_obeyed(status: Status, tmp_path: Path) -> None:
+    hostile = "  ERROR RuntimeError: \x1b]0;owned\x07\x1b[2J\x9b31m NCCL error \u202egnp.exe"
+    told = status(write_run(tmp_path / "run", last=[hostile]))[1]
+    assert "gnp.exe" in told
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda _: None, "no such file or directory"),
+        (lambda place: place.mkdir(), "nothing read yet"),
+        (lambda place: (place.mkdir(), (place / "a.log").write_bytes(os.urandom(5000))), "nothing read yet"),
+    ],
+)
+def test_bad_input_gets_an_answer_and_no_traceback(
+    status: Status, tmp_path: Path, make: Callable[[Path], object], says: str
+) -> None:
+    make(tmp_path / "place")
+    _, told = status(tmp_path / "place")
+    assert says in told
+    assert "Traceback" not in told
+
+
+def test_no_run_is_known(status: Status) -> None:
+    code, told = status()
+    assert code == 2
+    assert "rli-agent status OUTPUT_DIR" in told
+
+
+def test_several_environments_are_told_apart(status: Status, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", steps=30)
+    folder = run / "run_default/rollouts/step_30"
+    folder.mkdir(parents=True)
+    record = {"example_id": 1, "prompt": [], "completion": [], "is_completed": True, "is_truncated": False}
+    rewards = (("gsm8k", 1.0), ("gsm8k", 0.0), ("math", 0.25))
+    records = (msgspec.json.encode(record | {"env_name": name, "reward": reward}) for name, reward in rewards)
+    (folder / "train_rollouts.jsonl").write_bytes(b"\n".join(records) + b"\n")
+    now = time.time()
+    lines = [
+        f"{stamp(now)} SUCCESS Evaluated {name} (Step 30) | Policy v30 |    7.1s | Reward {score} | Turns 1.0 | "
+        "Branches 1.0 | Error 0.0% | Truncation 2.1%\n" for name, score in (("aime24", "0.4"), ("aime25", "0.3"))
+    ]  # fmt: skip
+    with (run / "logs/orchestrator.log").open("a") as log:
+        log.writelines(lines)
+    report = report_of(status(run, "--json")[1])
+    told = {(s.metric, s.environment): s.value for s in report.quality if s.environment}
+    assert told == {
+        ("rl_reward_mean", "gsm8k"): 0.5, ("rl_reward_mean", "math"): 0.25,
+        ("rl_eval_score", "aime24"): 0.4, ("rl_eval_score", "aime25"): 0.3,
+    }  # fmt: skip
+    assert report.run.environments == ["aime24", "aime25", "gsm8k", "math"]
+
+
+def test_the_page_is_as_the_code_says() -> None:
+    page = (ROOT / "docs" / "status.md").read_text()
+    assert page == renewed(page), "run `make docs`"
