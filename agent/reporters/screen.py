@@ -3,7 +3,6 @@ room. Log text goes through `plain`: its control sequences are shown, never obey
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from datetime import tzinfo
@@ -30,7 +29,7 @@ _LANES, _USUAL = 8, 6
 def console_for(stream: IO[str] | None = None) -> Console:
     """A console without markup, emoji and highlighting: what logs hold is text."""
     stream = sys.stdout if stream is None else stream
-    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED  # a pipe has no edge at which to cut
+    width = None if stream.isatty() else PIPED  # a pipe has no edge at which to cut
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
 
