@@ -6,6 +6,7 @@ own files in `server/`, so that neither overwrites the other's configuration nor
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from pathlib import Path
@@ -77,4 +78,6 @@ class Places(Struct, frozen=True):
 
 
 def default_root() -> Path:
-    return Path.home() / ".rl-insight"
+    """What RLI_AGENT_SERVER_ROOT names, else ~/.rl-insight."""
+    named = os.environ.get("RLI_AGENT_SERVER_ROOT")
+    return Path(named).expanduser().absolute() if named else Path.home() / ".rl-insight"

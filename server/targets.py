@@ -11,13 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from loguru import logger
 
-from rli_agent.publish.naming import clean, label_name
+from rli_agent.publish.naming import clean
 
 from .files import write_whole
 from .places import Places, default_root
@@ -28,47 +27,42 @@ EXPIRY = 900.0
 
 
 class Registration:
-    """This agent among the targets. Nothing here raises: a run is watched whether or not anybody scrapes."""
+    """This agent among the targets, from the moment on where there is a stack to look at them.
 
-    def __init__(self, host: str, port: int, labels: Mapping[str, str], root: Path | None = None) -> None:
-        """`host`, `port`: where /metrics is served. `labels`: of the target, so of `up`; the agent's own series keep
-        theirs."""
-        self._folder = Places(root or default_root()).targets
+    Nothing here raises: a run is watched whether or not anybody scrapes. `host`, `port`: where /metrics is served.
+    """
+
+    def __init__(self, host: str, port: int, root: Path | None = None) -> None:
+        places = Places(root or default_root())
+        self._stack = places.server
+        self._folder = places.targets
         self.path = self._folder / f"{os.getpid()}-{port}.json"
         self._target = _reachable(host, port)
-        self._labels: dict[str, str] = {}
+        self._labels: Mapping[str, str] | None = None
         self._touched = 0.0
-        self.relabel(labels)
 
-    def relabel(self, labels: Mapping[str, str]) -> None:
-        """The run's labels became known, or changed."""
-        legal = {label_name(n): clean(v) for n, v in labels.items() if v}
-        # the target's labels are named as the run's are
-        legal = {n.removeprefix("exported_"): v for n, v in legal.items()}
-        if legal != self._labels or not self._touched:
-            self._labels = legal
-            self._write()
-
-    def tick(self, now: float) -> None:
-        """Called about once a second."""
-        if now - self._touched >= TOUCH:
-            try:
+    def tick(self, now: float, labels: Mapping[str, str]) -> None:
+        """Called about once a second. `labels`: of the target, so of `up`, and their names legal; what the agent itself
+        publishes keeps its own."""
+        if labels == self._labels and 0 <= now - self._touched < TOUCH:
+            return
+        known, self._labels, self._touched = self._labels, dict(labels), now
+        try:
+            if labels == known and self.path.exists():
                 os.utime(self.path)
-                self._touched = now
-            except OSError:
-                self._write()
+            elif self._stack.is_dir():
+                self._write(labels)
+        except OSError as e:
+            logger.debug("not registered as a scrape target: {}", e)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.path.unlink()
 
-    def _write(self) -> None:
-        self._touched = time.time()
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, json.dumps([{"targets": [self._target], "labels": self._labels}]) + "\n")
-        except OSError as e:
-            logger.debug("not registered as a scrape target: {}", e)
+    def _write(self, labels: Mapping[str, str]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        legal = {name: clean(value) for name, value in labels.items() if value}
+        write_whole(self.path, json.dumps([{"targets": [self._target], "labels": legal}]) + "\n")
 
 
 def sweep(folder: Path, now: float) -> list[str]:

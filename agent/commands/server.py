@@ -11,8 +11,8 @@ import click
 NAMES = ("prometheus", "tempo", "grafana")
 
 _root = click.option(
-    "--root", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", envvar="RLI_AGENT_SERVER_ROOT",
-    show_envvar=True, help="Where programs, data and configuration lie; otherwise ~/.rl-insight.",
+    "--root", type=click.Path(path_type=Path), metavar="DIR",
+    help="Where programs, data and configuration lie; otherwise what RLI_AGENT_SERVER_ROOT names, else ~/.rl-insight.",
 )  # fmt: skip
 _config = click.option(
     "--config", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",

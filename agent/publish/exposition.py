@@ -17,9 +17,11 @@ from msgspec import Struct
 
 from ..catalogue import Catalogue
 from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, Source
+from ..life.state import LifeState
 from ..parsers.timeline import intervals
 from ..rollout_statistics import BOUNDS, Distribution
 from .families import Series, Table
+from .life_figures import life_figures
 from .naming import Naming, RunLabels, clean, label_set
 from .rollout_figures import RolloutFigures
 from .selfmetrics import SelfMetrics
@@ -77,6 +79,9 @@ class Exposition:
         self._slots: dict[tuple[str, str, Labels, int], tuple[Shape, list[tuple[int, Series, float]]]] = {}
         self._elapsed: dict[tuple[str, Labels, Labels, str, str], Series] = {}
         self._collisions: set[str] = set()
+
+        #: Asked at every scrape; None where nobody follows the run's life.
+        self.life: Callable[[], LifeState | None] = lambda: None
 
     def relabel(self, run: RunLabels) -> None:
         """The run's labels became known, or changed: all series carry the new ones from now on."""
@@ -166,6 +171,7 @@ class Exposition:
         with self._unfolding:
             self._unfold()
             self._show_open()
+            self._show_life()
             table = self._table
             self.own.published(table.count, table.dropped, len(self._collisions))
             out = table.render(openmetrics)
@@ -267,6 +273,13 @@ class Exposition:
                     continue
                 self._elapsed[key] = series
             series.set(max(0.0, now - start))
+
+    def _show_life(self) -> None:
+        state = self.life()
+        for name, labels, value in life_figures(state) if state is not None else ():
+            series = self._series(name, label_set(labels))
+            if series:
+                series.set(value)
 
     def _series(self, name: str, labels: Labels) -> Series | None:
         quantity = self._catalogue[name]

@@ -12,6 +12,8 @@ from datetime import tzinfo
 from pathlib import Path
 from types import FrameType
 
+from msgspec.structs import asdict
+
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
@@ -20,6 +22,7 @@ from rli_agent.priority import step_back
 from rli_agent.publish.listen import ListenError, bind
 from rli_agent.publish.server import MetricsServer
 from rli_agent.rulebook import packaged_rules
+from rli_agent.server.targets import Registration
 from rli_agent.store.location import state_dir
 from rli_agent.watching.run import WatchedRun
 
@@ -37,6 +40,7 @@ class Watch:
         self._stop = threading.Event()
         self._wake: Callable[[], None] = lambda: None
         self._notes: set[str] = set()
+        self._target: Registration | None = None
 
     def stop(self) -> None:
         """End the watch after the turn that is being made; may be called from a signal handler or another thread."""
@@ -65,6 +69,8 @@ class Watch:
         finally:
             if server is not None:
                 server.close()
+            if self._target is not None:
+                self._target.close()
             run.close()
 
     def _serve(self, run: WatchedRun) -> MetricsServer | None:
@@ -80,6 +86,8 @@ class Watch:
         server = MetricsServer(socket, run.exposition.render, lambda: run.status.sentence(time.time()))
         server.start()
         self._say(f"metrics: {server.url}/metrics")
+        if not self._options.once:
+            self._target = Registration(*socket.getsockname()[:2])
         return server
 
     def _follow(self, run: WatchedRun) -> None:
@@ -97,6 +105,8 @@ class Watch:
                 changed = watcher.wait(run.patience)
                 if not self._stop.is_set():
                     run.follow(changed)
+                if self._target is not None:
+                    self._target.tick(time.time(), asdict(run.labels()))
         finally:
             watcher.close()
         run.finish()

@@ -66,7 +66,7 @@ class WatchedRun:
         self._files = RunFiles(options, zone, say)
         self.id = run_id(self._files.scan.run.root)
         try:
-            self.exposition = Exposition(self._labels(), catalogue, namespace=options.namespace)
+            self.exposition = Exposition(self.labels(), catalogue, namespace=options.namespace)
         except ValueError as e:
             raise UserError(str(e)) from None
         self.store = self._open_store(store_path(state, self.id))
@@ -88,10 +88,11 @@ class WatchedRun:
         """Follow the run's life, and tell of it."""
 
         def labels() -> Labels:
-            return tuple(asdict(self._labels()).items())
+            return tuple(asdict(self.labels()).items())
 
         pager = Pager(self.store, self.id, alerts, os.environ, labels, self._files.last_change, self._say)
         self.status.tracker = pager.tracker
+        self.exposition.life = lambda: pager.tracker.state
         self._keeper.participants.append(pager)
         self._keeper.publishers.append(pager)
         return pager
@@ -107,14 +108,15 @@ class WatchedRun:
         layout = None if options.span_layout == "auto" else options.span_layout
         try:
             spans = SpanExporter(
-                self.store, options.otlp_endpoint, layout, self._labels, self.exposition.own, self._stop, headers
+                self.store, options.otlp_endpoint, layout, self.labels, self.exposition.own, self._stop, headers
             )
         except ValueError as e:
             raise UserError(str(e)) from None
         self._keeper.publishers.append(spans)
         return spans
 
-    def _labels(self) -> RunLabels:
+    def labels(self) -> RunLabels:
+        """What all series and spans of the run carry."""
         run, options = self._files.scan.run, self._options
         return RunLabels(
             options.project or run.project or run.name,
@@ -209,7 +211,7 @@ class WatchedRun:
         """Make what the last scan found true: tracks, labels, facts."""
         files, run = self._files, self._files.scan.run
         fresh, gone = files.take_in(self.store.checkpoints())
-        self.exposition.relabel(self._labels())
+        self.exposition.relabel(self.labels())
         for track in gone:
             if not track.found.path.exists():  # a file that is gone is read to its end
                 self._turn([track], last=True)
