@@ -6,7 +6,6 @@ Records are data: problem rules never run over their text.
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,10 +16,10 @@ from rli_agent.events import Event, Problem, Samples, Source, TimeIs, as_printed
 from rli_agent.parsers.compiled import PATTERN_TIMEOUT, RuleSet, compiled
 from rli_agent.parsers.globs import Glob
 from rli_agent.parsers.packs import Pack, Records
+from rli_agent.parsers.path_fields import path_fields, path_step
 from rli_agent.parsers.rollouts.reading import Reader, Reading
 from rli_agent.parsers.rollouts.tally import Tally
 from rli_agent.parsers.timestamps import Shift
-from rli_agent.rollout_statistics import RolloutStatistics
 
 _DECODE = msgspec.json.Decoder().decode
 _ENCODE = msgspec.json.Encoder().encode
@@ -59,16 +58,10 @@ class RecordParser:
         self.source = source
         self.rules = rules
         self.state = state or RecordState()
-        self._records = [r for p in packs for r in p.records if _path_fits(r.paths, path)]
-        rollouts = [r for p in packs for r in p.rollouts if _path_fits(r.paths, path)]
-        self._file_fields: dict[str, str] = {}
-        told = [text for rollout in rollouts for text in (*rollout.step, rollout.phase)]
-        for text in (*told, *(spec.step or "" for spec in self._records)):
-            if text.startswith("path:"):
-                match = re.search(text[5:], path)
-                self._file_fields |= {k: v for k, v in match.groupdict().items() if v} if match else {}
-        self._step = int(self._file_fields["step"]) if "step" in self._file_fields else None
-        self._reader = Reader(rollouts, self._step) if rollouts else None
+        self._records = [r for p in packs for r in p.records if path_fits(r.paths, path)]
+        rollouts = [r for p in packs for r in p.rollouts if path_fits(r.paths, path)]
+        self._step = path_step(path_fields((spec.step or "" for spec in self._records), path))
+        self._reader = Reader(rollouts, path) if rollouts else None
 
     def feed(self, data: bytes, offset: int, line: int, now: float | None = None) -> list[Event]:
         """Read whole lines; see SourceParser.feed."""
@@ -153,13 +146,10 @@ class RecordParser:
 
     def _add(self, reading: Reading, line: int, offset: int) -> None:
         """Count a record in."""
-        spec = reading.spec
-        phase = self._file_fields.get("phase", "train") if spec.phase.startswith("path:") else spec.phase
-        key = f"{reading.step}\0{phase}\0{reading.environment}"
+        key = f"{reading.step}\0{reading.phase}\0{reading.environment}"
         tally = self.state.tallies.get(key)
         if tally is None:
-            nothing = RolloutStatistics(), RolloutStatistics()
-            tally = self.state.tallies[key] = Tally(line, offset, reading.step, phase, reading.environment, *nothing)
+            tally = self.state.tallies[key] = Tally(line, offset, reading.step, reading.phase, reading.environment)
         if key not in self.state.changed:
             self.state.changed.append(key)
         tally.add(reading)
@@ -196,5 +186,6 @@ def _labels_of(spec: Records, key: str) -> dict[str, str]:
     return labels
 
 
-def _path_fits(globs: Sequence[str], file: str) -> bool:
+def path_fits(globs: Sequence[str], file: str) -> bool:
+    """Whether a file may be what an entry with these globs describes."""
     return not globs or any(Glob(glob).fits(file) for glob in globs)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from rli_agent.events import RolloutBatch, Samples, Source
 from rli_agent.parsers.compiled import RuleSet
-from rli_agent.parsers.packs import Pack, Rollouts
+from rli_agent.parsers.packs import Pack, Rollouts, parse_pack
 from rli_agent.parsers.record_parser import RecordParser, RecordState
 from rli_agent.parsers.rollouts.fields import Fields, hits, path_of, value_of
 from rli_agent.rollout_statistics import COUNTS, RolloutStatistics
@@ -30,6 +32,9 @@ SPEC = Rollouts(
     tool_errors=["calls.*.error"],
 )  # fmt: skip
 TWICE = "It is 42. " * 400
+
+
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 def parser(spec: Rollouts = SPEC, state: RecordState | None = None) -> RecordParser:
@@ -208,3 +213,24 @@ def test_lines_that_are_no_json_are_counted_and_passed_over() -> None:
     events = read.feed(b"{\n\n[1]\nnull\n" + b"[" * 100_000 + b"\n" + good, 0, 1)
     assert [(e.line, e.offset) for e in events] == [(6, 100_013)]
     assert read.state.broken == 2
+
+
+def test_the_pack_of_the_documentation_reads_its_record() -> None:
+    page = (DOCS / "rule-packs.md").read_text()
+    section = page[page.index("## Rollouts") :]
+    found = re.search(r"^    (\{.*\})\n\n```yaml\n(.*?)```", section, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    (spec,) = parse_pack(found[2], "docs").rollouts
+    source, pack = Source("s", "rollouts", packs=("p",)), Pack("p", rollouts=[spec])
+    read = RecordParser(source, RuleSet([], source), [pack], "/samples/step_12.jsonl")
+    (samples,) = read.feed(found[1].encode() + b"\n", 0, 1)
+    (batch,) = read.flush()
+    assert isinstance(samples, Samples)
+    assert isinstance(batch, RolloutBatch)
+    assert (samples.step, samples.values) == (12, [1.2])
+    figures = batch.total.figures
+    assert {name: figures[name].sum for name in figures} == {
+        "reward": 1.2, "part:right": 1.0, "part:short": 0.2, "response_tokens": 5.0, "turns": 1.0,
+    }  # fmt: skip
+    keys = set(re.findall(r"`(\w+)`", section[section.index("| key |") : section.index("## Examples")]))
+    assert set(Rollouts.__struct_fields__) - {"id", "paths", "keys", "twin_of"} <= keys

@@ -8,6 +8,7 @@ in the record (`msgspec.Raw`) until it is asked for.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 #: What Python's json writes although it is no JSON: numbers that are not finite, and halves of surrogate pairs.
 _ODD = (b"NaN", b"Infinity", rb"\ud")
+_HALVES = re.compile(rb"(\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\ud[89a-f][0-9a-f]{2}", re.IGNORECASE)
 
 
 class _Node(Struct):
@@ -80,7 +82,7 @@ def _lenient(record: bytes) -> Any:
     if not any(sign in record for sign in _ODD):
         raise ValueError("no JSON")
     try:
-        return json.loads(record)
+        return json.loads(_HALVES.sub(lambda m: m[1] or rb"\ufffd", record))
     except RecursionError:
         raise ValueError("nested too deep") from None
 

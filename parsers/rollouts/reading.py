@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from msgspec import Raw, Struct
 
 from rli_agent.parsers.packs import Rollouts
+from rli_agent.parsers.path_fields import path_fields, path_step
 from rli_agent.parsers.rollouts.fields import Fields, Path, hits, holds, path_of, raw_of, value_of, values
 from rli_agent.parsers.rollouts.signals import is_garbled, is_repetitive
 from rli_agent.parsers.rollouts.texts import (
@@ -52,6 +53,7 @@ class Reading(Struct):
 
     spec: Rollouts
     step: int | None
+    phase: str
     environment: str
     truncated: bool
     cancelled: bool
@@ -111,17 +113,19 @@ class Schema:
 
 
 class Reader:
-    """Reads the records of a file by the first of its entries whose keys they have. `step` is what the file's path
-    says."""
+    """Reads the records of a file by the first of its entries whose keys they have. `path` is the file's whole path,
+    `step` what it says of the step."""
 
-    def __init__(self, specs: Sequence[Rollouts], step: int | None) -> None:
+    def __init__(self, specs: Sequence[Rollouts], path: str) -> None:
         self.schemas = [Schema(spec) for spec in specs]
         self._keys = [key for spec in specs for key in spec.keys]
         self._paths = [path for schema in self.schemas for path in schema.paths()]
         self._fields = Fields(self._paths, self._keys)
         self._shaped: Fields | None = None
         self._misfits = 0
-        self._step = step
+        fields = path_fields((text for spec in specs for text in (*spec.step, spec.phase)), path)
+        self.step = path_step(fields)
+        self._phase = fields.get("phase", "train")
 
     def find(self, data: bytes) -> tuple[Schema, Any] | None:
         """The entry that a record fits, and the record for it; None where none fits. Raises ValueError for no JSON."""
@@ -161,6 +165,7 @@ class Reader:
         group = next((_mark(hit) for hit in _first(record, schema.group)), None)
         return Reading(
             schema.spec, self._step_of(schema, record),
+            self._phase if schema.spec.phase.startswith("path:") else schema.spec.phase,
             next((str(v) for v in values(record, schema.environment) if isinstance(v, str)), ""),
             _is(record, schema.truncated), _is(record, schema.cancelled),
             sum(bool(v) for v in values(record, schema.tool_errors)), _error(schema, record),
@@ -170,8 +175,8 @@ class Reader:
     def _step_of(self, schema: Schema, record: Any) -> int | None:
         for path in schema.step:
             if path is None:
-                if self._step is not None:
-                    return self._step
+                if self.step is not None:
+                    return self.step
                 continue
             for value in values(record, (path,)):
                 if isinstance(value, int) and not isinstance(value, bool):

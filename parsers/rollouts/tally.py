@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from rli_agent.events import RolloutBatch
 from rli_agent.parsers.rollouts.reading import Reading, Rollout
@@ -42,8 +42,8 @@ class Tally(Struct, array_like=True):
     step: int | None
     phase: str
     environment: str
-    total: RolloutStatistics
-    added: RolloutStatistics
+    total: RolloutStatistics = field(default_factory=RolloutStatistics)
+    added: RolloutStatistics = field(default_factory=RolloutStatistics)
     groups: dict[int, Group] = {}
     texts: set[int] = set()
     #: The groups that the batches so far told of: groups, uniform, judged, solved.

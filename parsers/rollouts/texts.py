@@ -5,7 +5,6 @@ Texts run to megabytes: of each only the beginning and the end are decoded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -177,10 +176,5 @@ def length(raw: memoryview) -> int:
 def _text(string: bytes) -> str:
     try:
         return _decode(string)
-    except msgspec.DecodeError:
-        pass
-    try:  # half a surrogate pair, as Python's json writes it, or bytes that are no UTF-8
-        found = json.loads(string.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError):
+    except msgspec.DecodeError:  # bytes that are no UTF-8, or a cut through an escape
         return string[1:-1].decode("utf-8", "replace")
-    return found if isinstance(found, str) else ""

@@ -1,0 +1,74 @@
+"""The rollout files of a run, and their records one after the other, whatever their size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rli_agent.discover import Scan
+from rli_agent.parsers.record_parser import path_fits
+from rli_agent.parsers.rollouts.reading import Reader
+from rli_agent.rulebook import Rulebook
+
+#: Bytes beyond which a record is passed over.
+LONGEST = 64 << 20
+
+
+class RolloutFile(NamedTuple):
+    """A file of rollouts; `reader` knows its schema."""
+
+    path: Path
+    name: str
+    reader: Reader
+
+
+class Record(NamedTuple):
+    """A line of a file; `data` is empty for one that is longer than LONGEST."""
+
+    line: int
+    offset: int
+    data: bytes
+
+
+def rollout_files(scan: Scan, book: Rulebook) -> list[RolloutFile]:
+    """The run's files that hold each rollout once (a file that repeats a part of another one's is left out)."""
+    found = []
+    for source in scan.found:
+        if source.source.reader != "records" or source.source.role != "rollouts":
+            continue
+        path = str(source.path)
+        specs = [r for p in book.packs_of(source.source) for r in p.rollouts if path_fits(r.paths, path)]
+        if specs and not specs[0].part:
+            found.append(RolloutFile(source.path, source.source.file, Reader(specs, path)))
+    return found
+
+
+def records(path: Path) -> Iterator[Record]:
+    """The lines of a file that hold something. Raises OSError."""
+    line = offset = 0
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        while data := file.readline(LONGEST):
+            line += 1
+            size = len(data)
+            if size == LONGEST and not data.endswith(b"\n"):
+                data = b""
+                while (rest := file.readline(LONGEST)) and not rest.endswith(b"\n"):
+                    size += len(rest)
+                size += len(rest)
+            if not data or not data.isspace():
+                yield Record(line, offset, data)
+            offset += size
+
+
+def record_at(path: Path, offset: int) -> bytes:
+    """The line that begins at a byte. Raises OSError."""
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return file.readline(LONGEST)
+
+
+def newest_first(files: Sequence[RolloutFile]) -> list[RolloutFile]:
+    """By the step that their paths tell; those that tell none last."""
+    return sorted(files, key=lambda f: -1 if f.reader.step is None else f.reader.step, reverse=True)
