@@ -36,7 +36,7 @@ def parse_paths(
         yield from printed([RunFact(file, fact.line or 1, 0, None, "estimated", fact.key, str(fact.value))])
     files = run_files(scan)
     for found in scan.found:
-        yield from printed(_events(found, book, files, zone))
+        yield from printed(events_of(found, book, files, zone))
 
 
 def discover(paths: Sequence[Path], book: Rulebook, framework: str | None) -> Scan:
@@ -58,7 +58,8 @@ def _framework(scan: Scan) -> Event:
     return RunFact(".", 0, 0, None, "estimated", "framework", run.framework or "", run.confidence)
 
 
-def _events(found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo) -> list[Event]:
+def events_of(found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo) -> list[Event]:
+    """All events of a file that nobody writes any more, their times settled."""
     track = Track(found, book, files, zone)
     events: list[Event] = []
     try:

@@ -1,0 +1,266 @@
+"""The detectors at work: readings in, alerts out. Its state is all that it knows, and survives the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from rli_agent.detect.history import History
+from rli_agent.detect.language import Case, Detector, Names, Shift, Some
+from rli_agent.detect.measure import Evidence, measure
+from rli_agent.detect.readings import Derived, Reading
+from rli_agent.events import Labels
+from rli_agent.message import Severity
+
+#: Series that are followed; what exceeds it is not looked at.
+MOST = 512
+_RANK = {"info": 0, "warning": 1, "critical": 2}
+
+
+class Alert(Struct, frozen=True):
+    """A detector was raised (`firing`), got graver, or is over (`resolved`). `episode` counts the detector's alerts;
+    `incident` is the id of the one that came first where several belong together, else its own. `key`, `role` and
+    `labels` name the series whose sample decided."""
+
+    detector: str
+    severity: Severity
+    status: Literal["firing", "resolved"]
+    episode: int
+    incident: str
+    step: int | None
+    time: float | None
+    file: str
+    key: str
+    role: str
+    labels: Labels
+    evidence: Evidence
+
+    @property
+    def id(self) -> str:
+        return f"{self.detector}/{self.episode}"
+
+
+class Member(Struct):
+    """A series that raised an alert: `evidence` then, healthy samples in a row since."""
+
+    evidence: Evidence
+    calm: int = 0
+
+
+class Episode(Struct):
+    """An alert that is not over. `members` by case and series."""
+
+    number: int
+    severity: Severity
+    incident: str
+    step: int | None
+    time: float | None
+    members: dict[str, Member] = {}
+
+
+class State(Struct):
+    """What the detectors remember of a run."""
+
+    histories: list[History] = []
+    held: dict[str, int] = {}
+    episodes: dict[str, Episode] = {}
+    counts: dict[str, int] = {}
+    derived: Derived = msgspec.field(default_factory=Derived)
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> State:
+        """The state that `encode` gave. Raises ValueError for what is none."""
+        return msgspec.msgpack.decode(data, type=cls)
+
+
+class Engine:
+    """Judges a run by these detectors."""
+
+    def __init__(self, detectors: Iterable[Detector], state: State | None = None) -> None:
+        self.detectors = [d for d in detectors if not d.off]
+        self.state = state if state is not None else State()
+        self._index: dict[tuple[str, str, str, Labels], History] = {}
+        self._by_name: dict[str, list[History]] = {}
+        for history in self.state.histories:
+            self._remember(history)
+        self._cases: dict[str, list[tuple[Detector, int, Case]]] = {}
+        for detector in self.detectors:
+            for number, case in enumerate(detector.cases):
+                for name in _names(case.series):
+                    self._cases.setdefault(name, []).append((detector, number, case))
+
+    @property
+    def wanted(self) -> set[str]:
+        """The names of all series that any detector looks at."""
+        return {name for detector in self.detectors for name in series_of(detector)}
+
+    def record(self, readings: Sequence[Reading]) -> list[Alert]:
+        """Take in the figures of one line; the alerts that follow."""
+        fresh = []
+        for reading in readings:
+            history = self._history(reading)
+            if history is not None and history.add(reading.value, reading.step, reading.time, reading.file):
+                fresh.append(history)
+        alerts: list[Alert] = []
+        for history in fresh:
+            for detector, number, case in self._cases.get(history.name, ()):
+                self._judge(detector, number, case, history, alerts)
+        return alerts
+
+    def history(self, alert: Alert) -> History | None:
+        """The series that raised an alert."""
+        found = self._by_name.get(alert.evidence.series, ())
+        return next((h for h in found if h.role == alert.role and h.labels == alert.labels), None)
+
+    # -- one case
+
+    def _judge(self, detector: Detector, number: int, case: Case, history: History, alerts: list[Alert]) -> None:
+        names = _names(case.series)
+        if len(names) > 1 and history.name != next((n for n in names if n in self._by_name), None):
+            return
+        key = f"{number} {history.key} {history.role} {' '.join(v for _, v in history.labels)}"
+        episode = self.state.episodes.get(detector.name)
+        if episode is not None and key in episode.members:
+            self._follow(detector, case, episode, key, history, alerts)
+            return
+        held = f"{detector.name} {key}"
+        evidence = None
+        if not any(name in self.state.episodes for name in detector.muted_by):
+            evidence = self._holds(case, history)
+        if evidence is None:
+            self.state.held.pop(held, None)
+            return
+        count = self.state.held.get(held, 0) + 1
+        if count < case.hold:
+            self.state.held[held] = count
+            return
+        self.state.held.pop(held, None)
+        self._raise(detector, case, key, history, evidence, alerts)
+
+    def _holds(self, case: Case, history: History) -> Evidence | None:
+        def lookup(names: Names) -> History | None:
+            return self._beside(names, history)
+
+        first: Evidence | None = None
+        for test in case.when:
+            if test.optional and test.series is not None and lookup(test.series) is None:
+                continue
+            evidence = measure(test, history, lookup)
+            if evidence is None:
+                return None
+            if first is None:
+                first = evidence
+        if any(measure(test, history, lookup) is not None for test in case.unless):
+            return None
+        return first
+
+    def _raise(
+        self, detector: Detector, case: Case, key: str, history: History, evidence: Evidence, alerts: list[Alert]
+    ) -> None:
+        severity = case.severity or detector.severity
+        if _critical(case, evidence):
+            severity = "critical"
+        episode = self.state.episodes.get(detector.name)
+        if episode is None:
+            number = self.state.counts[detector.name] = self.state.counts.get(detector.name, 0) + 1
+            incident = self._incident(detector) or f"{detector.name}/{number}"
+            episode = Episode(number, severity, incident, history.step, history.time)
+            self.state.episodes[detector.name] = episode
+        elif _RANK[severity] <= _RANK[episode.severity]:
+            episode.members[key] = Member(evidence)
+            return
+        episode.severity = severity
+        episode.members[key] = Member(evidence)
+        alerts.append(_alert(detector, episode, history, evidence, "firing"))
+
+    def _incident(self, detector: Detector) -> str | None:
+        """The incident that is going on, where another alert of the group is raised."""
+        groups = {d.name: d.group for d in self.detectors}
+        for name, episode in self.state.episodes.items():
+            if groups.get(name) == detector.group:
+                return episode.incident
+        return None
+
+    def _follow(
+        self, detector: Detector, case: Case, episode: Episode, key: str, history: History, alerts: list[Alert]
+    ) -> None:
+        """A series that raised the alert has a new sample: it may be over, or worse."""
+        member = episode.members[key]
+        judged = history if member.evidence.series == history.name else self._beside(member.evidence.series, history)
+        if judged is not None and not member.evidence.over(judged):
+            member.calm = 0
+            now = member.evidence.now(judged)
+            if episode.severity != "critical" and _critical(case, now):
+                episode.severity = "critical"
+                alerts.append(_alert(detector, episode, judged, now, "firing"))
+            return
+        member.calm += 1
+        if member.calm < detector.clear:
+            return
+        del episode.members[key]
+        if not episode.members:
+            del self.state.episodes[detector.name]
+            alerts.append(_alert(detector, episode, history, member.evidence, "resolved"))
+
+    # -- series
+
+    def _history(self, reading: Reading) -> History | None:
+        key = (reading.name, reading.key, reading.role, reading.labels)
+        history = self._index.get(key)
+        if history is None:
+            if len(self._index) >= MOST:
+                return None
+            history = History(reading.name, reading.key, reading.role, reading.labels, reading.file)
+            self.state.histories.append(history)
+            self._remember(history)
+        return history
+
+    def _remember(self, history: History) -> None:
+        self._index[history.name, history.key, history.role, history.labels] = history
+        self._by_name.setdefault(history.name, []).append(history)
+
+    def _beside(self, names: Names, own: History) -> History | None:
+        """The series of the first name that the run has; of several that of the same writer, else the longest."""
+        for name in _names(names):
+            found = self._by_name.get(name)
+            if found:
+                if len(found) == 1:
+                    return found[0]
+                return max(found, key=lambda h: (h.labels == own.labels, h.role == own.role, h.seen))
+        return None
+
+
+def series_of(detector: Detector) -> Iterator[str]:
+    """The names of all series that a detector looks at."""
+    for case in detector.cases:
+        yield from _names(case.series)
+        for test in (*case.when, *case.unless):
+            for single in test.of if isinstance(test, Some) else (test,):
+                yield from _names(single.series) if single.series is not None else ()
+                if isinstance(single, Shift) and single.beside is not None:
+                    yield single.beside
+
+
+def _names(names: Names) -> list[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _critical(case: Case, evidence: Evidence) -> bool:
+    return case.critical is not None and evidence.factor() >= case.critical
+
+
+def _alert(
+    detector: Detector, episode: Episode, history: History, evidence: Evidence, status: Literal["firing", "resolved"]
+) -> Alert:
+    severity: Severity = episode.severity if status == "firing" else "info"
+    return Alert(
+        detector.name, severity, status, episode.number, episode.incident, history.step, history.time, history.file,
+        history.key, history.role, history.labels, evidence,
+    )  # fmt: skip
+

@@ -1,0 +1,131 @@
+"""Alerts and detectors in words."""
+
+from __future__ import annotations
+
+import math
+
+from rli_agent.detect.engine import Alert
+from rli_agent.detect.language import (
+    AnyTest,
+    Case,
+    Detector,
+    Level,
+    LostGain,
+    Names,
+    NotFinite,
+    Plateau,
+    Shift,
+    Some,
+    Spikes,
+)
+from rli_agent.detect.measure import Evidence
+
+
+def title(alert: Alert) -> str:
+    """What happened, in one sentence."""
+    where = f"at step {alert.step}" if alert.step is not None else "now"
+    if alert.status == "resolved":
+        return f"{alert.detector} is over {where}"
+    return f"{alert.detector} {where}: {said(alert.evidence)}"
+
+
+def said(evidence: Evidence) -> str:
+    """The figures that decided."""
+    name, value, usual = evidence.series, evidence.value, evidence.usual
+    if math.isnan(value):
+        return f"{name} is not finite"
+    if usual == evidence.limit:
+        side = "above" if evidence.towards == "up" else "below"
+        return f"{name} is {value:.4g}, {side} {usual:.4g}"
+    text = f"{name} is {value:.4g}, expected {usual:.4g}"
+    if value > 0.0 < usual and max(value, usual) > 1.2 * min(value, usual):
+        factor = value / usual
+        text += f" ({factor:.1f} times)" if factor > 1.0 else f" (1/{1 / factor:.1f} of it)"
+    return text
+
+
+def detail(alert: Alert, detector: Detector) -> str:
+    """The evidence in several lines, for a message's body."""
+    lines = [detector.about]
+    if not math.isnan(alert.evidence.limit):
+        lines.append(f"It is over when {alert.evidence.series} is back at {alert.evidence.limit:.4g}.")
+    lines.append(f"Series: {alert.key} of {alert.role}" + "".join(f", {k} {v}" for k, v in alert.labels) + ".")
+    if alert.incident != alert.id:
+        lines.append(f"It is part of the incident that began with {alert.incident.partition('/')[0]}.")
+    return "\n".join(lines)
+
+
+def explained(detector: Detector) -> str:
+    """What a detector looks at, in words."""
+    lines = [f"{detector.name} ({detector.severity})", f"  {detector.about}"]
+    for number, case in enumerate(detector.cases):
+        lines.append(f"  {'or' if number else 'It is raised'} when, of {_series(case.series)}{_grade(case)},")
+        lines += [f"    - {described(test)}" for test in case.when]
+        lines += [f"    - unless {described(test)}" for test in case.unless]
+        if case.hold > 1:
+            lines.append(f"    - {case.hold} samples in a row")
+    lines.append(f"  It is over after {detector.clear} healthy samples.")
+    if detector.muted_by:
+        lines.append(f"  It is silent while {' or '.join(detector.muted_by)} is raised.")
+    if detector.todo:
+        lines.append(f"  Do: {detector.todo}")
+    return "\n".join(lines)
+
+
+def described(test: AnyTest) -> str:
+    """A test in words."""
+    if isinstance(test, Some):
+        return f"at least {test.least} of: " + "; ".join(described(inner) for inner in test.of)
+    of = f"that of {_series(test.series)}: " if test.series is not None else ""
+    return of + _test(test) + (" (where the run logs it)" if test.optional else "")
+
+
+def _test(test: Shift | Level | Spikes | NotFinite | LostGain | Plateau) -> str:
+    if isinstance(test, Shift):
+        return _shift(test)
+    if isinstance(test, Level):
+        bounds = {"above": test.above, "below": test.below}
+        sides = " or ".join(f"{side} {bound:g}" for side, bound in bounds.items() if bound is not None)
+        return f"{test.times} of the last {test.of or test.times} samples lie {sides}"
+    if isinstance(test, Spikes):
+        return (
+            f"{test.times} of the last {test.of} samples are more than {test.by:g} times the median of the "
+            f"{test.baseline} before them"
+        )
+    if isinstance(test, NotFinite):
+        return f"{test.times} of the last {test.of} samples are NaN or infinite" if test.of > 1 else (
+            "a sample is NaN or infinite"
+        )  # fmt: skip
+    if isinstance(test, LostGain):
+        return (
+            f"the median of the last {test.recent} samples has lost {test.share:.0%} of what was gained in the last "
+            f"{test.window}, {test.sigmas:g} standard deviations of neighbouring samples, and {test.waves:g} of the "
+            "slower waves"
+        )
+    ceiling = f", below {test.ceiling:g} where it is a score between 0 and 1" if test.ceiling is not None else ""
+    return f"the mean of the last {test.window} steps is not above that of the {test.window} before{ceiling}"
+
+
+def _shift(test: Shift) -> str:
+    least = []
+    if test.by is not None:
+        least.append(f"by a factor of {test.by:g}" if test.scale == "log" else f"by {test.by:g}")
+    if test.sigmas:
+        least.append(f"by {test.sigmas:g} standard deviations")
+    side = "above" if test.towards == "up" else "below"
+    text = f"the median of the last {test.recent} samples lies {side} the median of {test.baseline}"
+    text += f" that end {test.gap} before them" if test.gap else " before them"
+    text += f", {' and '.join(least)}" if least else ""
+    if test.follow:
+        text += f", also if its trend {'upwards' if test.towards == 'up' else 'downwards'} went on"
+    if test.beside is not None:
+        text += f"; less what a shift of {test.beside} explains"
+    return text
+
+
+def _series(names: Names) -> str:
+    return names if isinstance(names, str) else ", else ".join(names)
+
+
+def _grade(case: Case) -> str:
+    return f" ({case.severity})" if case.severity is not None else ""
