@@ -6,7 +6,7 @@ PYTHON ?= python3
 VIEW := build/view/rli_agent
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: venv check lint types layers unit view test system docs demo bench clean
+.PHONY: venv check lint types layers unit view test system docs demo demo-server bench clean
 
 venv: $(VENV)/installed
 
@@ -53,6 +53,9 @@ docs: venv
 
 demo: venv
 	$(BIN)/rli-agent demo
+
+demo-server: venv
+	$(BIN)/rli-agent server demo
 
 bench: venv
 	for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python $$file || exit 1; done

@@ -251,6 +251,18 @@ def doctor(root: Path | None, config: Path | None) -> int:
 
 
 @command.command()
+def demo() -> int:
+    """Start a Prometheus in a temporary directory, play a run, and ask it how the run was."""
+    import tempfile
+
+    from rli_agent.server.demonstration import demo as show
+    from rli_agent.terminal import say
+
+    with tempfile.TemporaryDirectory(prefix="rli-agent-server-demo-") as folder:
+        return show(Path(folder), say)
+
+
+@command.command()
 @_root
 @_only
 @click.option("--data", is_flag=True, help="Also remove what was recorded, the configuration and the logs.")
