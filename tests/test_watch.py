@@ -15,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,13 +33,15 @@ def until(condition: Callable[[], object], what: str, patience: float = PATIENCE
 class Agent:
     """A `rli-agent watch` process whose output is collected in a file."""
 
-    def __init__(self, folder: Path, *arguments: object, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
         self.log = folder / f"agent-{time.monotonic_ns()}.log"
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "rli_agent", "watch", "--state-dir", str(folder / "state"), *map(str,
                 arguments)],
-                stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "TZ": "UTC", **(env or {})},
+                stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "TZ": "UTC", **(env or {})}, cwd=cwd,
             )  # fmt: skip
 
     @property
@@ -71,7 +74,7 @@ class Agent:
 def agents(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
     started: list[Agent] = []
 
-    def start(*arguments: object, **more: dict[str, str]) -> Agent:
+    def start(*arguments: object, **more: Any) -> Agent:
         started.append(Agent(tmp_path, *arguments, **more))
         return started[-1]
 
@@ -226,6 +229,21 @@ def test_a_line_is_on_the_page_soon_after_it_was_written(tmp_path: Path, agents:
     assert re.search(r'^rli_agent_lag_bytes\{.*source="logs/trainer\.log".*\} 0\.0$', page, re.MULTILINE)
     assert agent.end() == 0
     assert "step 4 of 3" in agent.output
+
+
+def test_a_relative_path_and_a_link_are_followed_like_any_other(tmp_path: Path, agents: Callable[..., Agent]) -> None:
+    for file, text in script(2):
+        write(tmp_path / "run", file, text)
+    (tmp_path / "link").symlink_to("run")
+    agent = agents("run", "--listen", "127.0.0.1:0", cwd=tmp_path)
+    linked = agents("link", "--listen", "127.0.0.1:0", "--state-dir", tmp_path / "other", cwd=tmp_path)
+    agent.says("trainer: logs/trainer.log")
+    linked.says("trainer: logs/trainer.log")
+    for step in (3, 4):  # the second one right after a read: a file that nothing is told of is looked at seconds later
+        write(tmp_path / "run", "logs/trainer.log", trainer(step, 30000 + 100 * step))
+        shown = re.compile(rf"^rl_step\{{.*\}} {step}\.0$", re.MULTILINE)
+        for each in (agent, linked):
+            until(lambda a=each, s=shown: s.search(a.metrics()), f"step {step}", 5.0)  # type: ignore[misc]
 
 
 def test_files_and_directories_that_appear_later_are_read(tmp_path: Path, agents: Callable[..., Agent]) -> None:

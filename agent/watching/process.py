@@ -93,7 +93,8 @@ class Watch:
     def _follow(self, run: WatchedRun) -> None:
         from rli_agent.follow.watcher import Watcher  # here: `--once` has no use for it
 
-        watcher = Watcher(self._options.paths)  # before reading: what is written meanwhile counts
+        roots = [Path(os.path.realpath(path)) for path in self._options.paths]  # discovery names files by these
+        watcher = Watcher(roots)  # before reading: what is written meanwhile counts
         self._wake = watcher.wake
         try:
             run.read()
