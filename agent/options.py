@@ -12,7 +12,7 @@ class WatchOptions(Struct):
     """paths: the run's places. start: where reading begins (`--from`). listen: None = the default port or the next free
     one. once: read all that is there and end. project, experiment: labels; None = what the run says. otlp_endpoint:
     where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds. alerts: the file
-    that says whom the agent tells."""
+    that says whom the agent tells. one_run: all that lies below the path is one run, whatever it looks like."""
 
     paths: list[Path]
     framework: str | None = None
@@ -29,3 +29,4 @@ class WatchOptions(Struct):
     otlp_headers_file: Path | None = None
     span_layout: Literal["auto", "step", "flat"] = "auto"
     alerts: Path | None = None
+    one_run: bool = False

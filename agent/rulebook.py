@@ -43,7 +43,8 @@ def _yaml_in(folder: Path) -> list[Path]:
 
 
 class Rulebook:
-    """The packs in force, by name. `complaints` are the messages of packs that could not be loaded (newest last)."""
+    """The packs in force, by name; `version` counts their changes. `complaints` are the messages of packs that could
+    not be loaded (newest last)."""
 
     def __init__(self, output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), home: Path | None = None) -> None:
         self._where = (tuple(output_dirs), tuple(extra), home)
@@ -52,6 +53,7 @@ class Rulebook:
         self._files: Sequence[str] = ()
         self._there: dict[tuple[str, ...], bool] = {}
         self.packs: dict[str, Pack] = {}
+        self.version = 0
         self.complaints: list[str] = []
         self.reload()
 
@@ -77,6 +79,7 @@ class Rulebook:
         if changed or gone:
             self.packs = {p.pack: p for path in files if (p := self._loaded[path][1]) is not None}
             self._sets.clear()
+            self.version += 1
             return True
         return False
 

@@ -105,6 +105,16 @@ class Track:
         state = self.parser.state
         return bool(state.problems.incidents or state.held if isinstance(state, ParserState) else state.changed)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do although nothing changes, now or later."""
+        return self.reader.more or self.reader.due is not None or self.waiting
+
+    def is_due(self, now: float) -> bool:
+        """Whether `take` should be called although nothing changed; `now` of the monotonic clock."""
+        due = self.reader.due
+        return self.reader.more or (due is not None and due <= now)
+
     def take(self, budget: int, now: float, *, last: bool = False) -> Taken:
         """Read about `budget` bytes of what is new. `last`: the file is over, its unterminated last line counts."""
         events: list[Event] = []

@@ -255,7 +255,7 @@ def test_a_receiver_that_fails_gets_all_later(
     stop.set()
     exporter.close(5.0)
     assert len(receiver.ids) == len(set(receiver.ids)) == 20
-    assert 'rli_agent_exporter_queue_depth{exporter="otlp"} 0.0\n' in own.render("", True)
+    assert 'rli_agent_exporter_queue_depth{exporter="otlp"} 0.0\n' in "".join(t.lines for t in own.render("", True))
 
 
 def test_a_receiver_is_given_the_time_it_asks_for(
@@ -291,7 +291,7 @@ def test_what_is_refused_for_good_is_counted_and_not_sent_again(store: RunStore,
     exporter.tick(0.0)
     exporter.close(5.0)
     assert len(receiver.ids) == 20
-    assert 'rli_agent_exporter_failures_total{exporter="otlp"} 3.0\n' in own.render("", True)
+    assert 'rli_agent_exporter_failures_total{exporter="otlp"} 3.0\n' in "".join(t.lines for t in own.render("", True))
 
 
 def test_a_receiver_that_is_away_until_after_the_run(store: RunStore) -> None:

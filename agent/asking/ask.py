@@ -27,7 +27,7 @@ from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
 from rli_agent.store.registry import is_held, run_id, store_path
 from rli_agent.store.retention import copy_store
-from rli_agent.watching.run import WatchedRun
+from rli_agent.watching.run import Setting, WatchedRun
 
 
 class _NoPatience(threading.Event):
@@ -70,18 +70,20 @@ def _root(options: WatchOptions) -> Path:
     missing = [p for p in options.paths if not p.exists()]
     if missing:
         raise UserError(f"{missing[0]}: no such file or directory", "give a run's output directory, or its log files")
-    book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
-    return discover(options.paths, book, options.framework).run.root
+    return discover(options.paths, _rules(options), options.framework).run.root
+
+
+def _rules(options: WatchOptions) -> Rulebook:
+    return Rulebook([p for p in options.paths if p.is_dir()], options.rules)
 
 
 def _read_logs(options: WatchOptions, scratch: Path, zone: tzinfo) -> Path:
     """What `watch --once` reads, with nobody told of it."""
     catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
-    run = WatchedRun(options, scratch, catalogue, open_alerts(None, {}), zone, _NoPatience(), lambda _: None)
+    setting = Setting(scratch, catalogue, open_alerts(None, {}), zone, _NoPatience())
+    run = WatchedRun(options, setting, _rules(options), frozenset(), lambda _: None)
     try:
-        run.begin()
-        run.read(last=True)
-        run.settle()
+        run.read_once()
     finally:
         run.close()
     return run.store.path

@@ -30,6 +30,7 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
     "--from", "start", type=click.Choice(STARTS), default="checkpoint", show_default=True,
     help="Where to begin in files that are already there; `checkpoint` goes on where the last watch ended.",
 )  # fmt: skip
+@click.option("--one-run", is_flag=True, help="All that lies below OUTPUT_DIR is one run, whatever it looks like.")
 @click.option("--once", is_flag=True, help="Read all that is there, print the status, and end.")
 @reading.state_dir
 @click.option(

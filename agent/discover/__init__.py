@@ -85,6 +85,10 @@ class Discovery:
         self._names: dict[str, str] = {}
         self._facts: tuple[object, list[ConfigFact], dict[Path, str]] | None = None
 
+    def leave_out(self, directories: Set[str]) -> None:
+        """Directories below the paths that are no business of this run, absolute and free of links."""
+        self._tree.without = directories
+
     def scan(self) -> Scan:
         """Find what there is now. A later scan may give a file another role, other packs, or leave it out (a twin)."""
         entries, others, left_out = self._tree.walk()

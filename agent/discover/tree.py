@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ SETTLED = 2.0
 #: Files of a run beyond which a tree is not walked on; a run of 10,000 steps with 16 rollout files each fits.
 MAX_FILES = 250_000
 
-_SKIPPED_DIRS = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "lost+found", "tfevents"})
+SKIPPED_DIRS = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "lost+found", "tfevents"})
 _KEPT_HIDDEN = frozenset({".hydra"})
 _CONFIG_DIRS = frozenset({"configs", "config", ".hydra"})
 _NO_LOGS = {
@@ -74,10 +74,12 @@ class _Listing(Struct):
 
 
 class Tree:
-    """All files under the roots. Roots that do not exist yet are looked for at every walk."""
+    """All files under the roots, `without` those of some directories. Roots that do not exist yet are looked for at
+    every walk."""
 
     def __init__(self, roots: list[str]) -> None:
         self.roots = roots
+        self.without: Set[str] = frozenset()
         self._listings: dict[str, _Listing] = {}
         self._single: dict[str, Entry] = {}
 
@@ -119,7 +121,7 @@ class Tree:
         stack = [root]
         while stack:
             here = stack.pop()
-            if here in seen:
+            if here in seen or here in self.without:
                 continue
             try:
                 listing = self._listing(here, root)
@@ -155,7 +157,7 @@ def _sort_in(item: os.DirEntry[str], listing: _Listing, before: dict[str, Entry]
             listing.skipped.append((item.path, why))
         return
     if item.is_dir(follow_symlinks=False):
-        if item.name in _SKIPPED_DIRS or (item.name.startswith(".") and item.name not in _KEPT_HIDDEN):
+        if item.name in SKIPPED_DIRS or (item.name.startswith(".") and item.name not in _KEPT_HIDDEN):
             listing.skipped.append((item.path, "a cache or a hidden directory"))
         else:
             listing.dirs.append(item.path)

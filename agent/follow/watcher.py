@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -123,6 +123,13 @@ class Watcher:
             self._roots[path] = root = _Root(path, self._post)
             self._establish(root, time.monotonic())
 
+    def watch(self, roots: Set[Path]) -> None:
+        """Watch these roots and no others."""
+        for path in self._roots.keys() - roots:
+            self._unschedule(self._roots.pop(path))
+        for path in sorted(roots - self._roots.keys()):
+            self.add(path)
+
     def wait(self, timeout: float) -> set[Path]:
         """What was created, modified, deleted or moved since the last call, files and directories.
 
@@ -172,7 +179,7 @@ class Watcher:
         now = time.monotonic()
         found = set()
         for root, path in posted:
-            if not path.startswith(root.tree.root):
+            if not path.startswith(root.tree.root) or self._roots.get(root.given) is not root:
                 continue
             found.add(root.path(path))
             root.told.add(path)

@@ -20,11 +20,11 @@ from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBat
 from ..life.state import LifeState
 from ..parsers.timeline import intervals
 from ..rollout_statistics import BOUNDS, Distribution
-from .families import Series, Table
+from .families import Series, Table, Text
 from .life_figures import life_figures
 from .naming import Naming, RunLabels, clean, label_set
 from .rollout_figures import RolloutFigures
-from .selfmetrics import SelfMetrics
+from .selfmetrics import SelfMetrics, of_process
 
 #: Different things that may wait for a scrape before `record` unfolds them itself.
 WAITING_LIMIT = 4096
@@ -168,6 +168,10 @@ class Exposition:
 
     def render(self, openmetrics: bool) -> bytes:
         """All series as Prometheus text, or as OpenMetrics 1.0."""
+        return page([self], openmetrics)
+
+    def families(self, openmetrics: bool) -> tuple[str, list[Text]]:
+        """The run's labels as they are shown, and all its families."""
         with self._unfolding:
             self._unfold()
             self._show_open()
@@ -176,10 +180,7 @@ class Exposition:
             self.own.published(table.count, table.dropped, len(self._collisions))
             out = table.render(openmetrics)
             run = table.run
-        out += self.own.render(run, openmetrics)
-        if openmetrics:
-            out.append("# EOF\n")
-        return "".join(out).encode()
+        return run, out + self.own.render(run, openmetrics)
 
     def _unfold(self) -> None:
         with self._inbox:
@@ -289,6 +290,21 @@ class Exposition:
         series = self._series(name, labels)
         if series:
             series.set(float(value), item.at, item.file)
+
+
+def page(expositions: Sequence[Exposition], openmetrics: bool) -> bytes:
+    """All series of the runs, each family in one place, and the process that watches them."""
+    families: dict[str, list[str]] = {}
+    run = ""
+    for exposition in expositions:
+        run, texts = exposition.families(openmetrics)
+        for name, head, lines in texts:
+            families.setdefault(name, [head]).append(lines)
+    out = [text for texts in families.values() for text in texts]
+    out += [head + lines for _, head, lines in of_process(run if len(expositions) == 1 else "", openmetrics)]
+    if openmetrics:
+        out.append("# EOF\n")
+    return "".join(out).encode()
 
 
 def _role(labels: Labels, source: Source) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from loguru import logger
 
@@ -13,6 +13,14 @@ from ..rollout_statistics import Distribution
 from .naming import RunLabels, clean
 
 MetricType = Literal["gauge", "counter", "histogram"]
+
+
+class Text(NamedTuple):
+    """A family as it is shown: its name, the lines that introduce it, and the series."""
+
+    name: str
+    head: str
+    lines: str
 
 
 class Series:
@@ -152,9 +160,8 @@ class Table:
         if not family.series:
             del self._families[family.name]
 
-    def render(self, openmetrics: bool) -> list[str]:
-        run = self.run
-        return [text for family in self._families.values() for text in (family.head(openmetrics), family.lines(run))]
+    def render(self, openmetrics: bool) -> list[Text]:
+        return [Text(f.name, f.head(openmetrics), f.lines(self.run)) for f in self._families.values()]
 
     def _refuse(self, name: str, labels: Labels) -> None:
         if not self._refused:

@@ -1,4 +1,7 @@
-"""What the agent says about itself: `rli_agent_*`. The pipeline calls the methods; a scrape renders the registry."""
+"""What the agent says about itself: `rli_agent_*`. The pipeline calls the methods; a scrape renders the registry.
+
+What belongs to the process, which may watch several runs, is kept apart from what belongs to a run.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .families import figure, pairs
+from .families import Text, figure, pairs
 from .naming import clean
 
 #: Sources of which the lag is shown. A run has thousands of files; those that lag most are the ones to see.
@@ -18,8 +21,8 @@ SHOWN_SOURCES = 200
 
 
 class SelfMetrics:
-    """Counters and gauges of one agent process. All methods may be called from any thread and take microseconds:
-    call them once a block or commit, not once a line."""
+    """Counters and gauges of the agent at work on one run. All methods may be called from any thread and take
+    microseconds: call them once a block or commit, not once a line."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -53,7 +56,6 @@ class SelfMetrics:
         self._dropped_before = 0
         self._lags = _Lags()
         registry.register(self._lags)
-        ProcessCollector(namespace="rli_agent", registry=registry)
 
     def read(self, role: str, lines: int, bytes: int) -> None:
         self._lines.labels(clean(role)).inc(lines)
@@ -90,19 +92,36 @@ class SelfMetrics:
         self._dropped.inc(dropped - self._dropped_before)
         self._dropped_before = dropped
 
-    def render(self, run: str, openmetrics: bool) -> list[str]:
-        """Text lines; `run` is the rendered label pairs of the run, which these series carry too."""
-        out = []
-        for metric in self.registry.collect():
-            counter = metric.type == "counter"
-            name = metric.name + ("_total" if counter and not openmetrics else "")
-            out.append(f"# HELP {name} {metric.documentation}\n# TYPE {name} {metric.type}\n")
-            out += [
-                f"{s.name}{{{','.join(filter(None, (run, pairs(sorted(s.labels.items())))))}}} {figure(s.value)}\n"
-                for s in metric.samples
-                if not s.name.endswith("_created")
-            ]
-        return out
+    def render(self, run: str, openmetrics: bool) -> list[Text]:
+        """`run` is the rendered label pairs of the run, which these series carry too."""
+        return _rendered(self.registry, run, openmetrics)
+
+
+_PROCESS = CollectorRegistry()
+ProcessCollector(namespace="rli_agent", registry=_PROCESS)
+
+
+def of_process(run: str, openmetrics: bool) -> list[Text]:
+    """CPU, memory and files of this process; `run` as above, empty where it watches several."""
+    return _rendered(_PROCESS, run, openmetrics)
+
+
+def _rendered(registry: CollectorRegistry, run: str, openmetrics: bool) -> list[Text]:
+    out = []
+    for metric in registry.collect():
+        counter = metric.type == "counter"
+        name = metric.name + ("_total" if counter and not openmetrics else "")
+        lines = [
+            f"{s.name}{_braced(','.join(filter(None, (run, pairs(sorted(s.labels.items()))))))} {figure(s.value)}\n"
+            for s in metric.samples
+            if not s.name.endswith("_created")
+        ]
+        out.append(Text(name, f"# HELP {name} {metric.documentation}\n# TYPE {name} {metric.type}\n", "".join(lines)))
+    return out
+
+
+def _braced(labels: str) -> str:
+    return f"{{{labels}}}" if labels else ""
 
 
 class _Lags(Collector):

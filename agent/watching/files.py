@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import tzinfo
 from pathlib import Path
-
-from loguru import logger
 
 from rli_agent.discover import Discovery, Found
 from rli_agent.errors import UserError
@@ -21,17 +19,20 @@ from rli_agent.track import Track
 
 
 class RunFiles:
-    """What discovery found of a run last (`scan`), and the track of each file by its path. `say` prints for people.
+    """What discovery found of a run last (`scan`), and the track of each file by its path. `without`: directories below
+    the paths that are other runs; `say` prints for people.
 
     Raises UserError for a framework that no rule pack knows.
     """
 
-    def __init__(self, options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, options: WatchOptions, book: Rulebook, without: Set[str], zone: tzinfo, say: Callable[[str], None]
+    ) -> None:
         self._options = options
         self._zone = zone
         self._say = say
-        self._book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
-        self._complain_of_rules()
+        self._book = book
+        self._without = without
         self._discovery = self._discover()
         self.scan = self._discovery.scan()
         self.tracks: dict[Path, Track] = {}
@@ -41,10 +42,23 @@ class RunFiles:
         self._first = True
 
     def _discover(self) -> Discovery:
+        self._version = self._book.version
         try:
-            return Discovery(self._options.paths, self._book.packs, self._options.framework)
+            discovery = Discovery(self._options.paths, self._book.packs, self._options.framework)
         except ValueError as e:
             raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
+        discovery.leave_out(self._without)
+        return discovery
+
+    def leave_out(self, directories: Set[str]) -> None:
+        """These directories became runs of their own."""
+        self._without = directories
+        self._discovery.leave_out(directories)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the rules changed since the last look."""
+        return self._version != self._book.version
 
     @property
     def pack(self) -> Pack | None:
@@ -53,12 +67,10 @@ class RunFiles:
 
     def look_again(self) -> None:
         """See which files there are by now, and take up rules that changed."""
-        if self._book.reload():
-            self._complain_of_rules()
+        if self.stale:
             self._discovery = self._discover()
             for track in self.tracks.values():
                 track.use(self._book, self._names, track.state)
-        self._complain_of_rules()
         self.scan = self._discovery.scan()
 
     def take_in(self, known: Mapping[str, Checkpoint]) -> tuple[list[Source], list[Track]]:
@@ -99,11 +111,6 @@ class RunFiles:
 
     def _checkpoint(self, known: Mapping[str, Checkpoint], file: str) -> Checkpoint | None:
         return None if self._options.start == "start" and self._first else known.get(file)
-
-    def _complain_of_rules(self) -> None:
-        for complaint in self._book.complaints:
-            logger.error("{}", complaint)
-        self._book.complaints.clear()
 
     def why_none(self) -> str:
         """Why there is nothing to read."""

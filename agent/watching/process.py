@@ -12,8 +12,6 @@ from datetime import tzinfo
 from pathlib import Path
 from types import FrameType
 
-from msgspec.structs import asdict
-
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
@@ -24,7 +22,8 @@ from rli_agent.publish.server import MetricsServer
 from rli_agent.rulebook import packaged_rules
 from rli_agent.server.targets import Registration
 from rli_agent.store.location import state_dir
-from rli_agent.watching.run import WatchedRun
+from rli_agent.watching.run import Setting
+from rli_agent.watching.runs import Runs
 
 #: Where the agent listens unless told otherwise; the next free port where this one is taken.
 DEFAULT_LISTEN = "127.0.0.1:9092"
@@ -55,25 +54,23 @@ class Watch:
         alerts = open_alerts(options.alerts, os.environ)
         folder, why = state_dir(options.state_dir, Path.home())
         catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
-        run = WatchedRun(options, folder, catalogue, alerts, self._zone, self._stop, self._say)
+        runs = Runs(options, Setting(folder, catalogue, alerts, self._zone, self._stop), self._say)
         server = None
         try:
-            server = self._serve(run)
-            self._say(f"store: {run.store.path} ({why})")
-            run.begin()
+            server = self._serve(runs)
+            self._say(f"{'stores' if runs.several else 'store'}: {runs.store} ({why})")
             if options.once:
-                run.read(last=True)
-                run.settle()
+                runs.read_once()
             else:
-                self._follow(run)
+                self._follow(runs)
         finally:
             if server is not None:
                 server.close()
             if self._target is not None:
                 self._target.close()
-            run.close()
+            runs.close()
 
-    def _serve(self, run: WatchedRun) -> MetricsServer | None:
+    def _serve(self, runs: Runs) -> MetricsServer | None:
         try:
             bound = bind(self._options.listen or DEFAULT_LISTEN, self._options.listen is not None)
         except ListenError as e:
@@ -83,34 +80,34 @@ class Watch:
         socket, notice = bound
         if notice:
             self._say(notice)
-        server = MetricsServer(socket, run.exposition.render, lambda: run.status.sentence(time.time()))
+        server = MetricsServer(socket, runs.render, runs.answer)
         server.start()
         self._say(f"metrics: {server.url}/metrics")
         if not self._options.once:
             self._target = Registration(*socket.getsockname()[:2])
         return server
 
-    def _follow(self, run: WatchedRun) -> None:
+    def _follow(self, runs: Runs) -> None:
         from rli_agent.follow.watcher import Watcher  # here: `--once` has no use for it
 
-        roots = [Path(os.path.realpath(path)) for path in self._options.paths]  # discovery names files by these
-        watcher = Watcher(roots)  # before reading: what is written meanwhile counts
+        watcher = Watcher(sorted(runs.roots))  # before reading: what is written meanwhile counts
         self._wake = watcher.wake
         try:
-            run.read()
+            runs.begin()
             while not self._stop.is_set():
                 for note in watcher.notes:
                     if note not in self._notes:
                         self._notes.add(note)
                         self._say(note)
-                changed = watcher.wait(run.patience)
+                changed = watcher.wait(runs.patience)
                 if not self._stop.is_set():
-                    run.follow(changed)
+                    runs.follow(changed)
+                    watcher.watch(runs.roots)
                 if self._target is not None:
-                    self._target.tick(time.time(), asdict(run.labels()))
+                    self._target.tick(time.time(), runs.labels())
         finally:
             watcher.close()
-        run.finish()
+        runs.finish()
 
 
 def watch(options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence, Set
 from contextlib import closing
 from datetime import tzinfo
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec.structs import asdict
 
@@ -18,11 +19,13 @@ from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
 from rli_agent.events import Event, Labels, RunFact
 from rli_agent.keeping import Keeper
+from rli_agent.life.state import ENDS
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.publisher import Publisher
 from rli_agent.resume import earlier_events
+from rli_agent.rulebook import Rulebook
 from rli_agent.status import RunStatus
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
@@ -39,40 +42,56 @@ TURN, SHARE = 16 << 20, 1 << 19
 QUIET = 1.0
 #: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
 LAST_WORDS = 2.0
-#: Seconds between two looks for new files where nothing said that there are any, and between two status lines.
-RESCAN = 5.0
+#: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
+#: twice as many from look to look, up to LONGEST.
+RESCAN, LONGEST = 5.0, 20.0
+#: Seconds between two status lines.
 STATUS_EVERY = 10.0
+#: Seconds of silence after which a run that ended is over, and one that said nothing of its end.
+QUIET_AFTER_END, QUIET_FOR_GOOD = 600.0, 86_400.0
+
+
+class Setting(NamedTuple):
+    """What all runs of a process share. state: the directory of the stores; stop: set when the process is to end."""
+
+    state: Path
+    catalogue: Catalogue
+    alerts: Alerts
+    zone: tzinfo
+    stop: threading.Event
 
 
 class WatchedRun:
     """A run that a process watches, its store open. Raises UserError for what a user can mend.
 
-    `state` is the directory of the stores; `stop` is set when the process is to end; `say` prints a line for people.
-    All methods belong to the thread that reads; `exposition` and `status` may be asked by others.
+    `without` are directories below its paths that are runs of their own; `say` prints a line for people. All methods
+    belong to the thread that reads; `exposition` and `status` may be asked by others.
     """
 
     def __init__(
-        self, options: WatchOptions, state: Path, catalogue: Catalogue, alerts: Alerts, zone: tzinfo,
-        stop: threading.Event, say: Callable[[str], None],
-    ) -> None:  # fmt: skip
+        self, options: WatchOptions, setting: Setting, book: Rulebook, without: Set[str], say: Callable[[str], None]
+    ) -> None:
         self._options = options
-        self._stop = stop
+        self._stop = setting.stop
         self._say = say
         self._said: dict[str, str] = {}
+        self._stood: tuple[int | None, str] | None = None
         self._looked = self._answered = 0.0
-        self.status = RunStatus(zone)
+        self._rescan = RESCAN
+        self._busy: set[Track] = set()  # those that have more to give, or something to do at a certain time
+        self.status = RunStatus(setting.zone)
         self._silent = SilentFiles()
         self._explained = False
-        self._files = RunFiles(options, zone, say)
+        self._files = RunFiles(options, book, without, setting.zone, say)
         self.id = run_id(self._files.scan.run.root)
         try:
-            self.exposition = Exposition(self.labels(), catalogue, namespace=options.namespace)
+            self.exposition = Exposition(self.labels(), setting.catalogue, namespace=options.namespace)
         except ValueError as e:
             raise UserError(str(e)) from None
-        self.store = self._open_store(store_path(state, self.id))
-        self._keeper = Keeper(self.store, self.exposition, self.status, stop, say)
+        self.store = self._open_store(store_path(setting.state, self.id))
+        self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
         try:
-            self._pager = self._page(alerts)
+            self._pager = self._page(setting.alerts)
             self._spans = self._export_spans()
         except BaseException:
             self._keeper.close()
@@ -128,34 +147,54 @@ class WatchedRun:
     # -- one life
 
     def begin(self) -> None:
-        """Show what the store knows from before, and take in the files that there are."""
+        """Show what the store knows from before, and read what there is."""
+        self._take_up()
+        self._read()
+        self._looked = self._answered = time.monotonic()
+
+    def read_once(self) -> None:
+        """Read all that there is and will be, send it, and say how the run stands."""
+        self._take_up()
+        self._read(last=True)
+        if self._spans is not None and not self._stop.is_set():
+            self._spans.tick(time.time())
+        self._pager.settle(time.time())
+        self._say(self.status.sentence(self._files.last_change()))
+
+    def _take_up(self) -> None:
         with closing(read_only(self.store.path)) as db:
             for source, event in earlier_events(db):
                 self.status.record([event], time.time())
                 self.exposition.record([event], source)
         self._take_in()
 
-    def read(self, *, last: bool = False) -> None:
+    def _read(self, *, last: bool = False) -> None:
         """Read to the end of every file, in turns. `last`: nothing more will come."""
         pending = list(self._files.tracks.values())
         while pending and not self._stop.is_set():
             pending = self._turn(pending, last=last)
         self._say_what_is_silent(last=last)
-        self._looked = self._answered = time.monotonic()
 
-    def follow(self, changed: Set[Path]) -> None:
-        """Take in what changed, and do what is due."""
+    def follow(self, changed: Set[Path], brief: bool = False) -> None:
+        """Take in what changed, and do what is due. `brief`: say how it stands where step or life changed."""
         now = time.monotonic()
         tracks = self._files.tracks
         known = set(tracks)
-        if changed - known or now - self._looked >= RESCAN or not known:
+        if changed:
+            self._rescan = RESCAN
+        if changed - known or now - self._looked >= self._rescan or not known or self._files.stale:
+            if not changed and known:
+                self._rescan = min(2 * self._rescan, LONGEST)
             self._looked = now
             self._files.look_again()
             self._take_in()
-        self._turn([t for p, t in tracks.items() if p in changed or p not in known or _due(t)])
+        fresh = tracks.keys() - known
+        self._busy = {track for track in self._busy if track.is_busy}
+        due = {track for track in self._busy if track.is_due(now)}
+        self._turn([*due.union(tracks[path] for path in fresh | (changed & known) if path in tracks)])
         self._flush_quiet()
         self._keeper.tick()
-        if now - self._answered >= STATUS_EVERY:
+        if now - self._answered >= STATUS_EVERY and not (brief and self._stands() == self._stood):
             self._answered = now
             self._answer()
 
@@ -165,12 +204,15 @@ class WatchedRun:
         self._flush_quiet(0.0)
         self._answer()
 
-    def settle(self) -> None:
-        """All was read once and nothing more will be: send it, and say how the run stands."""
-        if self._spans is not None and not self._stop.is_set():
-            self._spans.tick(time.time())
-        self._pager.settle(time.time())
-        self._say(self.status.sentence(self._files.last_change()))
+    def leave_out(self, directories: Set[str]) -> None:
+        """Directories below the run's paths became runs of their own."""
+        self._files.leave_out(directories)
+
+    @property
+    def over(self) -> bool:
+        """Whether it ended and has been quiet for a while, or has not written for a day."""
+        quiet = time.time() - self._files.last_change()
+        return quiet > (QUIET_AFTER_END if self.status.life in ENDS else QUIET_FOR_GOOD)
 
     def close(self) -> None:
         """Close the files, let publishers finish, close the store."""
@@ -180,10 +222,10 @@ class WatchedRun:
     @property
     def patience(self) -> float:
         """For how many seconds nothing needs to be done unless something changes."""
-        tracks = self._files.tracks.values()
-        if any(t.reader.more for t in tracks):
-            return 0.0
-        return QUIET if any(t.waiting for t in tracks) else 1.0
+        return 0.0 if any(track.reader.more for track in self._busy) else QUIET
+
+    def _stands(self) -> tuple[int | None, str]:
+        return self.status.step, self.status.life
 
     def _say_what_is_silent(self, *, last: bool = False) -> None:
         for text in self._silent.news(self._files.tracks.values(), last=last):
@@ -197,6 +239,7 @@ class WatchedRun:
 
     def _answer(self) -> None:
         self._say_what_is_silent()
+        self._stood = self._stands()
         self._tell("status", self.status.sentence(time.time()))
 
     def _tell(self, key: str, text: str) -> None:
@@ -216,6 +259,7 @@ class WatchedRun:
             if not track.found.path.exists():  # a file that is gone is read to its end
                 self._turn([track], last=True)
             track.close()
+            self._busy.discard(track)
         if fresh:
             self.store.describe(fresh)
         now = time.time()
@@ -246,11 +290,15 @@ class WatchedRun:
                 self._count(track, taken.bytes, taken.lines)
             if not taken.ended:
                 more.append(track)
+            if track.is_busy:
+                self._busy.add(track)
+            else:
+                self._busy.discard(track)
         return more
 
     def _flush_quiet(self, quiet: float = QUIET) -> None:
         now = time.time()
-        for track in self._files.tracks.values():
+        for track in self._busy:
             if track.waiting and now - track.last_read >= quiet:
                 self._keeper.keep(track, track.flush())
 
@@ -259,8 +307,3 @@ class WatchedRun:
         metrics.read(track.source.role, lines, size)
         lag = track.reader.lag
         metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
-
-
-def _due(track: Track) -> bool:
-    due = track.reader.due
-    return track.reader.more or (due is not None and due <= time.monotonic())

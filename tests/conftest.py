@@ -1,0 +1,25 @@
+"""Fixtures of more than one test file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_process import Agent
+
+
+@pytest.fixture
+def agents(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
+    started: list[Agent] = []
+
+    def start(*arguments: object, **more: Any) -> Agent:
+        started.append(Agent(tmp_path, *arguments, **more))
+        return started[-1]
+
+    yield start
+    for agent in started:
+        with contextlib.suppress(ProcessLookupError):
+            agent.kill()
