@@ -16,7 +16,11 @@ from rli_agent.rollout_statistics import RolloutStatistics
 #: "logged": the text gives it; "observed": the moment of reading; "estimated": rebuilt from durations and file times.
 TimeIs: TypeAlias = Literal["logged", "observed", "estimated"]
 Labels: TypeAlias = tuple[tuple[str, str], ...]
+Reader: TypeAlias = Literal["text", "records", "tensorboard", "wandb", "history"]
 Level: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+#: Readers of files that only loggers of metrics write: they hold what the console shows, later and in full.
+METRIC_FILES = frozenset({"tensorboard", "wandb", "history"})
 
 STATES = (
     "step", "rollout", "reward", "log_prob", "ref_log_prob", "values", "advantage", "update_critic", "update_actor",
@@ -35,13 +39,14 @@ class Source(Struct, frozen=True):
 
     `file` is relative to the run's root. `role` is who writes it (trainer, orchestrator, inference, env, router,
     launcher, metrics, rollouts, unknown), `lane` the row of the timeline that its states belong to. `packs` are the
-    names of the rule packs that read it, the framework's first.
+    names of the rule packs that read it, the framework's first. `reader` is what the file is made of: lines, JSON
+    lines, or what one of the `METRIC_FILES` holds.
     """
 
     file: str
     role: str = "unknown"
     lane: str = ""
-    reader: Literal["text", "records"] = "text"
+    reader: Reader = "text"
     packs: tuple[str, ...] = ()
     labels: Labels = ()
 

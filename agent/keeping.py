@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from rli_agent.errors import UserError
-from rli_agent.events import Event, Source
+from rli_agent.events import Event, Samples, Source
+from rli_agent.overlap import Overlap
 from rli_agent.parsers.timestamps import Mark, Shift, rebuild
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.publisher import Participant, Publisher
@@ -34,6 +35,7 @@ class Keeper:
         self.store = store
         self.exposition = exposition
         self.status = status
+        self.overlap = Overlap()
         self.publishers: list[Publisher] = []
         self.participants: list[Participant] = []
         self._stop = stop
@@ -50,10 +52,11 @@ class Keeper:
             self.store.place(file, rebuild(marks, track.reader.mtime))
 
         when_settled = settle if ended and (shift is not None or not track.live) else None
-        self._commit(events, track.source, [track.checkpoint], when_settled)
+        sifted = self.overlap.sift(events, track.source)
+        self._commit(sifted.new, track.source, [track.checkpoint], when_settled, sifted.again)
         if ended:
             track.live = True
-        self._pass_on(events, track.source)
+        self._pass_on(sifted.new, track.source)
 
     def keep_facts(self, facts: Sequence[Event]) -> None:
         """Commit what discovery knows of the run."""
@@ -80,6 +83,7 @@ class Keeper:
         source: Source,
         checkpoints: Sequence[Checkpoint],
         settle: Callable[[], None] | None,
+        again: Sequence[Samples] = (),
     ) -> None:
         """One transaction. Where there is no room it waits and tries again: nothing is read meanwhile, nothing is
         lost."""
@@ -90,6 +94,7 @@ class Keeper:
             try:
                 with self.store.transaction():
                     self.store.commit(events, checkpoints)
+                    self.store.correct(again)
                     if settle is not None:
                         settle()
                     for participant in self.participants:

@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 
 from rli_agent.discover import Discovery, Found, Scan
 from rli_agent.errors import UserError
-from rli_agent.events import Event, RunFact, Source
+from rli_agent.events import METRIC_FILES, Event, RunFact, Source
+from rli_agent.overlap import Overlap, without_states
 from rli_agent.parsers.settling import settle_events
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.printing import printed
@@ -24,7 +25,10 @@ _BLOCK = 1 << 20
 def parse_paths(
     paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """All events of the files under these paths, as objects to print. Raises UserError where there is nothing."""
+    """All events of the files under these paths, as objects to print. Raises UserError where there is nothing.
+
+    Each file's figures are printed, also those that another has told; the states that follow from them are not.
+    """
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or directory", "give a run's output directory, or log files")
@@ -35,8 +39,10 @@ def parse_paths(
         file = os.path.relpath(fact.file, root)
         yield from printed([RunFact(file, fact.line or 1, 0, None, "estimated", fact.key, str(fact.value))])
     files = run_files(scan)
-    for found in scan.found:
-        yield from printed(events_of(found, book, files, zone))
+    overlap = Overlap()
+    for found in sorted(scan.found, key=lambda f: f.source.reader in METRIC_FILES):
+        sifted = overlap.sift(events_of(found, book, files, zone), found.source)
+        yield from printed([*sifted.new, *(without_states(samples) for samples in sifted.again)])
 
 
 def discover(paths: Sequence[Path], book: Rulebook, framework: str | None) -> Scan:

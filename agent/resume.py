@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from rli_agent.discover import reader_of
 from rli_agent.events import Interval, Plan, RolloutBatch, RunFact, Samples, Shape, Source, TimeIs
 from rli_agent.store.latest import latest as newest_values
 from rli_agent.store.rollout_columns import statistics_of
@@ -80,4 +81,4 @@ def _samples(
 
 
 def _source(file: object, role: str | None) -> Source:
-    return Source(str(file), role or "unknown")
+    return Source(str(file), role or "unknown", reader=reader_of(str(file)))

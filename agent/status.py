@@ -83,6 +83,9 @@ class RunStatus:
         if event.step is None or role not in ("trainer", "metrics", "unknown"):
             return
         when = event.time if event.time is not None else now
+        late = event.time_is == "logged" and self.step_seen is not None and when < self.step_seen
+        if late and self.step is not None and event.step < self.step:
+            return  # a metric file tells later of a step that the console has told
         if event.step != self.step:
             if self.step is not None and self.step_seen is not None and event.step == self.step + 1:
                 gap = when - self.step_seen

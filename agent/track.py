@@ -9,8 +9,12 @@ from typing import NamedTuple
 from loguru import logger
 
 from rli_agent.discover import Found
-from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples
-from rli_agent.follow.reader import FileReader, Position
+from rli_agent.events import METRIC_FILES, Event, Interval, Problem, RolloutBatch, RunFact, Samples
+from rli_agent.follow.reader import FileReader, Framing, Position
+from rli_agent.parsers.metric_files import history, leveldb_log, tfrecords
+from rli_agent.parsers.metric_files.history import HistoryParser, HistoryState
+from rli_agent.parsers.metric_files.tensorboard import TensorBoardParser, TensorBoardState
+from rli_agent.parsers.metric_files.wandb import WandbParser, WandbState
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.record_parser import RecordParser, RecordState
 from rli_agent.parsers.shapes import record_shape
@@ -22,6 +26,13 @@ from rli_agent.unread import Unread
 
 #: Events that show that a file's lines are understood; a problem may be told by its level alone.
 _TELLING = (Samples, Interval, RolloutBatch, RunFact)
+
+#: How the files that are not made of lines are cut into records.
+_FRAMINGS: dict[str, Framing] = {
+    "tensorboard": tfrecords.whole, "wandb": leveldb_log.whole, "history": history.whole,
+}  # fmt: skip
+#: The longest line, and the longest record of another kind, in bytes.
+_LINE, _RECORD = 1 << 20, 64 << 20
 
 
 class Taken(NamedTuple):
@@ -51,12 +62,13 @@ class Track:
             position = Position(
                 checkpoint.device, checkpoint.inode, checkpoint.offset, checkpoint.line, checkpoint.fingerprint
             )
-        limit = 64 << 20 if found.source.reader == "records" else 1 << 20
         self.reader = FileReader(
-            found.path, position, block_size=block_size, line_limit=limit, start_at_end=from_end and position is None
-        )
+            found.path, position, block_size=block_size, line_limit=_LINE if found.source.reader == "text" else _RECORD,
+            start_at_end=from_end and position is None, framing=_FRAMINGS.get(found.source.reader),
+        )  # fmt: skip
         self.unread = Unread(self._unknown)
         self._told = ""
+        self._told_broken = False
         self.last_read = 0.0
         self.use(book, files, checkpoint.state if checkpoint is not None else None)
 
@@ -73,19 +85,30 @@ class Track:
         self._start(state)
 
     def _start(self, state: bytes | None) -> None:
-        self.parser: SourceParser | RecordParser
         try:
-            if self.source.reader == "records":
-                decoded = RecordState.decode(state) if state else None
-                self.parser = RecordParser(self.source, self.rules, self._packs, str(self.found.path), decoded)
-            else:
-                known = ParserState.decode(state) if state else None
-                self.parser = SourceParser(self.source, self.rules, self._zone, self.reader.mtime, known)
+            self.parser = self._parser(state)
         except ValueError as e:
             logger.warning(
                 "{}: what was remembered of it is of another version ({}): context begins anew", self.source.file, e
             )
             self._start(None)
+
+    def _parser(
+        self, state: bytes | None
+    ) -> SourceParser | RecordParser | TensorBoardParser | WandbParser | HistoryParser:
+        """Raises ValueError for a state of another version."""
+        source, rules, packs = self.source, self.rules, self._packs
+        if source.reader == "records":
+            records = RecordState.decode(state) if state else None
+            return RecordParser(source, rules, packs, str(self.found.path), records)
+        if source.reader == "tensorboard":
+            return TensorBoardParser(source, rules, packs, TensorBoardState.decode(state) if state else None)
+        if source.reader == "wandb":
+            return WandbParser(source, rules, packs, WandbState.decode(state) if state else None)
+        if source.reader == "history":
+            return HistoryParser(source, rules, packs, HistoryState.decode(state) if state else None)
+        known = ParserState.decode(state) if state else None
+        return SourceParser(source, rules, self._zone, self.reader.mtime, known)
 
     @property
     def state(self) -> bytes:
@@ -101,9 +124,8 @@ class Track:
 
     @property
     def waiting(self) -> bool:
-        """Whether the parser holds something back that `flush` would give."""
-        state = self.parser.state
-        return bool(state.problems.incidents or state.held if isinstance(state, ParserState) else state.changed)
+        """Whether something is held back that `flush` would give."""
+        return self.parser.waiting
 
     @property
     def is_busy(self) -> bool:
@@ -133,7 +155,7 @@ class Track:
             lines += read
             if any(isinstance(e, _TELLING) for e in given):
                 self.unread.gave(read, len(given))
-            else:
+            elif self.source.reader not in METRIC_FILES:
                 self.unread.passed(block.data, read, block.line)
                 self.unread.problems += len(given)
             events += given
@@ -159,6 +181,9 @@ class Track:
         return events if isinstance(events, list) else list(events)
 
     def _complain(self) -> None:
+        if not isinstance(self.parser, SourceParser) and self.parser.state.broken and not self._told_broken:
+            self._told_broken = True
+            logger.warning("{}: it holds records that cannot be read; they are passed over", self.found.path)
         said = self.reader.problem or ""
         if said != self._told:
             self._told = said

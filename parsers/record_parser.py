@@ -63,6 +63,11 @@ class RecordParser:
         self._step = path_step(path_fields((spec.step or "" for spec in self._records), path))
         self._reader = Reader(rollouts, path) if rollouts else None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether `flush` would give something."""
+        return bool(self.state.changed)
+
     def feed(self, data: bytes, offset: int, line: int, now: float | None = None) -> list[Event]:
         """Read whole lines; see SourceParser.feed."""
         events: list[Event] = []
@@ -119,7 +124,7 @@ class RecordParser:
         figures = {k: float(v) for k, v in values.items() if k not in hidden and isinstance(v, int | float)}
         if not figures:
             return
-        role = _role_of(spec, figures)
+        role = role_of(spec, figures)
         labels = _labels_of(spec, next(iter(figures))) | ({"role": role} if role else {})
         logged = isinstance(time, int | float)
         samples = self._samples(
@@ -165,7 +170,7 @@ class RecordParser:
         return Samples(self.source.file, line, offset, time, time_is, step, shape, values, printed)
 
 
-def _role_of(spec: Records, figures: Mapping[str, Any]) -> str | None:
+def role_of(spec: Records, figures: Mapping[str, Any]) -> str | None:
     """The role whose keys a record holds; globs are tried where no key is there as it stands."""
     exact = next((r for r, keys in spec.role_of.items() if any(k in figures for k in keys)), None)
     if exact is not None:

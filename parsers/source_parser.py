@@ -52,6 +52,11 @@ class SourceParser:
         )
         self._bars = BarReader(source, rules, self.state, matches)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something is held back that `flush` would give."""
+        return bool(self.state.problems.incidents or self.state.held)
+
     def feed(self, data: bytes, offset: int, line: int, now: float | None = None) -> list[Event]:
         """Read whole lines. `offset` and `line` (from 1) are those of the first. `now` stamps lines without a time in a
         file that is being followed; None while an old file is read, whose times are settled at its end."""

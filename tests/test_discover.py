@@ -367,7 +367,7 @@ def test_what_is_no_file_to_read(tmp_path: Path, packs: dict[str, Pack]) -> None
             "hf/tokenizer.json": "{}",
             "ckpt/model-00001.safetensors": b"x",
             "metrics.prom": "x 1\n",
-            "trainer_state.json": "{}",
+            "other_state.json": "{}",
             "plot.png": b"x",
             "old.log.gz": b"x",
             "broken.jsonl": "this is\nno JSON\n",
@@ -394,7 +394,7 @@ def test_what_is_no_file_to_read(tmp_path: Path, packs: dict[str, Pack]) -> None
         ".git": "a cache or a hidden directory", ".cache": "a cache or a hidden directory",
         "hf/config.json": "a JSON document", "hf/tokenizer.json": "a JSON document",
         "ckpt/model-00001.safetensors": "weights or tensors", "metrics.prom": "a page of metrics",
-        "trainer_state.json": "a JSON document", "plot.png": "an image or a film", "old.log.gz": "an archive",
+        "other_state.json": "a JSON document", "plot.png": "an image or a film", "old.log.gz": "an archive",
         "broken.jsonl": "holds no JSON objects", "pipe.log": "a named pipe, not a file", "door": "a socket, not a file",
         "self": "a link that leads nowhere", "gone.log": "a link that leads nowhere",
     }  # fmt: skip
@@ -539,8 +539,8 @@ def test_ends_are_all_that_is_read(tmp_path: Path) -> None:
     looker = Looker(["first", "middle", "last", "bright"])
     path = tmp_path / "x.log"
     path.write_text("first \x1b[1mbri\x1b[0mght" + " " * 2 * ENDS + "middle" + " " * 2 * ENDS + "last")
-    assert looker.look(str(path), records=False, thorough=True).hits == {"first", "last", "bright"}
-    assert looker.look(str(path), records=False, thorough=False).hits == {"first", "bright"}
+    assert looker.look(str(path), reader="text", thorough=True).hits == {"first", "last", "bright"}
+    assert looker.look(str(path), reader="text", thorough=False).hits == {"first", "bright"}
 
 
 def test_five_thousand_files(tmp_path: Path, packs: dict[str, Pack], monkeypatch: pytest.MonkeyPatch) -> None:

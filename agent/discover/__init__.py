@@ -16,15 +16,19 @@ from msgspec import Struct
 from rli_agent.discover.configs import BadConfig, ConfigFact, config_facts, read_config
 from rli_agent.discover.look import ENDS, Look, Looker
 from rli_agent.discover.roles import Claim, Roles, Verdict, original
-from rli_agent.discover.tree import Entry, Tree
-from rli_agent.events import Source
+from rli_agent.discover.tree import Entry, Tree, reader_of
+from rli_agent.events import METRIC_FILES, Reader, Source
 from rli_agent.parsers.packs import Pack
 
-__all__ = ["BadConfig", "ConfigFact", "Discovery", "Found", "Run", "Scan", "config_facts", "read_config"]
+__all__ = [
+    "BadConfig", "ConfigFact", "Discovery", "Found", "Run", "Scan", "config_facts", "read_config", "reader_of",
+]  # fmt: skip
 
 #: So many files, the last changed ones, are looked at thoroughly.
 MOST_RECENT = 200
-_RECORDS = (".jsonl", ".ndjson")
+_METRICS: dict[Reader, str] = {
+    "tensorboard": "TensorBoard's events", "wandb": "W&B's file", "history": "the Trainer's history",
+}  # fmt: skip
 
 
 class Run(Struct, frozen=True):
@@ -95,7 +99,7 @@ class Discovery:
         skipped = dict(left_out)
         self._look_at(entries, skipped)
         self._name([e.path for e in entries])
-        texts = {e.path: self._looks[e.path] for e in entries if e.path in self._looks and not _is_records(e.path)}
+        texts = {e.path: self._looks[e.path] for e in entries if e.path in self._looks and reader_of(e.path) == "text"}
         paths = dict.fromkeys([e.path for e in entries] + others)
         verdict = self._verdict(texts, paths)
         claims = self._claim(entries, verdict.framework, skipped)
@@ -117,7 +121,7 @@ class Discovery:
                 continue
             if known is None or _worth_another(known, entry, unsettled):
                 try:
-                    look = self._looker.look(entry.path, _is_records(entry.path), entry.path in recent)
+                    look = self._looker.look(entry.path, reader_of(entry.path), entry.path in recent)
                 except FileNotFoundError:
                     continue
                 except OSError as e:
@@ -168,17 +172,24 @@ class Discovery:
                 continue
             known = self._claims.get(entry.path)
             if known is None or known[0] != framework or known[1] is not look:
-                ask = self._roles.records if _is_records(entry.path) else self._roles.text
-                known = (framework, look, ask(entry.path, look, framework))
+                known = (framework, look, self._asked(entry.path, look, framework))
             claims[entry.path] = known
         self._claims = claims
         return {path: claim for path, (_, _, claim) in claims.items()}
+
+    def _asked(self, path: str, look: Look, framework: str | None) -> Claim:
+        reader = reader_of(path)
+        if reader in METRIC_FILES:
+            return Claim("metrics", _METRICS[reader], "trainer", pack=framework, sure=look.size > 0)
+        ask = self._roles.records if reader == "records" else self._roles.text
+        return ask(path, look, framework)
 
     def _found(
         self, claims: Mapping[str, Claim], paths: Set[str], framework: str | None, skipped: dict[str, str]
     ) -> list[Found]:
         found = []
         cache: dict[tuple[str, str], list[str]] = {}
+        longest = self._longest(claims)
         for path, claim in claims.items():
             look = self._looks[path]
             if claim.ignore:
@@ -187,19 +198,31 @@ class Discovery:
             if look.size == 0 and not claim.sure:
                 skipped[path] = "empty so far"
                 continue
-            twin = original(path, claim, claims, self._looks, paths, cache)
+            twin = longest.get(path) or original(path, claim, claims, self._looks, paths, cache)
             if twin is not None and not claim.problems_only:
                 skipped[path] = f"repeats {self._called(twin)}"
                 continue
             note = f"{claim.note}; for problems only: repeats {self._called(twin)}" if twin else claim.note
-            if _is_records(path):
-                packs: tuple[str, ...] = (claim.pack,) if claim.pack else ()
-                source = Source(self._names[path], claim.role, claim.lane or claim.role, "records", packs, claim.labels)
-            else:
-                packs = self._roles.readers(framework, claim)
-                source = Source(self._names[path], claim.role, claim.lane or claim.role, "text", packs, claim.labels)
+            reader = reader_of(path)
+            own = (claim.pack,) if claim.pack else ()
+            packs = self._roles.readers(framework, claim) if reader == "text" else own
+            source = Source(self._names[path], claim.role, claim.lane or claim.role, reader, packs, claim.labels)
             found.append(Found(source, Path(path), note, twin is not None))
         return sorted(found, key=lambda f: f.source.file)
+
+    def _longest(self, claims: Iterable[str]) -> dict[str, str]:
+        """Each checkpoint repeats the whole history: those that are not the longest of their place, and which is."""
+        places: dict[str, list[str]] = {}
+        for path in claims:
+            if reader_of(path) == "history":
+                folder = os.path.dirname(path)
+                at_checkpoint = os.path.basename(folder).startswith("checkpoint-")
+                places.setdefault(os.path.dirname(folder) if at_checkpoint else folder, []).append(path)
+        shorter: dict[str, str] = {}
+        for paths in places.values():
+            best = max(paths, key=lambda p: (self._looks[p].step, self._looks[p].size))
+            shorter |= {path: best for path in paths if path != best}
+        return shorter
 
     def _stated(self, configs: Sequence[Entry], framework: str | None, skipped: dict[str, str]) -> list[ConfigFact]:
         wanted = self._roles.configs.get(framework, {}) if framework else {}
@@ -231,15 +254,12 @@ def _in_order(configs: list[Entry]) -> list[Entry]:
     return sorted(configs, key=lambda e: (e.path.count("/"), -newest[os.path.dirname(e.path)], e.path))
 
 
-def _is_records(path: str) -> bool:
-    return path.endswith(_RECORDS)
-
-
 def _worth_another(known: Look, entry: Entry, unsettled: bool) -> bool:
     """Whether the file may tell more by now. One larger than what is read of it must have grown by a quarter."""
     if known.inode != entry.inode or entry.size < known.size:
         return True
-    if entry.size == known.size or (known.refused is None and not unsettled and _is_records(entry.path)):
+    settled = known.refused is None and not unsettled and reader_of(entry.path) not in ("text", "history")
+    if entry.size == known.size or settled:
         return False
     return entry.size < 2 * ENDS or entry.size * 4 > known.size * 5
 

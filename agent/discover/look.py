@@ -10,7 +10,9 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from rli_agent.events import METRIC_FILES, Reader
 from rli_agent.parsers.literal_search import LiteralSearch
+from rli_agent.parsers.metric_files import history, leveldb_log, tfrecords
 
 #: Bytes read at either end of a file.
 ENDS = 65_536
@@ -36,7 +38,7 @@ class Look(Struct, frozen=True):
     """What was seen of a file when it had `size` bytes.
 
     refused: why it is not read. hits: literals that stand in it. keys: of the first JSON record (None: none was seen);
-    whole: that record was seen to its end.
+    whole: that record was seen to its end. step: up to which a `trainer_state.json` goes.
     """
 
     size: int
@@ -45,6 +47,7 @@ class Look(Struct, frozen=True):
     hits: frozenset[str] = frozenset()
     keys: frozenset[str] | None = None
     whole: bool = True
+    step: int = 0
 
 
 class Looker:
@@ -54,16 +57,20 @@ class Looker:
         self._literals = sorted(set(literals))
         self._search = LiteralSearch([text.encode() for text in self._literals])
 
-    def look(self, path: str, records: bool, thorough: bool) -> Look:
+    def look(self, path: str, reader: Reader, thorough: bool) -> Look:
         """Read at most ENDS bytes at either end (GLANCE at the start, where not thorough). Raises OSError.
 
-        records: the file's name says that it holds JSON lines.
+        reader: what the file is by its name.
         """
+        if reader in METRIC_FILES:
+            head, _, size, inode = _ends(path, GLANCE, False)
+            step = history.last_step(head) if reader == "history" else 0
+            return Look(size, inode, None if size == 0 else _no_metrics(head, reader), step=step)
         head, tail, size, inode = _ends(path, ENDS if thorough else GLANCE, thorough)
         refused = None if size == 0 else _refusal(head, tail)
         if refused or size == 0:
             return Look(size, inode, refused)
-        if records:
+        if reader == "records":
             keys, whole = _first_record(head.lstrip(b"\x00"), len(head) == size)
             refused = "holds no JSON objects" if keys is None and whole else None
             return Look(size, inode, refused, frozenset(), keys, whole)
@@ -107,6 +114,15 @@ def _refusal(head: bytes, tail: bytes) -> str | None:
     sample = sample.replace(b"\x00", b"")
     odd = len(sample) - len(sample.translate(None, _CONTROL))
     return "binary: control characters" if odd * 20 > len(sample) else None
+
+
+def _no_metrics(head: bytes, reader: Reader) -> str | None:
+    """Why this is not the beginning of the file of metrics that its name promises."""
+    if reader == "tensorboard":
+        return None if tfrecords.is_tfrecord(head) else "does not begin as TensorBoard's event files do"
+    if reader == "wandb":
+        return None if head.startswith(leveldb_log.MAGIC) else "does not begin as W&B's files do"
+    return None if head.lstrip().startswith(b"{") else "holds no JSON object"
 
 
 def _first_record(head: bytes, all_of_it: bool) -> tuple[frozenset[str] | None, bool]:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from rli_agent.discover.look import Look, Looker
 from rli_agent.discover.roles import Roles
-from rli_agent.discover.tree import SETTLED, SKIPPED_DIRS, is_config, not_a_log
+from rli_agent.discover.tree import SETTLED, SKIPPED_DIRS, is_config, not_a_log, reader_of
 from rli_agent.parsers.packs import Pack
 
 #: Directories of a run that hold text of it, named after roles and engines: but a folder of runs may be called so, too.
@@ -43,7 +43,6 @@ _HEAP = re.compile(
 #: Hydra's directory of a start: YYYY-MM-DD/HH-MM-SS. It belongs to the run whose console lies above it.
 _START = re.compile(r".*/\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d(?:/\d+)?")
 _CONSOLE = (".log", ".out", ".err", ".stdout", ".stderr")
-_RECORDS = (".jsonl", ".ndjson")
 #: Levels below the root, directories in all, and newest texts of a directory that are looked at.
 DEPTH, DIRECTORIES, LOOKED_AT = 6, 20_000, 8
 
@@ -175,7 +174,7 @@ class RunFinder:
         known = self._looks.get(path)
         if known is None or (known.inode, known.size) != (found.st_ino, found.st_size):
             try:
-                self._looks[path] = known = self._looker.look(path, False, True)
+                self._looks[path] = known = self._looker.look(path, "text", True)
             except OSError:
                 return None
         return None if known.refused else known
@@ -193,5 +192,5 @@ def _sort_in(entry: os.DirEntry[str], listing: _Listing) -> None:
     elif entry.is_dir(follow_symlinks=False):
         if entry.name not in SKIPPED_DIRS:
             listing.dirs.append(entry.path)
-    elif not (entry.name.endswith(_RECORDS) or is_config(entry.path) or not_a_log(entry.path)):
+    elif reader_of(entry.path) == "text" and not (is_config(entry.path) or not_a_log(entry.path)):
         listing.texts.append(entry.path)

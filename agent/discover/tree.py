@@ -12,21 +12,24 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from rli_agent.events import METRIC_FILES, Reader
+
 #: A directory's listing is trusted once it is so much younger (seconds) than the directory's last change: file systems
 #: stamp changes with a coarse clock, so that one made right after a listing could carry the same time.
 SETTLED = 2.0
 #: Files of a run beyond which a tree is not walked on; a run of 10,000 steps with 16 rollout files each fits.
 MAX_FILES = 250_000
 
-SKIPPED_DIRS = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "lost+found", "tfevents"})
+SKIPPED_DIRS = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "lost+found"})
 _KEPT_HIDDEN = frozenset({".hydra"})
+_RECORDS = (".jsonl", ".ndjson")
 _CONFIG_DIRS = frozenset({"configs", "config", ".hydra"})
 _NO_LOGS = {
     "weights or tensors": "safetensors pt pth bin distcp npz npy ckpt gguf onnx pkl pickle h5 hdf5 model tiktoken",
     "a data set": "parquet arrow feather csv tsv lance",
     "an archive": "gz bz2 xz zst zip tar tgz 7z whl jar",
     "an image or a film": "png jpg jpeg gif svg webp bmp ico pdf mp4 webm mp3 wav ttf woff woff2",
-    "a data base": "db sqlite sqlite3 wal shm db-wal db-shm mdb wandb",
+    "a data base": "db sqlite sqlite3 wal shm db-wal db-shm mdb",
     "source code or a document": "py pyc pyi ipynb sh bash sbatch c cc cpp cu cuh h hpp o so a rs go js ts css html "
     "htm md rst tex patch diff ini cfg lock pid swp",
     "a page of metrics": "prom",
@@ -35,7 +38,7 @@ _NO_LOGS = {
 _BY_EXTENSION = {e: why for why, names in _NO_LOGS.items() for e in names.split()}
 _BY_NAME = re.compile(
     r"requirements.*\.txt|(?:merges|vocab|added_tokens|special_tokens)\.txt|CMakeLists\.txt|licen[cs]e(?:\..*)?|makefile|dockerfile"
-    r"|STABLE|NCCL_READY|latest_check\w*\.txt|latest_ckpt\w*\.txt|events\.out\.tfevents\..*|.*~",
+    r"|STABLE|NCCL_READY|latest_check\w*\.txt|latest_ckpt\w*\.txt|.*~",
     re.IGNORECASE,
 )
 #: Of Ray's session logs only the workers', the job drivers' and the raylet's tell of the run.
@@ -182,6 +185,8 @@ def not_a_log(path: str) -> str | None:
     name = os.path.basename(path)
     if name.startswith("."):
         return "a hidden file"
+    if reader_of(path) in METRIC_FILES:
+        return None
     if "/wandb/" in path or "/.wandb/" in path:
         return None if name == "output.log" else "W&B's own file"
     if _BY_NAME.fullmatch(name):
@@ -189,6 +194,18 @@ def not_a_log(path: str) -> str | None:
     if "/session_" in path and _RAY_OWN.search(path):
         return "Ray's own log"
     return _BY_EXTENSION.get(name.rpartition(".")[2].lower()) if "." in name else None
+
+
+def reader_of(path: str) -> Reader:
+    """What a file is made of, by its name."""
+    name = os.path.basename(path)
+    if ".tfevents." in name:
+        return "tensorboard"
+    if name == "trainer_state.json":
+        return "history"
+    if name.endswith(".wandb"):
+        return "wandb"
+    return "records" if name.endswith(_RECORDS) else "text"
 
 
 def is_config(path: str) -> bool:

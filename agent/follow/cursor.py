@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 #: Bytes at the start of a file, and before the cursor, that are remembered by their hash.
 HEAD = 1024
@@ -18,12 +19,18 @@ TAIL = 64
 _DIGEST = 8
 
 
+#: How a file that is not made of lines is cut: (data, at, offset) → (end, count). `data[at:]` is what the file holds
+#: from `offset` on; `end` is where the last whole record in it ends, `count` how many there are. An end beyond the data
+#: says how much is needed, at least, for the first record.
+Framing: TypeAlias = Callable[[bytes, int, int], tuple[int, int]]
+
+
 class Overwritten(Exception):
     """The file no longer holds what was read from it: it was truncated or written anew."""
 
 
 class Block(NamedTuple):
-    """Whole lines of a file.
+    """Whole lines of a file, or whole records of one with a framing; what follows holds for them likewise.
 
     `data` ends in `\\n`, except where `final` says that its last line never got one. `offset` and `line` (from 1)
     are those of its first byte. `restarted` marks the first block after the file was truncated, replaced or created
@@ -50,7 +57,14 @@ class Cursor:
     """
 
     def __init__(
-        self, offset: int = 0, line: int = 1, fingerprint: bytes = b"", *, block_size: int, line_limit: int
+        self,
+        offset: int = 0,
+        line: int = 1,
+        fingerprint: bytes = b"",
+        *,
+        block_size: int,
+        line_limit: int,
+        framing: Framing | None = None,
     ) -> None:
         self.offset = offset
         self.line = line
@@ -58,6 +72,7 @@ class Cursor:
         self._head, self._tail = fingerprint[:_DIGEST], fingerprint[_DIGEST:]
         self._block_size = min(block_size, line_limit + 1)  # so that no whole line inside a block can be too long
         self._line_limit = line_limit
+        self._framing = framing
         self._scanned = offset  # no newline lies between `offset` and here, and `_seam` is the text just before it
         self._seam = b""
 
@@ -85,6 +100,8 @@ class Cursor:
         `ended`: the file cannot grow, so its unterminated last line is given too. Raises Overwritten and OSError.
         """
         self.drained = False
+        if self._framing is not None:
+            return self._next_records(fd, self._framing)
         if self._scanned - self.offset >= self._block_size:
             return self._long_line(fd, budget, ended)
         mark = min(TAIL, self.offset)
@@ -107,6 +124,32 @@ class Cursor:
         if len(buffer) < wanted:
             return self._at_end(fd, ended), len(buffer) - mark
         return self._long_line(fd, budget, ended)
+
+    def _next_records(self, fd: int, framing: Framing) -> tuple[Block | None, int]:
+        """The next whole records. What is torn at the end of the file is waited for, also when it cannot grow; a record
+        longer than the limit is left out."""
+        mark = min(TAIL, self.offset)
+        size = self._block_size
+        while True:
+            buffer = os.pread(fd, mark + size, self.offset - mark)
+            if mark and _digest(buffer[:mark]) != self._tail:
+                raise Overwritten
+            end, count = framing(buffer, mark, self.offset)
+            if mark < end <= len(buffer):
+                self.drained = end == len(buffer) < mark + size
+                tail = buffer[max(0, end - TAIL) : end]
+                return self._advance(fd, buffer[mark:end], tail=tail, count=count), end - mark
+            if end - mark > self._line_limit:
+                break
+            if len(buffer) < mark + size:
+                self.drained = True
+                return None, len(buffer) - mark
+            size = max(2 * size, end - mark)
+        place = self.offset - mark + end
+        if os.fstat(fd).st_size < place:
+            self.drained = True
+            return None, 0
+        return self._advance(fd, b"", tail=os.pread(fd, TAIL, place - TAIL), count=1, cut=end - mark), 1
 
     def _long_line(self, fd: int, budget: int, ended: bool) -> tuple[Block | None, int]:
         """Search on for the end of a line that fills a block, and keep no more of it than `line_limit` bytes."""
@@ -148,11 +191,13 @@ class Cursor:
         tail = os.pread(fd, min(TAIL, end), end - min(TAIL, end))
         return self._advance(fd, data + b"\n" if terminated else data, tail=tail, cut=cut, final=not terminated)
 
-    def _advance(self, fd: int, data: bytes, *, tail: bytes, cut: int = 0, final: bool = False) -> Block:
+    def _advance(
+        self, fd: int, data: bytes, *, tail: bytes, cut: int = 0, final: bool = False, count: int | None = None
+    ) -> Block:
         block = Block(data, self.offset, self.line, final=final, cut=cut)
         grows = self.offset < HEAD
         self.offset = self._scanned = self.offset + len(data) + cut
-        self.line += data.count(b"\n") + final
+        self.line += data.count(b"\n") + final if count is None else count
         self._tail = _digest(tail)
         if grows:
             self._head = _digest(os.pread(fd, min(HEAD, self.offset), 0))
@@ -180,6 +225,13 @@ class Cursor:
 
     def skip(self, fd: int, until: int, budget: int) -> bool:
         """Go to the last line that begins at or before `until`, counting lines. False: the budget ended before."""
+        while self._framing is not None and self.offset < until:
+            block, spent = self._next_records(fd, self._framing)
+            budget -= max(1, spent)
+            if block is None:
+                return True
+            if budget <= 0:
+                return False
         while self._scanned < until:
             if budget <= 0:
                 return False

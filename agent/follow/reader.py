@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from .cursor import Block, Cursor, Overwritten
+from .cursor import Block, Cursor, Framing, Overwritten
 from .handles import Handles
 from .succession import Followed, Succession
 
-__all__ = ["Block", "FileReader", "Handles", "Position"]
+__all__ = ["Block", "FileReader", "Framing", "Handles", "Position"]
 
 _OPEN_FILES = Handles()
 
@@ -40,7 +40,8 @@ class FileReader:
 
     `read` must be called when something happened to the path, and at `due`. `position` is to be committed together
     with what came of the blocks given so far: a new reader made from it gives exactly the bytes after them.
-    A line longer than `line_limit` bytes loses its end (`Block.cut`). `start_at_end` skips the lines that a file has
+    A line longer than `line_limit` bytes loses its end (`Block.cut`). With a `framing` the file is one of records, and
+    blocks and positions count these instead of lines. `start_at_end` skips the lines that a file has
     when it is first seen (it is read once, to count them), unless there is a position.
     """
 
@@ -52,6 +53,7 @@ class FileReader:
         block_size: int = 1 << 18,
         line_limit: int = 1 << 20,
         start_at_end: bool = False,
+        framing: Framing | None = None,
         now: Callable[[], float] = time.monotonic,
         handles: Handles = _OPEN_FILES,
     ) -> None:
@@ -64,7 +66,7 @@ class FileReader:
         self.more = False
         self._now = now
         self._handles = handles
-        self._block_size, self._line_limit = block_size, line_limit
+        self._block_size, self._line_limit, self._framing = block_size, line_limit, framing
         self._failures = 0
         self._retry_at: float | None = None
         self._position = start = position or Position(0, 0, 0, 1, b"")
@@ -135,7 +137,10 @@ class FileReader:
             self._trouble(error, self._at.files[:1], now)
 
     def _cursor(self, offset: int = 0, line: int = 1, fingerprint: bytes = b"") -> Cursor:
-        return Cursor(offset, line, fingerprint, block_size=self._block_size, line_limit=self._line_limit)
+        return Cursor(
+            offset, line, fingerprint,
+            block_size=self._block_size, line_limit=self._line_limit, framing=self._framing,
+        )  # fmt: skip
 
     def _trouble(self, error: OSError, files: list[Followed], now: float) -> None:
         for file in files:

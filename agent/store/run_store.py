@@ -12,10 +12,11 @@ from typing import Any
 from loguru import logger
 from msgspec import Struct
 
-from rli_agent.events import Event, Source
+from rli_agent.events import Event, Samples, Source
 from rli_agent.store import retention, settling
 from rli_agent.store.connection import WriterLock, open_writer, set_aside
 from rli_agent.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull, explain
+from rli_agent.store.exactness import Exactness
 from rli_agent.store.knowledge import Knowledge
 from rli_agent.store.latest import Latest, latest
 from rli_agent.store.rows import RowWriter, file_key, file_name, labels_json, text
@@ -62,6 +63,7 @@ class RunStore:
         self._db = db
         self._lock = lock
         self._rows = RowWriter(db)
+        self._exactness = Exactness(db)
         #: What the agent itself found out: the run's life and the messages about it.
         self.knowledge = Knowledge(db, self.transaction)
         self._inside = False
@@ -162,6 +164,11 @@ class RunStore:
                         self._rows.names.source(c.file),
                     ),
                 )  # fmt: skip
+
+    def correct(self, again: Iterable[Samples]) -> None:
+        """Takes over figures that are said again, of the same series and step, where they have more digits."""
+        with self.transaction():
+            self._exactness.correct(again)
 
     def describe(self, sources: Iterable[Source]) -> None:
         """Keeps what discovery knows of the files (role, lane, labels), for people who read the tables."""

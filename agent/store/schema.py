@@ -219,8 +219,14 @@ CREATE VIEW rollout_figures AS
     FROM rollout_rows r JOIN sources s ON s.id = r.source JOIN json_each(r.figures) f;
 """
 
+#: A step of a shape can be looked up, to correct what it says.
+_STEPS = """
+DROP INDEX lines_by_shape;
+CREATE INDEX lines_by_shape ON lines (shape, step, source);
+"""
+
 #: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
-MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS)
+MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

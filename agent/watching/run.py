@@ -166,6 +166,7 @@ class WatchedRun:
             for source, event in earlier_events(db):
                 self.status.record([event], time.time())
                 self.exposition.record([event], source)
+                self._keeper.overlap.sift([event], source)
         self._take_in()
 
     def _read(self, *, last: bool = False) -> None:
