@@ -49,7 +49,7 @@ system:
 
 # Reference pages that are made from the code.
 docs: venv
-	$(BIN)/python -m rli_agent.reference docs
+	$(BIN)/python -m rli_agent.reference
 
 demo: venv
 	$(BIN)/rli-agent demo

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Iterator
 from datetime import timezone
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from rli_agent.catalogue import Catalogue
 from rli_agent.events import Source
 from rli_agent.parsers.compiled import RuleSet, compiled
-from rli_agent.parsers.packs import Example, Expected, Pack, load_pack
+from rli_agent.parsers.packs import Example, Expected, Pack, read_pack
 from rli_agent.parsers.settling import settle_events
 from rli_agent.parsers.source_parser import SourceParser
+from rli_agent.parsers.typed_yaml import Document
 from rli_agent.printing import printed
 
 #: Lines of an example are taken to have been written at about this time (2026-01-02 00:00 UTC).
@@ -22,7 +26,8 @@ EXAMPLE_TIME = 1767312000.0
 
 
 class Finding(Struct):
-    """One thing that a check found. An error makes the check fail; a warning is for the author to weigh."""
+    """One thing that a check found: `FILE:LINE:COLUMN: what; the mend`. An error makes the check fail; a warning is for
+    the author to weigh."""
 
     level: Literal["error", "warning"]
     text: str
@@ -30,34 +35,55 @@ class Finding(Struct):
 
 def check_pack(path: Path) -> tuple[Pack, list[Finding]]:
     """Load a pack and look at it. Raises PackError where it cannot be loaded."""
-    pack = load_pack(path)
-    return pack, list(findings(pack))
+    document = read_pack(path)
+    return document.value, check_document(document)
 
 
-def findings(pack: Pack) -> Iterator[Finding]:
+def check_document(document: Document[Pack]) -> list[Finding]:
     """All that is wrong or doubtful in a pack."""
+    found = [*_examples(document), *_literals(document), *_common_names(document)]
+    return [Finding(level, str(document.error(at, text))) for level, at, text in found]
+
+
+#: Level, place in the file, what is wrong and the mend.
+_Found = tuple[Literal["error", "warning"], str, str]
+
+
+def _examples(document: Document[Pack]) -> Iterator[_Found]:
+    pack = document.value
     tried: set[str] = set()
     missed: set[str] = set()
-    for i, example in enumerate(pack.examples, 1):
+    for i, example in enumerate(pack.examples):
+        at = f".examples[{i}]"
         text = example.lines if example.lines is not None else example.line
         if text is None:
-            yield Finding("error", f"example {i} has neither `line` nor `lines`")
+            yield "error", at, "the example has neither `line` nor `lines`; give the line as the framework prints it"
             continue
         got = events_of(pack, example)
         problem = _difference(example, got)
         if problem:
-            yield Finding("error", f"example {i} ({text[:70]!r}): {problem}")
+            yield "error", at, f"{text[:70]!r}: {problem}; if the rules are right, write expect: {_as_expected(got)}"
         matching = _matching(pack, text)
         tried |= matching if example.expect or example.rule else set()
         missed |= {r.id for r in pack.rules if r.id not in matching and _is_near(r.id, example, pack, text)}
-    for rule in pack.rules:
+    for i, rule in enumerate(pack.rules):
+        at = f".rules[{i}].id"
         if rule.id not in tried:
-            yield Finding("error", f"rule `{rule.id}` has no example that matches; add one under `examples`")
+            add = "add a line as it is printed under `examples`, with what it gives: `- {line: '…', expect: [{…}]}`"
+            yield "error", at, f"rule `{rule.id}` has no example that matches; {add}"
         if rule.id not in missed:
-            yield Finding(
-                "warning", f"rule `{rule.id}` has no near miss: an example with `expect: []` that it must not take"
-            )
-    yield from _literal_findings(pack)
+            add = "add a line that looks alike and means something else: `- {line: '…', expect: []}`"
+            yield "warning", at, f"rule `{rule.id}` has no near miss, which shows that it takes no others; {add}"
+
+
+def _common_names(document: Document[Pack]) -> Iterator[_Found]:
+    """The catalogue's right side must be common metrics."""
+    known = Catalogue.load()
+    for native, common in document.value.catalogue.items():
+        if common not in known:
+            near = difflib.get_close_matches(common, [q.name for q in known], n=1)
+            mend = f"did you mean `{near[0]}`?" if near else "docs/metrics.md lists them; without one leave the key out"
+            yield "error", f".catalogue.{native}", f"`{common}` is no common metric; {mend}"
 
 
 def events_of(pack: Pack, example: Example) -> list[dict[str, Any]]:
@@ -102,6 +128,11 @@ def _told(want: Expected) -> dict[str, Any]:
     return {k: v for k, v in msgspec.to_builtins(want).items() if v is not None}
 
 
+def _as_expected(got: list[dict[str, Any]]) -> str:
+    """What an example gives, as it would stand in `expect`."""
+    return json.dumps([_short(g) for g in got if g["type"] != "fact"], ensure_ascii=False)
+
+
 def _short(got: dict[str, Any]) -> dict[str, Any]:
     keep = ("name", "value", "step", "state", "duration_s", "kind", "level", "key")
     return {k: v for k, v in got.items() if k in keep}
@@ -143,21 +174,21 @@ def _is_near(rule_id: str, example: Example, pack: Pack, text: str) -> bool:
     return any(literal in text for literal in (*literals, *required_literals(rule.pattern)) if literal)
 
 
-def _literal_findings(pack: Pack) -> Iterator[Finding]:
+def _literals(document: Document[Pack]) -> Iterator[_Found]:
+    pack = document.value
     source = Source("logs/example.log", "trainer", packs=(pack.pack,))
+    places = {rule.id: f".rules[{i}]" for i, rule in enumerate(pack.rules)}
     rules = RuleSet(
         [msgspec.structs.replace(pack, rules=[msgspec.structs.replace(r, when=None) for r in pack.rules])], source
     )
     for rule in rules.without_literal:
-        text = f"rule `{rule.rule.id}` has no literal: it looks at every line, which is slow; give `contains`"
-        yield Finding("warning", text)
+        text = f"rule `{rule.rule.id}` has no literal, so that it looks at every line, which is slow; give `contains`"
+        yield "warning", f"{places[rule.rule.id]}.pattern", text
     for rule in rules.rules:
         given = rule.rule.contains
         literals = [given] if isinstance(given, str) and given else list(given)
         for example in pack.examples:
-            text = example.lines or example.line or ""
-            for line in _messages(pack, text):
+            for line in _messages(pack, example.lines or example.line or ""):
                 if literals and rule.rx.search(line) and not any(literal in line for literal in literals):
-                    yield Finding(
-                        "error", f"rule `{rule.rule.id}` matches {line[:60]!r}, which holds none of its `contains`"
-                    )
+                    text = f"rule `{rule.rule.id}` matches {line[:60]!r}, which holds none of its `contains`"
+                    yield "error", f"{places[rule.rule.id]}.contains", f"{text}; add what all its lines hold"

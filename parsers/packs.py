@@ -367,17 +367,26 @@ def load_pack(path: Path, *, trusted: bool = False) -> Pack:
     trusted: it ships with the package, and tests have held it against all that is checked here beside its form. Its
     examples are left out.
     """
+    return read_pack(path, trusted=trusted).value
+
+
+def read_pack(path: Path, *, trusted: bool = False) -> Document[Pack]:
+    """Like load_pack; the document knows where in the file each thing stands."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as e:
         raise PackError(f"{path}:1:1: not UTF-8 text (byte {e.start}); save the file as UTF-8") from None
     except OSError as e:
         raise PackError(f"{path}: cannot be read: {e.strerror or e}") from None
-    return parse_pack(text, str(path), trusted=trusted)
+    return _document(text, str(path), trusted)
 
 
 def parse_pack(text: str, name: str, *, trusted: bool = False) -> Pack:
     """Like load_pack, from text; `name` stands in messages."""
+    return _document(text, name, trusted).value
+
+
+def _document(text: str, name: str, trusted: bool) -> Document[Pack]:
     try:
         unread = ("examples",) if trusted else ()  # they take a third of the time
         document = read_typed(text, name, Pack, quote="patterns", trusted=trusted, unread=unread)
@@ -385,7 +394,7 @@ def parse_pack(text: str, name: str, *, trusted: bool = False) -> Pack:
             _check(document)
     except TypedYamlError as e:
         raise PackError(str(e)) from None
-    return document.value
+    return document
 
 
 def _check(document: Document[Pack]) -> None:

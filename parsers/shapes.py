@@ -13,7 +13,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 #: Characters of a line that are looked at.
 LONGEST = 600
 #: A free-standing figure: with a sign and an exponent, a unit may follow; nan and infinities too.
-FIGURE: Final = r"[-+]?(?:\d[\d,_]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
+FIGURE: Final = r"[-+]?(?:\d+(?:[,_]\d+)*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 _CHANGING = re.compile(
     r"(?P<time>\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(?:Z|[+-]\d\d:?\d\d)?|\b\d\d?:\d\d:\d\d(?:[.,]\d+)?)"
     r"|(?P<address>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?)"
@@ -21,7 +21,7 @@ _CHANGING = re.compile(
     r"|(?P<id>\b0x[0-9a-fA-F]+|\b(?=[0-9a-f-]*\d)(?=[0-9a-f-]*[a-f])[0-9a-f]{8}[0-9a-f-]*\b)"
     r"|(?P<key>'[^'\n]{0,200}'\s*:|\"[^\"\n]{0,200}\"\s*:)"
     r"|(?P<text>'[^'\n]{0,200}'|\"[^\"\n]{0,200}\")"
-    rf"|(?P<n>(?<![\w.]){FIGURE}(?![\d])|(?<![\w.])[-+]?(?:nan|inf)(?!\w))"
+    rf"|(?P<n>(?<![\w.@]){FIGURE}(?![\d])|(?<![\w.@])[-+]?(?:nan|inf)(?!\w))"
     r"|(?P<d>\d+)"
 )
 

@@ -80,7 +80,7 @@ def test_files_that_are_not_read_are_named_with_the_reason(
         ("{'loss': 0.5, 'model': 'a b', 'x': nan}", "{'loss': <n>, 'model': <text>, 'x': <n>}"),
         ("at 2026-01-02T10:11:12.5Z from 10.0.0.1:80", "at <time> from <address>"),
         ("rank3 of run 0x7f3a and deadbeef12 in /a/b/c.py", "rank<d> of run <id> and <id> in <path>"),
-        ("timing/gen:3 val-core/acc/mean@1:0.25", "timing/gen:<n> val-core/acc/mean@<n>:<n>"),
+        ("timing/gen:3 val-core/acc/mean@1:0.25", "timing/gen:<n> val-core/acc/mean@<d>:<n>"),
     ],
 )
 def test_a_shape_is_what_stays(line: str, shape: str) -> None:

@@ -13,10 +13,8 @@ import pytest
 
 from rli_agent.cli import main
 from rli_agent.commands.watch import command as watch
-from rli_agent.reference.pages import renewed
 from rli_agent.settings.declared import OF_A_RUN, settings_of
 
-ROOT = Path(__file__).parents[1]
 Show = Callable[..., dict[str, tuple[object, str]]]
 
 
@@ -213,7 +211,3 @@ def test_watch_uses_what_config_show_says(tmp_path: Path, mine: Path) -> None:
     assert f"store: {tmp_path}/state" in done.stdout
     assert "trl" in done.stdout
 
-
-def test_the_page_is_as_the_code_says() -> None:
-    page = (ROOT / "docs" / "settings.md").read_text()
-    assert page == renewed(page), "run `make docs`"

@@ -19,7 +19,6 @@ from prime_rl_logs import stamp, step_line, write_run
 import rli_agent.samples
 from rli_agent.answer.report import Report
 from rli_agent.cli import main
-from rli_agent.reference.pages import renewed
 from rli_agent.samples.prime_rl_run import DIR
 
 ROOT = Path(__file__).parents[1]
@@ -210,7 +209,3 @@ def test_several_environments_are_told_apart(status: Status, tmp_path: Path) -> 
     }  # fmt: skip
     assert report.run.environments == ["aime24", "aime25", "gsm8k", "math"]
 
-
-def test_the_page_is_as_the_code_says() -> None:
-    page = (ROOT / "docs" / "status.md").read_text()
-    assert page == renewed(page), "run `make docs`"

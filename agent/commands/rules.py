@@ -8,16 +8,18 @@ import click
 
 from rli_agent.commands import reading
 from rli_agent.commands.rules_explain import command as explain
+from rli_agent.commands.rules_new import command as new
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
 def command() -> None:
-    """List rule packs, or check one that you write."""
+    """See what rule packs read, and write one."""
 
 
 command.add_command(explain)
+command.add_command(new)
 
 
 @command.command("list")
@@ -71,9 +73,13 @@ def show(pack: str, rules: tuple[Path, ...]) -> int:
 @command.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 def check(files: tuple[Path, ...]) -> int:
-    """Load each pack, run its examples, and say what is missing. Exit status 1 if any pack fails."""
+    """Load each pack, run its examples, and say what is wrong or missing, where, and how to mend it.
+
+    Exit status 1 if any pack fails.
+    """
     from rli_agent.parsers.packs import PackError
     from rli_agent.rule_checks import check_pack
+    from rli_agent.terminal import plain
 
     failed = 0
     for file in files:
@@ -84,7 +90,7 @@ def check(files: tuple[Path, ...]) -> int:
             failed += 1
             continue
         for finding in findings:
-            click.echo(f"{file}: {finding.level}: {finding.text}")
+            click.echo(plain(f"{finding.level}: {finding.text}"))
         errors = sum(f.level == "error" for f in findings)
         failed += errors > 0
         found = f"{errors} errors, {len(findings) - errors} warnings"

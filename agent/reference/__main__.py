@@ -1,11 +1,12 @@
-"""`python -m rli_agent.reference DOCS`: write the reference pages anew."""
+"""`python -m rli_agent.reference [ROOT]`: make anew, in a clone, what is stale of the reference texts."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from rli_agent.reference.pages import renew
+from rli_agent.reference.pages import stale
 
-for page in renew(Path(sys.argv[1] if len(sys.argv) > 1 else "docs")):
-    print(f"renewed {page}")
+for path, text in stale(Path(sys.argv[1] if len(sys.argv) > 1 else ".")).items():
+    path.write_text(text, encoding="utf-8")
+    print(f"made {path} anew")

@@ -1,31 +1,39 @@
-"""The parts of docs/ that are made from the code, between `<!-- made: NAME -->` and `<!-- end -->`."""
+"""Reference texts that are made from the code: parts of docs/, between `<!-- made: NAME -->` and `<!-- end -->`, and
+the schema of rule packs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rli_agent.reference.metrics_tables import common_metrics, native_metrics, own_metrics, switches
+from rli_agent.reference.pack_schema import schema as pack_schema
 from rli_agent.reference.settings_table import table as settings_table
 from rli_agent.reference.status_schema import schema as status_schema
 
 #: NAME → the text that stands there.
-PARTS: dict[str, Callable[[], str]] = {"settings": settings_table, "status-schema": status_schema}
-_PART = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PARTS: dict[str, Callable[[], str]] = {
+    "settings": settings_table,
+    "status-schema": status_schema,
+    "common metrics": common_metrics,
+    "own metrics": own_metrics,
+    "native metrics": native_metrics,
+    "switches": switches,
+}
+_PART = re.compile(r"(<!-- made: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def renewed(page: str) -> str:
-    """A page with its made parts as the code says them. Raises KeyError for a part that nothing makes."""
-    return _PART.sub(lambda m: f"{m[1]}{PARTS[m[2]]()}{m[3]}", page)
+def made(root: Path) -> Iterator[tuple[Path, str]]:
+    """Each file below the repository's root that is made, wholly or in part, with the text that it should have. Raises
+    KeyError for a part that nothing makes."""
+    for path in sorted((root / "docs").glob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        if _PART.search(page):
+            yield path, _PART.sub(lambda m: f"{m[1]}{PARTS[m[2]]()}{m[3]}", page)
+    yield root / "rules" / "pack.schema.json", pack_schema()
 
 
-def renew(docs: Path) -> list[Path]:
-    """Write the pages below `docs` anew; those that were stale."""
-    stale = []
-    for path in sorted(docs.glob("*.md")):
-        text = path.read_text(encoding="utf-8")
-        new = renewed(text)
-        if new != text:
-            path.write_text(new, encoding="utf-8")
-            stale.append(path)
-    return stale
+def stale(root: Path) -> dict[Path, str]:
+    """The files that are not as the code says → what they should hold."""
+    return {path: text for path, text in made(root) if not path.exists() or path.read_text(encoding="utf-8") != text}

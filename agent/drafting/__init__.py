@@ -1,0 +1,1 @@
+"""`rli-agent rules new`: a first rule pack from a log, for its author to go on with."""
