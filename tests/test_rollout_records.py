@@ -15,7 +15,10 @@ from rli_agent.events import RolloutBatch, Samples, Source
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.packs import Pack, Rollouts, parse_pack
 from rli_agent.parsers.record_parser import RecordParser, RecordState
+from rli_agent.parsers.rollouts.arrays import LONG as LENGTH
+from rli_agent.parsers.rollouts.arrays import without_arrays
 from rli_agent.parsers.rollouts.fields import Fields, hits, path_of, value_of
+from rli_agent.parsers.rollouts.texts import beginning, ending, length
 from rli_agent.rollout_statistics import COUNTS, RolloutStatistics
 
 JSON = st.recursive(
@@ -68,6 +71,28 @@ def test_a_partial_reading_gives_what_a_whole_one_gives(record: Any, paths: list
     found = Fields(map(path_of, paths)).read(json.dumps(record).encode())
     for path in map(path_of, paths):
         assert [value_of(h) for h in hits(found, path)] == [value_of(h) for h in hits(record, path)]
+
+
+LONG = st.lists(st.integers() | st.floats() | st.booleans() | st.none(), min_size=40, max_size=60)
+
+
+@given(st.recursive(JSON | LONG | st.just('"a": [1, 2]'), lambda v: st.dictionaries(st.sampled_from(["a", "b\\"]), v)))
+@settings(deadline=None)
+def test_only_arrays_that_no_path_leads_to_are_taken_out(record: Any) -> None:
+    def emptied(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {k: emptied(v, k) for k, v in value.items()}
+        flat = isinstance(value, list) and not any(isinstance(v, str | list | dict) for v in value)
+        if flat and key == "a" and len(json.dumps(value)) - 2 >= LENGTH:
+            return []
+        return [emptied(v) for v in value] if isinstance(value, list) else value
+
+    for separators in ((", ", ": "), (",", ":")):
+        text = json.dumps({"": record}, separators=separators)
+        found, kept = (json.loads(without_arrays(text.encode(), keep)) for keep in ({b"", b"b\\\\"}, {b"", b"a"}))
+        if separators == (", ", ": "):
+            assert repr(found) == repr(emptied({"": record}))
+        assert repr(kept) == repr({"": record})
 
 
 @given(st.binary(max_size=60))
@@ -146,6 +171,20 @@ def test_bad_text_shows() -> None:
     assert counts(total({"completion": "日本語の文章です。" * 3})) == {}
     assert counts(total(*[{"completion": words}] * 3)) == {"identical": 2}
     assert counts(total({"completion": "half a pair \ud800 " + words})) == {}
+
+
+@given(st.text("aé日🙂\\\"\n", min_size=1, max_size=9), st.booleans())
+@settings(deadline=None)
+def test_any_text_can_be_cut(text: str, escaped: bool) -> None:
+    """Not through an escape, nor through a character of several bytes."""
+    for repeated in (text * 3, text * 2000):
+        raw = memoryview(json.dumps(repeated, ensure_ascii=escaped).encode())
+        first, last = beginning(raw), ending(raw)
+        assert repeated.startswith(first)
+        assert repeated.endswith(last)
+        assert len(first) >= min(len(repeated), 160)
+        assert len(last) >= min(len(repeated), 160) or set(text) == {"\\"}
+        assert abs(length(raw) - len(repeated)) <= 0.02 * len(repeated)
 
 
 def test_quantities_and_their_buckets() -> None:

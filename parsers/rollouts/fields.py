@@ -49,8 +49,9 @@ class Fields:
         self, paths: Iterable[Path], keys: Iterable[str] = (), shapes: Mapping[Path, Any] | None = None
     ) -> None:
         tree: dict[str, Any] = {}
-        for path in sorted(set(paths), key=len):
-            _grow(tree, path, (shapes or {}).get(path, Raw))
+        ends = {_end(path): (shapes or {}).get(path, Raw) for path in paths}
+        for end, shape in sorted(ends.items(), key=lambda item: len(item[0])):
+            _grow(tree, end, shape)
         for key in keys:
             tree.setdefault(key, Raw)
         everything = not tree or "*" in tree  # a record is an object: what runs over all of it needs all of it
@@ -139,16 +140,19 @@ def holds(found: Any, key: str) -> bool:
     return bool(hits(found, (key,)))
 
 
+def _end(path: Path) -> Path:
+    """Where typed decoding ends: before a `*` at the end, which may run over an object."""
+    return path[:-1] if path[-1] == "*" and len(path) > 1 else path
+
+
 def _grow(tree: dict[str, Any], path: Path, shape: Any) -> None:
-    """Add a path; below one that ends on its way nothing is added: it is decoded when it is asked for. A `*` at the
-    end likewise, which may run over an object."""
-    steps = path[:-1] if path[-1] == "*" and len(path) > 1 else path
+    """Add a path; below one that ends on its way nothing is added: it is decoded when it is asked for."""
     here = tree
-    for step in steps[:-1]:
+    for step in path[:-1]:
         here = here.setdefault(step, {})
         if not isinstance(here, dict):
             return
-    here.setdefault(steps[-1], shape)
+    here.setdefault(path[-1], shape)
 
 
 def _type_of(tree: dict[str, Any]) -> Any:

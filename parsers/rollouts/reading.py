@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import Raw, Struct
 
 from rli_agent.parsers.packs import Rollouts
 from rli_agent.parsers.path_fields import path_fields, path_step
+from rli_agent.parsers.rollouts.arrays import without_arrays
 from rli_agent.parsers.rollouts.fields import Fields, Path, hits, holds, path_of, raw_of, value_of, values
 from rli_agent.parsers.rollouts.signals import is_garbled, is_repetitive
 from rli_agent.parsers.rollouts.texts import (
@@ -27,10 +29,12 @@ from rli_agent.parsers.rollouts.texts import (
 
 #: Named parts of a reward, and metrics of an environment, that one rollout may have.
 NAMED = 32
+#: Records that are read as they are, after one with few arrays.
+SELDOM = 31
 #: Times that a record's texts may be of another shape than those before, until that is no longer reckoned with.
 MISFITS = 8
-#: Bytes of a text that tell it from others, with its length.
-_TELLING = 65_536
+#: Bytes of either end of a text that tell it from others, with its length.
+_TELLING = 4096
 
 
 class Rollout(Struct):
@@ -117,12 +121,14 @@ class Reader:
     `step` what it says of the step."""
 
     def __init__(self, specs: Sequence[Rollouts], path: str) -> None:
-        self.schemas = [Schema(spec) for spec in specs]
-        self._keys = [key for spec in specs for key in spec.keys]
-        self._paths = [path for schema in self.schemas for path in schema.paths()]
-        self._fields = Fields(self._paths, self._keys)
+        self.schemas = [_schema(spec) for spec in specs]
+        self._keys = tuple(key for spec in specs for key in spec.keys)
+        self._paths = tuple(path for schema in self.schemas for path in schema.paths())
+        self._fields = _fields(self._paths, self._keys)
         self._shaped: Fields | None = None
         self._misfits = 0
+        self._arrays = frozenset(step.encode() for path in self._paths for step in path[-2:])
+        self._passed = 0
         fields = path_fields((text for spec in specs for text in (*spec.step, spec.phase)), path)
         self.step = path_step(fields)
         self._phase = fields.get("phase", "train")
@@ -139,6 +145,7 @@ class Reader:
 
     def _read(self, data: bytes) -> Any:
         """Texts are most of a record: where they are of the shape of those before, it is read in one go."""
+        data = self._lighter(data)
         if self._shaped is not None:
             try:
                 return self._shaped.read_as_shaped(data)
@@ -147,13 +154,23 @@ class Reader:
                 self._shaped = None
         return self._fields.read(data)
 
+    def _lighter(self, data: bytes) -> bytes:
+        """The record without long arrays that no path leads to; tried seldom while there are few."""
+        if self._passed:
+            self._passed -= 1
+            return data
+        lighter = without_arrays(data, self._arrays)
+        if len(lighter) * 5 > len(data) * 4:
+            self._passed = SELDOM
+        return lighter
+
     def _learn(self, schema: Schema, record: Any) -> None:
         """See which shape the texts of this record have."""
-        shapes = {}
-        for path in {*schema.prompt, *schema.completion}:
+        shapes = []
+        for path in sorted({*schema.prompt, *schema.completion}):
             whole = (*schema.each, *path)
-            shapes[whole] = next((shape_of(hit) for hit in hits(record, whole) if value_is_there(hit)), Raw)
-        self._shaped = Fields(self._paths, self._keys, shapes)
+            shapes.append((whole, next((shape_of(hit) for hit in hits(record, whole) if value_is_there(hit)), Raw)))
+        self._shaped = _fields(self._paths, self._keys, tuple(shapes))
 
     def read(self, data: bytes) -> Reading | None:
         """What a record says; None where no entry fits it. Raises ValueError for what is no JSON."""
@@ -182,6 +199,25 @@ class Reader:
                 if isinstance(value, int) and not isinstance(value, bool):
                     return value
         return None
+
+
+@lru_cache(maxsize=256)
+def _fields(paths: tuple[Path, ...], keys: tuple[str, ...], shapes: tuple[tuple[Path, Any], ...] = ()) -> Fields:
+    """One for all files of a schema: a run may have a hundred thousand."""
+    return Fields(paths, keys, dict(shapes))
+
+
+_SCHEMAS: dict[int, Schema] = {}
+
+
+def _schema(spec: Rollouts) -> Schema:
+    """Likewise."""
+    known = _SCHEMAS.get(id(spec))
+    if known is None or known.spec is not spec:
+        if len(_SCHEMAS) >= 256:
+            _SCHEMAS.clear()
+        known = _SCHEMAS[id(spec)] = Schema(spec)
+    return known
 
 
 def _rollout(schema: Schema, part: Any, group: int | None) -> Rollout:
@@ -330,15 +366,19 @@ def _is(record: Any, conditions: Sequence[Told]) -> bool:
 
 def _mark(hit: Any) -> int:
     """A number that stands for what is in a field."""
-    raw = raw_of(hit)
-    return zlib.crc32(raw[:_TELLING], len(raw))
+    return _mark_of(raw_of(hit), 0)
 
 
 def _marks(texts: Sequence[Text]) -> int:
     mark = 0
     for text in texts:
-        mark = zlib.crc32(text.raw[:_TELLING], mark + len(text.raw) & 0xFFFFFFFF)
+        mark = _mark_of(text.raw, mark)
     return mark
+
+
+def _mark_of(raw: memoryview, mark: int) -> int:
+    mark = zlib.crc32(raw[:_TELLING], (mark + len(raw)) & 0xFFFFFFFF)
+    return zlib.crc32(raw[-_TELLING:], mark) if len(raw) > _TELLING else mark
 
 
 def _paths(texts: Sequence[str]) -> list[Path]:

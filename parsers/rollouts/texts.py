@@ -5,7 +5,8 @@ Texts run to megabytes: of each only the beginning and the end are decoded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +17,13 @@ from rli_agent.parsers.rollouts.fields import raw_of, value_of
 #: Bytes decoded of either end of a text.
 ENDS = 2048
 _DEPTH = 5
+_QUOTE, _BRACKET, _BRACE = b'"[{'
 _decode = msgspec.json.Decoder(str).decode
+
+
+#: Where a cut JSON string can be read from: behind six bytes that begin no escape, at no byte inside a character; or
+#: where an escape begins that is not the second half of a pair.
+_START = re.compile(rb"(?<=[^\\]{6})[^\x80-\xbf]|(?<!\\)\\(?!u[dD][c-fC-F])")
 
 
 class Message(Struct):
@@ -41,12 +48,17 @@ _messages = msgspec.json.Decoder(list[Message]).decode
 _list = msgspec.json.Decoder(list[Raw]).decode
 
 
-class Conversation(NamedTuple):
+class Conversation(Struct):
     """texts: in their order. calls: how many messages call tools. turns: how many messages the model wrote."""
 
-    texts: list[Text]
-    calls: int
-    turns: int
+    texts: list[Text] = []
+    calls: int = 0
+    turns: int = 0
+
+
+_decode_message = msgspec.json.Decoder(Message).decode
+_messages = msgspec.json.Decoder(list[Message]).decode
+_list = msgspec.json.Decoder(list[Raw]).decode
 
 
 def shape_of(hit: Any) -> Any:
@@ -55,7 +67,7 @@ def shape_of(hit: Any) -> Any:
     for made in (Message, list[Message]):
         try:
             msgspec.json.decode(raw, type=made)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             continue
         return made | None
     return Raw
@@ -63,42 +75,42 @@ def shape_of(hit: Any) -> Any:
 
 def conversation(hits: Iterable[Any]) -> Conversation:
     """All texts that stand in these fields."""
-    texts: list[Text] = []
-    calls = turns = 0
+    found = Conversation()
     for hit in hits:
-        for role, raw, message in _pieces(hit, None, 0):
-            if raw is not None:
-                texts.append(Text(role, raw))
-            calls += message == "calls"
-            turns += message != "" and role == "assistant"
-    return Conversation(texts, calls, turns)
+        _collect(hit, None, found, 0)
+    return found
 
 
-def _pieces(hit: Any, role: str | None, depth: int) -> Iterator[tuple[str | None, memoryview | None, str]]:
-    """(role, JSON string or None, what it says of a message: "", "message" or "calls")"""
+def _collect(hit: Any, role: str | None, found: Conversation, depth: int) -> None:
+    """Add what a text, a message, or a list of them says."""
     if isinstance(hit, Message):
-        yield from _of_message(hit, role, depth)
+        _collect_message(hit, role, found, depth)
         return
+    items: Sequence[Any] = ()
     if isinstance(hit, list):
-        items: Sequence[Any] = hit
+        items = hit
     else:
         raw = raw_of(hit)
-        first = chr(raw[0])
-        if first == '"':
-            yield role, raw, ""
-        items = _items(raw) if first == "[" else [_message(raw)] if first == "{" else ()
+        first = raw[0]
+        if first == _QUOTE:
+            found.texts.append(Text(role, raw))
+        elif first == _BRACKET:
+            items = _items(raw)
+        elif first == _BRACE:
+            items = (_message(raw),)
     if depth < _DEPTH:
         for item in items:
-            yield from _pieces(item, role, depth + 1)
+            _collect(item, role, found, depth + 1)
 
 
-def _of_message(message: Message, role: str | None, depth: int) -> Iterator[tuple[str | None, memoryview | None, str]]:
-    whose = message.role or role
+def _collect_message(message: Message, role: str | None, found: Conversation, depth: int) -> None:
     if message.role is not None:
-        yield whose, None, "calls" if _some(message.tool_calls) else "message"
+        role = message.role
+        found.turns += role == "assistant"
+        found.calls += isinstance(message.tool_calls, Raw) and bool(value_of(message.tool_calls))
     for part in (message.reasoning_content, message.content, message.text):
         if isinstance(part, Raw):
-            yield from _pieces(part, whose, depth + 1)
+            _collect(part, role, found, depth + 1)
 
 
 def _items(raw: memoryview) -> Sequence[Message | Raw]:
@@ -106,7 +118,7 @@ def _items(raw: memoryview) -> Sequence[Message | Raw]:
     for decode in (_messages, _list):
         try:
             return decode(raw)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             continue
     return ()
 
@@ -114,12 +126,8 @@ def _items(raw: memoryview) -> Sequence[Message | Raw]:
 def _message(raw: memoryview) -> Message:
     try:
         return _decode_message(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return Message()
-
-
-def _some(part: Raw | UnsetType) -> bool:
-    return isinstance(part, Raw) and bool(value_of(part))
 
 
 def written(texts: list[Text]) -> list[Text]:
@@ -143,7 +151,7 @@ def beginning(raw: memoryview, limit: int = ENDS) -> str:
     for cut in range(12):  # not through an escape, a pair of them, or a character of several bytes
         try:
             return _decode(b'"%b"' % body[: limit - cut])
-        except msgspec.DecodeError:
+        except ValueError:
             continue
     return _text(b'"%b"' % body)
 
@@ -153,12 +161,8 @@ def ending(raw: memoryview, limit: int = ENDS) -> str:
     if len(raw) - 2 <= limit:
         return _text(bytes(raw))
     body = bytes(raw[-1 - limit : -1])
-    for cut in range(12):
-        try:
-            return _decode(b'"%b"' % body[cut:])
-        except msgspec.DecodeError:
-            continue
-    return _text(b'"%b"' % body)
+    start = _START.search(body, 1)
+    return _text(b'"%b"' % body[start.start() :]) if start is not None else ""
 
 
 def whole(raw: memoryview) -> str:
@@ -176,5 +180,5 @@ def length(raw: memoryview) -> int:
 def _text(string: bytes) -> str:
     try:
         return _decode(string)
-    except msgspec.DecodeError:  # bytes that are no UTF-8, or a cut through an escape
+    except ValueError:  # bytes that are no UTF-8, or a cut through an escape
         return string[1:-1].decode("utf-8", "replace")
