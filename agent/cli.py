@@ -12,7 +12,9 @@ import click
 from rli_agent.errors import UserError
 
 #: The commands: `NAME` is the attribute `command` of rli_agent.commands.NAME.
-COMMANDS = ("watch", "status", "rollouts", "detect", "parse", "rules", "config", "alerts", "demo", "server", "version")
+COMMANDS = (
+    "watch", "status", "runs", "rollouts", "detect", "parse", "rules", "config", "alerts", "demo", "server", "version",
+)  # fmt: skip
 
 
 class Commands(click.Group):

@@ -12,7 +12,8 @@ class WatchOptions(Struct):
     """paths: the run's places. start: where reading begins (`--from`). listen: None = the default port or the next free
     one. once: read all that is there and end. project, experiment: labels; None = what the run says. otlp_endpoint:
     where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds. alerts: the file
-    that says whom the agent tells. one_run: all that lies below the path is one run, whatever it looks like."""
+    that says whom the agent tells. one_run: all that lies below the path is one run, whatever it looks like. tee: pass
+    on what comes from standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them."""
 
     paths: list[Path]
     framework: str | None = None
@@ -30,3 +31,5 @@ class WatchOptions(Struct):
     span_layout: Literal["auto", "step", "flat"] = "auto"
     alerts: Path | None = None
     one_run: bool = False
+    tee: bool = False
+    keep: list[str] = []

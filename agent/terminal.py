@@ -17,9 +17,9 @@ def plain(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
-def say(text: str) -> None:
+def say(text: str, err: bool = False) -> None:
     """Print a line, at once, also into a pipe."""
-    click.echo(plain(text))
+    click.echo(plain(text), err=err)
 
 
 def log_to_stderr(level: str) -> None:

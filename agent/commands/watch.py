@@ -16,7 +16,7 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[OUTPUT_DIR [PATH...]]", nargs=-1, type=click.Path(path_type=Path))
 @reading.framework
 @reading.rules
 @reading.zone
@@ -31,8 +31,13 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
     help="Where to begin in files that are already there; `checkpoint` goes on where the last watch ended.",
 )  # fmt: skip
 @click.option("--one-run", is_flag=True, help="All that lies below OUTPUT_DIR is one run, whatever it looks like.")
+@click.option("--tee", is_flag=True, help="Pass on what comes from standard input (OUTPUT_DIR or PATH `-`).")
 @click.option("--once", is_flag=True, help="Read all that is there, print the status, and end.")
 @reading.state_dir
+@click.option(
+    "--keep", multiple=True, metavar="AGE_OR_SIZE",
+    help="Delete from the store what is older than this (12h, 30d), or the oldest beyond this size (2GB); or both.",
+)  # fmt: skip
 @click.option(
     "--namespace", default="rl_insight_monitor", show_default=True, metavar="NAME",
     help="First word of the framework's own metrics.",
@@ -55,20 +60,29 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
     help="How much the agent says of itself on standard error.",
 )  # fmt: skip
 def command(
-    log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], zone: str | None, **settings: Any
-) -> None:
+    log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], zone: str | None, keep: tuple[str, ...],
+    **settings: Any,
+) -> None:  # fmt: skip
     """Follow the run that writes into OUTPUT_DIR: read its logs, keep what they say, serve it as metrics.
 
-    More PATHs belong to the same run: a console log kept elsewhere, wandb/, a second node's logs. Nothing is ever
-    written there. SIGINT (Ctrl-C) or SIGTERM ends the watch; the next one goes on from where it ended.
+    More PATHs belong to the same run: a console log kept elsewhere, wandb/, a second node's logs; `-` is standard
+    input. Where OUTPUT_DIR holds several runs, each is watched by itself; without it, the runs below the current
+    directory are offered. Nothing is ever written there. SIGINT (Ctrl-C) or SIGTERM ends the watch; the next one goes
+    on from where it ended.
 
     Each option is a setting too: of the environment (`--listen`: RLI_AGENT_LISTEN) and of a file in YAML
     (`listen: …` in ~/.config/rli-agent/config.yaml). `rli-agent config show` tells which value holds, and why.
     """
+    import sys
+    from functools import partial
+
+    from rli_agent.asking.below import choose
     from rli_agent.options import WatchOptions
     from rli_agent.terminal import log_to_stderr, say
     from rli_agent.watching import watch
     from rli_agent.zone import named_zone
 
     log_to_stderr(log_level)
-    watch(WatchOptions(list(paths), rules=list(rules), log_level=log_level, **settings), named_zone(zone), say)
+    chosen = list(paths) or [choose(Path.cwd(), list(rules), sys.stdin.isatty())]
+    options = WatchOptions(chosen, rules=list(rules), log_level=log_level, keep=list(keep), **settings)
+    watch(options, named_zone(zone), partial(say, err=True) if options.tee else say)

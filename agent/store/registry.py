@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -22,7 +23,8 @@ class RunInfo(Struct, frozen=True):
     """A store as `rli-agent runs` lists it.
 
     `bytes` counts all files of the run's directory, `changed` is the last write (Unix seconds), `writing` whether an
-    agent has it open now. `root`, `framework` and `last_step` come from the store; `error` says why they could not.
+    agent has it open now. `root`, `framework`, `last_step` and `life` come from the store; `error` says why they could
+    not.
     """
 
     run: str
@@ -33,6 +35,7 @@ class RunInfo(Struct, frozen=True):
     root: str | None = None
     framework: str | None = None
     last_step: int | None = None
+    life: str | None = None
     error: str | None = None
 
 
@@ -47,6 +50,11 @@ def run_id(root: Path) -> str:
 def store_path(state_dir: Path, run: str) -> Path:
     """Where the store of a run lies, or will."""
     return state_dir / "runs" / run / "run.sqlite"
+
+
+def input_path(state_dir: Path, run: str) -> Path:
+    """The directory of what a watch took from standard input."""
+    return state_dir / "stdin" / run
 
 
 def list_runs(state_dir: Path) -> list[RunInfo]:
@@ -66,16 +74,19 @@ def copy_run(state_dir: Path, run: str, target: Path) -> None:
     copy_store(_known(state_dir, run), target)
 
 
-def prune_runs(state_dir: Path, keep_days: float | None = None, keep_bytes: int | None = None) -> list[str]:
+def prune_runs(
+    state_dir: Path, keep_days: float | None = None, keep_bytes: int | None = None, dry_run: bool = False
+) -> list[str]:
     """Deletes the stores of runs last written more than `keep_days` ago, then the ones written longest ago until all
-    together need at most `keep_bytes`. Never one that an agent has open. Returns the ids of the runs deleted."""
+    together need at most `keep_bytes`. Never one that an agent has open. Returns the ids of the runs deleted, or, with
+    `dry_run`, to be deleted."""
     runs = list_runs(state_dir)
     total = sum(info.bytes for info in runs)
     gone = []
     for info in reversed(runs):
         too_old = keep_days is not None and info.changed < time.time() - keep_days * 86400
         too_much = keep_bytes is not None and total > keep_bytes
-        if (too_old or too_much) and _delete(info.path):
+        if (too_old or too_much) and (not info.writing if dry_run else _delete(info.path)):
             total -= info.bytes
             gone.append(info.run)
     return gone
@@ -107,9 +118,19 @@ def _info(path: Path) -> RunInfo:
             fact = "SELECT value FROM facts WHERE key = 'framework' ORDER BY confidence DESC LIMIT 1"
             (framework,) = db.execute(fact).fetchone() or (None,)
             (last,) = db.execute("SELECT max(last_step) FROM series").fetchone()
+            kept = "SELECT json_extract(value, '$.life'), json_extract(value, '$.step') FROM knowledge WHERE name = ?"
+            life, step = db.execute(kept, ("life",)).fetchone() or (None, None)
     except (StoreError, sqlite3.Error) as error:
         return RunInfo(*known, error=str(error))
-    return RunInfo(*known, root, framework, last)
+    return RunInfo(*known, root, framework, last if step is None else step, life)
+
+
+def _input_of(path: Path, state: Path) -> Path:
+    """Where a run's text from standard input is: named after it, or, where it has no other text, it lies there."""
+    with closing(read_only(path)) as db:
+        (root,) = db.execute("SELECT root FROM runs").fetchone() or ("",)
+    alone = Path(root).parent == Path(os.path.realpath(state / "stdin"))
+    return Path(root) if alone else input_path(state, path.parent.name)
 
 
 def is_held(path: Path) -> bool:
@@ -126,7 +147,10 @@ def _delete(path: Path) -> bool:
         lock = WriterLock(path, wait=0.0)
     except (StoreBusy, OSError):
         return False
+    state = path.parent.parent.parent
     try:
+        with contextlib.suppress(FileNotFoundError, StoreError, sqlite3.Error):
+            shutil.rmtree(_input_of(path, state))
         shutil.rmtree(path.parent)
     except OSError as error:
         raise StoreError(f"{path.parent} cannot be deleted: {error.strerror}") from error

@@ -12,6 +12,8 @@ from datetime import tzinfo
 from pathlib import Path
 from types import FrameType
 
+from msgspec.structs import replace
+
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
@@ -22,6 +24,7 @@ from rli_agent.publish.server import MetricsServer
 from rli_agent.rulebook import packaged_rules
 from rli_agent.server.targets import Registration
 from rli_agent.store.location import state_dir
+from rli_agent.watching.pipe import STDIN, Pipe, input_file
 from rli_agent.watching.run import Setting
 from rli_agent.watching.runs import Runs
 
@@ -39,10 +42,13 @@ class Watch:
         self._stop = threading.Event()
         self._wake: Callable[[], None] = lambda: None
         self._notes: set[str] = set()
+        self._draining = False
         self._target: Registration | None = None
 
     def stop(self) -> None:
         """End the watch after the turn that is being made; may be called from a signal handler or another thread."""
+        if self._draining:
+            raise KeyboardInterrupt
         self._stop.set()
         self._wake()
 
@@ -53,8 +59,26 @@ class Watch:
         gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
         alerts = open_alerts(options.alerts, os.environ)
         folder, why = state_dir(options.state_dir, Path.home())
+        pipe = None
+        if STDIN in options.paths:
+            others = [path for path in options.paths if path != STDIN]
+            pipe = Pipe(input_file(others, folder), 1 if options.tee else None, lambda: self._wake())
+            options = replace(options, paths=[*others, pipe.path], once=False)
         catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
-        runs = Runs(options, Setting(folder, catalogue, alerts, self._zone, self._stop), self._say)
+        try:
+            self._watch(options, Setting(folder, catalogue, alerts, self._zone, self._stop), why, pipe)
+        except UserError as e:
+            if pipe is not None and not pipe.over.is_set():
+                self._say(f"error: {e}")
+            raise
+        finally:
+            if pipe is not None and not pipe.over.is_set():
+                self._say("standard input goes on and is passed over; told to end once more, the agent ends now")
+                self._draining = True
+                pipe.drain()
+
+    def _watch(self, options: WatchOptions, setting: Setting, why: str, pipe: Pipe | None) -> None:
+        runs = Runs(options, setting, self._say)
         server = None
         try:
             server = self._serve(runs)
@@ -62,7 +86,7 @@ class Watch:
             if options.once:
                 runs.read_once()
             else:
-                self._follow(runs)
+                self._follow(runs, pipe)
         finally:
             if server is not None:
                 server.close()
@@ -87,14 +111,16 @@ class Watch:
             self._target = Registration(*socket.getsockname()[:2])
         return server
 
-    def _follow(self, runs: Runs) -> None:
+    def _follow(self, runs: Runs, pipe: Pipe | None) -> None:
         from rli_agent.follow.watcher import Watcher  # here: `--once` has no use for it
 
         watcher = Watcher(sorted(runs.roots))  # before reading: what is written meanwhile counts
         self._wake = watcher.wake
         try:
             runs.begin()
-            while not self._stop.is_set():
+            if pipe is not None:
+                pipe.start()  # now, so that it is new what comes: its lines are stamped when they are read
+            while not self._stop.is_set() and not (pipe is not None and pipe.over.is_set()):
                 for note in watcher.notes:
                     if note not in self._notes:
                         self._notes.add(note)
@@ -107,7 +133,10 @@ class Watch:
                     self._target.tick(time.time(), runs.labels())
         finally:
             watcher.close()
-        runs.finish()
+        if self._stop.is_set():
+            runs.finish()
+        else:
+            runs.read_once()  # standard input is over, and the run with it
 
 
 def watch(options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:

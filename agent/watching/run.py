@@ -11,6 +11,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
+from loguru import logger
 from msgspec.structs import asdict
 
 from rli_agent.alerts.opening import Alerts
@@ -29,6 +30,7 @@ from rli_agent.rulebook import Rulebook
 from rli_agent.status import RunStatus
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
+from rli_agent.store.keep import keep
 from rli_agent.store.registry import run_id, store_path
 from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.switches import switched_off
@@ -47,6 +49,8 @@ LAST_WORDS = 2.0
 RESCAN, LONGEST = 5.0, 20.0
 #: Seconds between two status lines.
 STATUS_EVERY = 10.0
+#: Seconds between two looks at what is older or more than is to be kept.
+PRUNE_EVERY = 600.0
 #: Seconds of silence after which a run that ended is over, and one that said nothing of its end.
 QUIET_AFTER_END, QUIET_FOR_GOOD = 600.0, 86_400.0
 
@@ -82,6 +86,11 @@ class WatchedRun:
         self.status = RunStatus(setting.zone)
         self._silent = SilentFiles()
         self._explained = False
+        self._pruned = 0.0
+        try:
+            self._keep = keep(options.keep)
+        except ValueError as e:
+            raise UserError(f"--keep {e}", "such as --keep 30d --keep 2GB") from None
         self._files = RunFiles(options, book, without, setting.zone, say)
         self.id = run_id(self._files.scan.run.root)
         try:
@@ -153,8 +162,12 @@ class WatchedRun:
         self._looked = self._answered = time.monotonic()
 
     def read_once(self) -> None:
-        """Read all that there is and will be, send it, and say how the run stands."""
-        self._take_up()
+        """Read all that there is and will be, send it, and say how the run stands; also after `begin`."""
+        if self._looked:
+            self._files.look_again()
+            self._take_in()
+        else:
+            self._take_up()
         self._read(last=True)
         if self._spans is not None and not self._stop.is_set():
             self._spans.tick(time.time())
@@ -195,9 +208,20 @@ class WatchedRun:
         self._turn([*due.union(tracks[path] for path in fresh | (changed & known) if path in tracks)])
         self._flush_quiet()
         self._keeper.tick()
+        self._prune(now)
         if now - self._answered >= STATUS_EVERY and not (brief and self._stands() == self._stood):
             self._answered = now
             self._answer()
+
+    def _prune(self, now: float) -> None:
+        days, size = self._keep
+        if (days is None and size is None) or now - self._pruned < PRUNE_EVERY:
+            return
+        self._pruned = now
+        try:
+            self.store.prune(days, size)
+        except StoreError as e:
+            logger.warning("{}; nothing was deleted, it is tried again", e)
 
     def finish(self) -> None:
         """Told to stop: read what is there by now, and say how the run stands."""

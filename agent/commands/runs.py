@@ -1,0 +1,118 @@
+"""`rli-agent runs`: the stores that the agent keeps, a run each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
+from rli_agent.store.errors import StoreError
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """The runs that were watched, each with its store: list, copy and delete them."""
+    if ctx.invoked_subcommand is None:
+        with list_stores.make_context("list", [], parent=ctx) as inner:  # with its settings, which `invoke` leaves out
+            list_stores.invoke(inner)
+
+
+@command.command("list", cls=Configured)
+@reading.state_dir
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a run.")
+def list_stores(state_dir: Path | None, as_json: bool) -> None:
+    """List the runs, the one written last first."""
+    import time
+
+    import msgspec
+
+    from rli_agent.life.wording import spoken
+    from rli_agent.store.registry import list_runs
+    from rli_agent.terminal import say
+
+    state = _state(state_dir)
+    try:
+        runs = list_runs(state)
+    except StoreError as e:
+        raise _mendable(e) from None
+    if as_json:
+        for info in runs:
+            say(msgspec.json.encode(info, enc_hook=str).decode())
+        return
+    if not runs:
+        say(f"no run was watched so far: {state} holds no store")
+        return
+    rows = [("RUN", "FRAMEWORK", "LIFE", "STEP", "SIZE", "WRITTEN", "PATH")]
+    for info in runs:
+        written = "being watched" if info.writing else f"{spoken(time.time() - info.changed)} ago"
+        known = (info.framework or "-", info.life or "-", "-" if info.last_step is None else str(info.last_step))
+        rows.append((info.run, *known, _size(info.bytes), written, info.error or info.root or "-"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        say("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))
+
+
+@command.command("copy", cls=Configured)
+@click.argument("run")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@reading.state_dir
+def copy(run: str, file: Path, state_dir: Path | None) -> None:
+    """Copy RUN's store into the new FILE, as it stands now, also while it is being written."""
+    from rli_agent.store.registry import copy_run
+    from rli_agent.terminal import say
+
+    try:
+        copy_run(_state(state_dir), run, file)
+    except StoreError as e:
+        raise _mendable(e) from None
+    say(f"{file}: {_size(file.stat().st_size)}")
+
+
+@command.command("prune", cls=Configured)
+@click.option(
+    "--keep", "bounds", multiple=True, required=True, metavar="AGE_OR_SIZE",
+    help="Keep what was written within this time (12h, 30d, 4w), or at most so much of it (500MB, 20GB); or both.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
+@reading.state_dir
+def prune(bounds: tuple[str, ...], dry_run: bool, state_dir: Path | None) -> None:
+    """Delete the stores of runs that were written longest ago. None that is being watched is touched, and no log."""
+    from rli_agent.store.keep import keep
+    from rli_agent.store.registry import prune_runs
+    from rli_agent.terminal import say
+
+    try:
+        days, size = keep(bounds)
+    except ValueError as e:
+        raise click.BadParameter(str(e), param_hint="--keep") from None
+    try:
+        gone = prune_runs(_state(state_dir), days, size, dry_run)
+    except StoreError as e:
+        raise _mendable(e) from None
+    for run in gone:
+        say(f"{'would delete' if dry_run else 'deleted'} {run}")
+    if not gone:
+        say("nothing to delete")
+
+
+def _state(state_dir: Path | None) -> Path:
+    from rli_agent.store.location import state_dir as where
+
+    return where(state_dir, Path.home())[0]
+
+
+def _mendable(error: StoreError) -> Exception:
+    from rli_agent.errors import UserError
+
+    return UserError(str(error))
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
