@@ -14,6 +14,8 @@ from .state import Service, State, read_state, supervised, survivors
 Say = Callable[[str], None]
 #: Seconds beyond the programs' own patience before the supervisor is taken for hung.
 GRACE = 15.0
+#: Seconds after which somebody who waits wants to know what for.
+QUICK = 2.0
 
 
 def stop(places: Places, say: Say) -> int:
@@ -39,10 +41,9 @@ def stop(places: Places, say: Say) -> int:
 
 def _end_supervisor(state: State, say: Say) -> None:
     patience = max((s.launch.patience for s in state.services.values()), default=0.0)
-    slow = [n for n, s in survivors(state).items() if s.launch.patience > 40]
-    if slow:
-        say(f"ending the stack; {', '.join(slow)} may take half a minute")
     send(state.supervisor, signal.SIGTERM)
+    if not wait(state.supervisor, QUICK):
+        say(f"waiting for {', '.join(survivors(state)) or 'the supervisor'} to end, at most {patience:.0f} s")
     if not wait(state.supervisor, patience + GRACE) and is_running(state.supervisor):
         say(f"the supervisor (process {state.supervisor.pid}) does not end; it is killed")
         end(state.supervisor, 0.0)
