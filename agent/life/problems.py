@@ -17,12 +17,19 @@ _PASSING = frozenset({"env_error", "nan", "kv_preemption"})
 _REPLACED = frozenset({"env", "rollouts"})
 #: A worse problem this much later is another incident.
 _APART = 120.0
+#: What is told within so many seconds happened at once: of that the hard causes are the cause, and the symptoms follow,
+#: in whatever order the processes came to write of it.
+_AT_ONCE = 5.0
+_HARD = frozenset({"hardware", "oom_kill", "cuda_oom", "disk_full"})
+_SYMPTOMS = frozenset({"worker_death", "nccl", "timeout"})
 _BOUND = 4000
 
 _LIMIT = re.compile(r"DUE TO TIME LIMIT|job is timed-out")
 _PREEMPTED = re.compile(r"DUE TO (?:PREEMPTION|JOB REQUEUE)|is preempted|[Pp]reempted by|TaintManagerEviction")
 #: A job that is cancelled for no reason may be so because a step of it failed.
 _REASON = re.compile(f"{_LIMIT.pattern}|{_PREEMPTED.pattern}")
+#: A launcher passes on that it was told to end, often because a process beside it died.
+_TOLD_TO_END = re.compile(r"death signal, shutting down|got signal: 15")
 _NODE = re.compile(r"DUE TO NODE FAILURE|Node failure on")
 
 
@@ -53,7 +60,7 @@ def suspect_of(problem: Problem, role: str, how_deadly: int, seen: float) -> Sus
     """The problem as what may have ended the run."""
     return Suspect(
         seen, when(problem, seen), problem.time_is == "logged", problem.file, problem.line, role, problem.kind,
-        how_deadly, problem.message[:_BOUND], problem.step, verdict(problem),
+        how_deadly, problem.message[:_BOUND], problem.step, verdict(problem), critical=problem.level == "CRITICAL",
     )  # fmt: skip
 
 
@@ -68,7 +75,7 @@ def weigh(state: LifeState, problem: Problem, role: str, seen: float) -> None:
         state.suspect = new
         return
     first, later = old, new
-    if new.logged and old.logged and new.time < old.time:
+    if (new.logged and old.logged and new.time < old.time) or _explains(new, old):
         first, later = new, old
         first.consequences = dict(old.consequences)
     if _REASON.search(later.message) and first.verdict == "failed" and later.time - first.time < 60.0:
@@ -77,6 +84,16 @@ def weigh(state: LifeState, problem: Problem, role: str, seen: float) -> None:
     first.seen = max(first.seen, later.seen) if later.grade == 2 else first.seen
     first.consequences[later.kind] = first.consequences.get(later.kind, 0) + 1
     state.suspect = first
+
+
+def _explains(new: Suspect, old: Suspect) -> bool:
+    """Whether the problem that was read second is what the first follows from."""
+    if abs(new.time - old.time) > _AT_ONCE:
+        return False
+    if old.kind in _SYMPTOMS or _TOLD_TO_END.search(old.message):
+        return new.kind in _HARD
+    # Of GPU errors the fatal one: others (Xid 45, 43) are the driver's cleaning up after it.
+    return new.critical and old.kind == new.kind == "hardware" and not old.critical
 
 
 #: What to do where the cause's kind gives no better advice.

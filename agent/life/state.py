@@ -61,6 +61,7 @@ class Suspect(Struct):
     #: finished, failed, cancelled or preempted, if this ended the run.
     verdict: str
     consequences: dict[str, int] = {}
+    critical: bool = False
     #: When its file was last written to.
     wrote: float = 0.0
 

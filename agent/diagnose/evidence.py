@@ -1,0 +1,202 @@
+"""What the text of a problem itself tells: who died, what it asked for, what was free, which node, which disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+_SIZE = r"[\d.]+ ?[KMGT]i?B"
+
+# torch 1.x to 2.x, CUDACachingAllocator.cpp.
+_TRIED = re.compile(rf"Tried to allocate ({_SIZE})")
+_GPU = re.compile(r"\(GPU (\d+);|GPU (\d+) has a total")
+_TOTAL = re.compile(rf"total capacity of ({_SIZE})|({_SIZE}) total capacity")
+_FREE = re.compile(rf"of which ({_SIZE}) is free|; ({_SIZE}) free")
+_OTHERS = re.compile(rf"Process (\d+) has ({_SIZE}) memory in use")
+_OWN = re.compile(rf"this process has ({_SIZE}) memory in use")
+_UNUSED = re.compile(rf"({_SIZE}) is reserved by PyTorch but unallocated")
+# vLLM's worker at start-up.
+_DESIRED = re.compile(r"Free memory on device[^(]*\(([\d.]+)/([\d.]+) GiB\)[^(]*\(([\d.]+), ([\d.]+) GiB\)")
+
+# Linux, mm/oom_kill.c.
+_KERNEL = re.compile(r"Kill(?:ed)? process (\d+) \(([^)\n]*)\)[^\n]*")
+_RSS = re.compile(r"anon-rss:(\d+)kB")
+_CGROUP = re.compile(r"CONSTRAINT_MEMCG|Memory cgroup out of memory|oom_memcg=(\S+?),|cgroup out-of-memory")
+# Ray's memory monitor.
+_RAY_NODE = re.compile(
+    r"was ([\d.]+ ?GB) / ([\d.]+ ?GB) \(([\d.]+)\)|Used memory \(([\d.]+GB)\) / total capacity \(([\d.]+GB)\)"
+)
+_RAY_TASK = re.compile(r"name=([^,)]+), pid=(\d+), memory used=([\d.]+ ?GB)")
+_RAY_KILLED = re.compile(
+    r"([1-9]\d*) Workers \(tasks / actors\) killed due to memory pressure(?:[^\n]{0,250}?IP: ([\w.:]+)\))?"
+)
+_STEP = re.compile(r"StepId=([\w.]*\w)")
+_LOADER = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
+
+# torchrun: its error summary, and the agent's line.
+_RANK = re.compile(r"^\s+rank\s*:\s*(\d+)(?: \(local_rank: (\d+)\))?", re.MULTILINE)
+_HOST = re.compile(r"^\s+host\s*:\s*(\S+)", re.MULTILINE)
+_EXIT = re.compile(r"exitcode\s*[:=]?\s*(-?\d+)")
+_LOCAL = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+) \(pid: (\d+)\)")
+_SIGNALS = {
+    "-4": "SIGILL", "-6": "SIGABRT: it ended itself, as after a NCCL timeout or a C++ exception",
+    "-7": "SIGBUS: often /dev/shm is full", "-8": "SIGFPE", "-9": "SIGKILL: somebody killed it, often the kernel for "
+    "memory", "-11": "SIGSEGV", "-15": "SIGTERM: somebody told it to end",
+}  # fmt: skip
+
+_RAY_CLASS = re.compile(r"class_name: (\S+)")
+_RAY_PID = re.compile(r"\bpid: (\d+)")
+_RAY_IP = re.compile(r"\bip: (\S+)")
+_EXIT_DETAIL = re.compile(r"[Ww]orker exit (?:type|detail): ?([^\n]{1,200}?)(?: Worker exit detail|\n|$)")
+
+_XID = re.compile(r"Xid \(PCI:([0-9a-f:.]+)\): (\d+)")
+#: NVIDIA, "XID errors": what it is, as far as it decides what to do.
+_XIDS = {
+    "13": "an error of the program on the GPU",
+    "31": "a memory page fault of the program",
+    "43": "the GPU stopped this program",
+    "45": "the driver cleaned up after an earlier error",
+    "48": "a double-bit ECC error: the GPU is broken",
+    "63": "a row of memory was remapped",
+    "64": "a row could not be remapped: the GPU is broken",
+    "74": "an NVLink error",
+    "79": "the GPU has fallen off the bus",
+    "94": "a contained ECC error",
+    "95": "an uncontained ECC error: the GPU is broken",
+    "119": "the GPU's own processor does not answer",
+    "120": "the GPU's own processor failed",
+}
+
+_DISK = re.compile(r"No space left on device:? ?'?(/[^'\n:]+)|^(/\S+) is over [\d.]+% full", re.MULTILINE)
+_PEER = re.compile(
+    r"(?:[Cc]onnection closed by remote peer|Connection (?:reset|refused) by peer|remote process)"
+    r"[^\n]{0,40}? ?([\w.-]+<\d+>)"
+)
+_JOINED = re.compile(r"(\d+)/(\d+) clients joined")
+_JOB = re.compile(r"\*\*\* (?:JOB|STEP) (\S+) ON (\S+) CANCELLED AT (\S+)(?: DUE TO ([A-Z ]+?))? \*\*\*")
+
+
+def evidence(kind: str, message: str) -> list[str]:
+    """What a problem's text tells, in sentences."""
+    told = list(_BY_KIND[kind](message)) if kind in _BY_KIND else []
+    return list(dict.fromkeys([*told, *_process(message), *_job(message)]))
+
+
+def _cuda_oom(text: str) -> Iterator[str]:
+    tried, gpu = _first(_TRIED, text), _first(_GPU, text)
+    if tried:
+        total, free = _first(_TOTAL, text), _first(_FREE, text)
+        on = f" on GPU {gpu}" if gpu else ""
+        had = f"; {free} of {total} were free" if free and total else ""
+        yield f"it asked for {tried}{on}{had}"
+    own = _first(_OWN, text)
+    if own:
+        yield f"this process held {own}"
+    for pid, size in _OTHERS.findall(text)[:8]:
+        yield f"process {pid} held {size} of that GPU"
+    unused = _first(_UNUSED, text)
+    if unused and tried and _bytes(unused) > _bytes(tried):
+        yield (
+            f"{unused} were reserved and unused: the memory is fragmented; "
+            "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True helps against that"
+        )
+    desired = _DESIRED.search(text)
+    if desired:
+        yield (
+            f"the engine wanted {desired[4]} GiB (gpu_memory_utilization {desired[3]}) where {desired[1]} of "
+            f"{desired[2]} GiB were free: something else is on that GPU"
+        )
+
+
+def _oom_kill(text: str) -> Iterator[str]:
+    for killed in _KERNEL.finditer(text):
+        rss = _RSS.search(killed[0])
+        held = f", which held {int(rss[1]) / 2**20:.1f} GiB" if rss else ""
+        yield f"the kernel killed {killed[2]} (pid {killed[1]}){held}"
+    if _CGROUP.search(text):
+        yield "the limit was the job's or container's own (cgroup), not the machine's"
+    node = _RAY_NODE.search(text)
+    if node:
+        yield f"the node had {node[1] or node[4]} of {node[2] or node[5]} in use"
+    for name, pid, used in _RAY_TASK.findall(text)[:3]:
+        yield f"Ray killed the task {name} (pid {pid}), which held {used}"
+    workers = _RAY_KILLED.search(text)
+    if workers:
+        yield f"Ray killed {workers[1]} workers" + (f" on {workers[2]}" if workers[2] else "")
+    step = _first(_STEP, text)
+    if step:
+        yield f"SLURM step {step}"
+    loader = _first(_LOADER, text)
+    if loader:
+        yield f"it was a data loader's worker (pid {loader.strip()})"
+
+
+def _hardware(text: str) -> Iterator[str]:
+    for bus, number in _XID.findall(text)[:3]:
+        meaning = f": {_XIDS[number]}" if number in _XIDS else ""
+        yield f"Xid {number} of the GPU at {bus}{meaning}"
+
+
+def _disk_full(text: str) -> Iterator[str]:
+    place = _first(_DISK, text)
+    if place:
+        yield f"full: {place}"
+
+
+def _nccl(text: str) -> Iterator[str]:
+    for peer in dict.fromkeys(_PEER.findall(text)):
+        yield f"the peer {peer} was gone: look at what ran there"
+
+
+def _timeout(text: str) -> Iterator[str]:
+    joined = _JOINED.search(text)
+    if joined:
+        yield f"{joined[1]} of {joined[2]} processes came together"
+
+
+def _process(text: str) -> Iterator[str]:
+    """Which process it was, as launchers say."""
+    rank, host = _RANK.search(text), _first(_HOST, text)
+    code = _first(_EXIT, text)
+    local = _LOCAL.search(text)
+    if rank:
+        yield f"torchrun's first failure: rank {rank[1]}" + (f" on {host}" if host else "")
+    elif local:
+        yield f"it was local rank {local[2]} (pid {local[3]})"
+    if code in _SIGNALS:
+        yield f"exit code {code}: {_SIGNALS[code]}"
+    actor = _first(_RAY_CLASS, text)
+    if actor:
+        pid, ip = _first(_RAY_PID, text), _first(_RAY_IP, text)
+        yield f"Ray actor {actor}" + (f" (pid {pid})" if pid else "") + (f" on {ip}" if ip else "")
+    if "death signal, shutting down" in text:
+        yield "its launcher was told to end: look for a process beside it that died, or for who ended the job"
+    detail = _first(_EXIT_DETAIL, text)
+    if detail:
+        yield f"Ray says of its end: {detail.strip()}"
+
+
+def _job(text: str) -> Iterator[str]:
+    job = _JOB.search(text)
+    if job:
+        yield f"SLURM job {job[1]} on {job[2]}, at {job[3]}" + (f", for {job[4].lower()}" if job[4] else "")
+
+
+_BY_KIND: dict[str, Callable[[str], Iterator[str]]] = {
+    "cuda_oom": _cuda_oom,
+    "oom_kill": _oom_kill,
+    "hardware": _hardware,
+    "disk_full": _disk_full,
+    "nccl": _nccl,
+    "timeout": _timeout,
+}
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str | None:
+    found = pattern.search(text)
+    return next((group for group in found.groups() if group), None) if found else None
+
+
+def _bytes(size: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+) ?([KMGT])i?B", size).groups()  # type: ignore[union-attr]
+    return float(number) * 1024.0 ** ("KMGT".index(unit) + 1)
