@@ -40,7 +40,11 @@ class Quantity(Struct, frozen=True, forbid_unknown_fields=True):
     unit: Unit
     better: Literal["up", "down", "neither"]
     healthy: tuple[float | None, float | None] | None
-    labels: tuple[Literal["environment", "engine", "state", "stat", "lane", "rank", "kind", "level"], ...] = ()
+    labels: tuple[
+        Literal[
+            "environment", "engine", "state", "stat", "lane", "rank", "kind", "level", "detector", "severity"
+        ], ...
+    ] = ()  # fmt: skip
     scale: str = ""
     type: Literal["gauge", "counter", "histogram"] = "gauge"
 

@@ -17,7 +17,7 @@ class Message(Struct, frozen=True):
     `title` is the answer in one sentence, `text` the evidence, `todo` what to do. `episode` names the incident: a
     message with `resolved` says that the one with the same episode is over. `time` (Unix seconds) is when it happened,
     `step` the trainer's step then; `since` and `since_step` are when it began, where that was before. `values` are the
-    numbers that decided, by name. `labels` tell whose run it is.
+    numbers that decided, by name. `labels` tell whose run it is. `worse`: the incident was told before, as less grave.
     """
 
     kind: str
@@ -33,6 +33,7 @@ class Message(Struct, frozen=True):
     since: float | None = None
     since_step: int | None = None
     values: tuple[tuple[str, float], ...] = ()
+    worse: bool = False
 
     @property
     def lasting(self) -> bool:
@@ -42,4 +43,4 @@ class Message(Struct, frozen=True):
     @property
     def key(self) -> str:
         """The same whenever the same thing is told: receivers and the outbox know a repetition by it."""
-        return f"{self.episode}/{self.kind}" + ("/resolved" if self.resolved else "")
+        return f"{self.episode}/{self.kind}" + ("/resolved" if self.resolved else "/worse" if self.worse else "")

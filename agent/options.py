@@ -13,7 +13,8 @@ class WatchOptions(Struct):
     one. once: read all that is there and end. project, experiment: labels; None = what the run says. otlp_endpoint:
     where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds. alerts: the file
     that says whom the agent tells. one_run: all that lies below the path is one run, whatever it looks like. tee: pass
-    on what comes from standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them."""
+    on what comes from standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them.
+    detectors: files that change detectors of learning failures, or add some."""
 
     paths: list[Path]
     framework: str | None = None
@@ -33,3 +34,4 @@ class WatchOptions(Struct):
     one_run: bool = False
     tee: bool = False
     keep: list[str] = []
+    detectors: list[Path] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from statistics import median
 
@@ -46,6 +46,8 @@ class RunStatus:
     def __init__(self, zone: tzinfo | None = None) -> None:
         self.zone = zone
         self.tracker: LifeTracker | None = None
+        #: Detectors whose alert is not over, with its severity.
+        self.alerts: Callable[[], Mapping[str, str]] = dict
         self.lanes: dict[str, Lane] = {}
         self.facts: dict[str, str] = {}
         self.step: int | None = None
@@ -136,6 +138,9 @@ class RunStatus:
             parts += [p for p in (self._doing(now), self._silence(now)) if p]
         else:
             parts += [p for p in (self._doing(now), self._silence(now), self._eta(now)) if p]
+        grave = sorted(name for name, severity in self.alerts().items() if severity != "info")
+        if grave:
+            parts.append(f"alert: {', '.join(grave)}")
         reward = self.newest.get("rl_reward_mean")
         if reward is not None:
             parts.append(f"reward {reward:.4g}")

@@ -68,6 +68,10 @@ class Pager:
         if self._unsaved:
             kept.tell(self._unsaved, self._route)
 
+    def add(self, messages: Sequence[Message]) -> None:
+        """Take in what another participant has to tell, to become true with the same commit."""
+        self._unsaved += self._labelled(messages)
+
     # -- a publisher
 
     def record(self, events: Sequence[Event], source: Source, now: float) -> None:

@@ -14,8 +14,8 @@ from rli_agent.commands import reading
 @reading.framework
 @reading.rules
 @click.option(
-    "--config", "configs", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Change detectors, or add some: YAML as docs/detectors.md describes it.",
+    "--config", "--detectors", "configs", multiple=True, type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE", help="Change detectors, or add some: YAML as docs/detectors.md describes it.",
 )  # fmt: skip
 @click.option("--json/--table", "as_json", default=None, help="JSON lines, or text; text on a terminal unless given.")
 @click.option("--plot", is_flag=True, help="Draw the series that raised each alert.")

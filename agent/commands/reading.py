@@ -20,6 +20,10 @@ alerts = click.option(
     "--alerts", type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE", help="Whom to tell, and of what: a YAML file of channels and routes (docs/alerts.md).",
 )  # fmt: skip
+detectors = click.option(
+    "--detectors", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Change detectors of learning failures, or add some: YAML as docs/detectors.md describes it.",
+)  # fmt: skip
 state_dir = click.option(
     "--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="Keep the store here; otherwise in ~/.rl-insight, or on this node's scratch disk where the home is not local.",

@@ -55,13 +55,14 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
     help="`step`: a step is a trace. `flat`: each state is one, as RL-Insight wants it. `auto`: as the receiver is.",
 )  # fmt: skip
 @reading.alerts
+@reading.detectors
 @click.option(
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="INFO", show_default=True,
     help="How much the agent says of itself on standard error.",
 )  # fmt: skip
 def command(
     log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], zone: str | None, keep: tuple[str, ...],
-    **settings: Any,
+    detectors: tuple[Path, ...], **settings: Any,
 ) -> None:  # fmt: skip
     """Follow the run that writes into OUTPUT_DIR: read its logs, keep what they say, serve it as metrics.
 
@@ -84,5 +85,7 @@ def command(
 
     log_to_stderr(log_level)
     chosen = list(paths) or [choose(Path.cwd(), list(rules), sys.stdin.isatty())]
-    options = WatchOptions(chosen, rules=list(rules), log_level=log_level, keep=list(keep), **settings)
+    options = WatchOptions(
+        chosen, rules=list(rules), log_level=log_level, keep=list(keep), detectors=list(detectors), **settings
+    )  # fmt: skip
     watch(options, named_zone(zone), partial(say, err=True) if options.tee else say)

@@ -17,7 +17,8 @@ from rli_agent.message import Severity
 
 #: Series that are followed; what exceeds it is not looked at.
 MOST = 512
-_RANK = {"info": 0, "warning": 1, "critical": 2}
+#: How grave severities are.
+RANK = {"info": 0, "warning": 1, "critical": 2}
 
 
 class Alert(Struct, frozen=True):
@@ -172,7 +173,7 @@ class Engine:
             incident = self._incident(detector) or f"{detector.name}/{number}"
             episode = Episode(number, severity, incident, history.step, history.time)
             self.state.episodes[detector.name] = episode
-        elif _RANK[severity] <= _RANK[episode.severity]:
+        elif RANK[severity] <= RANK[episode.severity]:
             episode.members[key] = Member(evidence)
             return
         episode.severity = severity

@@ -131,6 +131,7 @@ class Detector(Struct, forbid_unknown_fields=True, kw_only=True):
 
     clear: healthy samples in a row after which the alert is over. group: what alerts have in common that may be one
     incident. muted_by: detectors of which this one's alert is a consequence: while one of them is raised it is silent.
+    message: whether a watch sends one.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Detector(Struct, forbid_unknown_fields=True, kw_only=True):
     group: str = "learning"
     muted_by: list[str] = []
     clear: int = 8
+    message: bool = True
     off: bool = False
 
 
@@ -155,6 +157,7 @@ class Tuning(Struct, forbid_unknown_fields=True, kw_only=True):
     group: str | UnsetType = UNSET
     muted_by: list[str] | UnsetType = UNSET
     clear: int | UnsetType = UNSET
+    message: bool | UnsetType = UNSET
     off: bool | UnsetType = UNSET
 
 

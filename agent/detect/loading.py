@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,14 @@ from rli_agent.errors import UserError
 from rli_agent.parsers.typed_yaml import Document, TypedYamlError, read_typed
 
 PACKAGED = "rli_agent/rules/detectors.yaml"
+
+
+def detector_files(output_dirs: Sequence[Path] = (), home: Path | None = None) -> list[Path]:
+    """The users' files that are looked up: `~/.config/rli-agent/detectors.yaml`, then
+    `<output_dir>/.rli-agent/detectors.yaml`; those that are there."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path.home()) / ".config")
+    places = [config / "rli-agent", *(d / ".rli-agent" for d in output_dirs)]
+    return [file for place in places if (file := place / "detectors.yaml").is_file()]
 
 
 def packaged() -> list[Detector]:

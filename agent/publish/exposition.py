@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from loguru import logger
@@ -82,6 +82,9 @@ class Exposition:
 
         #: Asked at every scrape; None where nobody follows the run's life.
         self.life: Callable[[], LifeState | None] = lambda: None
+        #: Asked at every scrape: the detectors whose alert is not over, with its severity.
+        self.alerts: Callable[[], Mapping[str, str]] = dict
+        self._alerted: set[Labels] = set()
 
     def relabel(self, run: RunLabels) -> None:
         """The run's labels became known, or changed: all series carry the new ones from now on."""
@@ -176,6 +179,7 @@ class Exposition:
             self._unfold()
             self._show_open()
             self._show_life()
+            self._show_alerts()
             table = self._table
             self.own.published(table.count, table.dropped, len(self._collisions))
             out = table.render(openmetrics)
@@ -275,6 +279,15 @@ class Exposition:
                 self._elapsed[key] = series
             series.set(max(0.0, now - start))
 
+    def _show_alerts(self) -> None:
+        active = dict(self.alerts())
+        now = {_alert_labels(detector, severity) for detector, severity in active.items()}
+        self._alerted |= now
+        for labels in self._alerted:
+            series = self._series("rl_alert_active", labels)
+            if series:
+                series.set(float(labels in now))
+
     def _show_life(self) -> None:
         state = self.life()
         for name, labels, value in life_figures(state) if state is not None else ():
@@ -305,6 +318,10 @@ def page(expositions: Sequence[Exposition], openmetrics: bool) -> bytes:
     if openmetrics:
         out.append("# EOF\n")
     return "".join(out).encode()
+
+
+def _alert_labels(detector: str, severity: str) -> Labels:
+    return label_set((("detector", detector), ("severity", severity)))
 
 
 def _role(labels: Labels, source: Source) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from msgspec import Struct
 
+from rli_agent.events import Labels
 from rli_agent.message import Message
 from rli_agent.store import outbox
 from rli_agent.store.outbox import Route
+from rli_agent.store.rows import labels_json, text
 
 
 class Attempted(Struct, frozen=True):
@@ -22,6 +25,28 @@ class Attempted(Struct, frozen=True):
     first_step: int | None
     last_step: int | None
     resumed_from: int | None
+
+
+class Alerted(Struct, frozen=True):
+    """What a detector said, for the view `alerts`. `over`: the alert of this `id` is resolved. `time` is in Unix
+    seconds."""
+
+    id: str
+    over: bool
+    detector: str
+    severity: str
+    incident: str
+    role: str
+    series: str
+    labels: Labels
+    step: int | None
+    time: float
+    value: float
+    usual: float
+    bound: float
+    title: str
+    text: str
+    todo: str
 
 
 class Knowledge:
@@ -46,6 +71,25 @@ class Knowledge:
         there again."""
         with self._transaction():
             outbox.put(self._db, messages, route)
+
+    def alerts(self, alerts: Iterable[Alerted]) -> None:
+        """Keep alerts by their id: raised, graver, or over."""
+        with self._transaction():
+            for a in alerts:
+                if a.over:
+                    over = "UPDATE alert_rows SET resolved_step = ?, resolved_time = ? WHERE id = ?"
+                    self._db.execute(over, (a.step, a.time, a.id))
+                    continue
+                self._db.execute(
+                    "INSERT INTO alert_rows VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL,NULL) "
+                    "ON CONFLICT (id) DO UPDATE SET severity = excluded.severity, value = excluded.value, "
+                    "title = excluded.title",
+                    (
+                        a.id, a.detector, a.severity, a.incident, a.role, text(a.series), labels_json(a.labels), a.step,
+                        a.time, *(v if math.isfinite(v) else None for v in (a.value, a.usual, a.bound)), text(a.title),
+                        text(a.text), text(a.todo),
+                    ),
+                )  # fmt: skip
 
     def attempts(self, attempts: Iterable[Attempted]) -> None:
         """Keep these attempts of the run, by their number."""

@@ -225,8 +225,21 @@ DROP INDEX lines_by_shape;
 CREATE INDEX lines_by_shape ON lines (shape, step, source);
 """
 
+_ALERTS = """
+-- What the detectors said. bound: where the figure must be back for the alert to be over.
+CREATE TABLE alert_rows (
+    id TEXT PRIMARY KEY, detector TEXT NOT NULL, severity TEXT NOT NULL, incident TEXT NOT NULL, role TEXT NOT NULL,
+    series TEXT NOT NULL, labels TEXT NOT NULL, step INTEGER, time REAL NOT NULL, value REAL, usual REAL, bound REAL,
+    title TEXT NOT NULL, text TEXT NOT NULL, todo TEXT NOT NULL, resolved_step INTEGER, resolved_time REAL)
+    WITHOUT ROWID;
+CREATE VIEW alerts AS
+    SELECT detector, severity, step, time, resolved_step, resolved_time, title, value, usual, bound, series, role,
+        labels, text, todo, id, incident
+    FROM alert_rows;
+"""
+
 #: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
-MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS)
+MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS, _ALERTS)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

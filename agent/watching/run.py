@@ -14,9 +14,11 @@ from typing import NamedTuple
 from loguru import logger
 from msgspec.structs import asdict
 
+from rli_agent.alerts.lookout import Lookout
 from rli_agent.alerts.opening import Alerts
 from rli_agent.alerts.pager import Pager
 from rli_agent.catalogue import Catalogue
+from rli_agent.detect.loading import detector_files, load
 from rli_agent.errors import UserError
 from rli_agent.events import Event, Labels, RunFact
 from rli_agent.keeping import Keeper
@@ -101,6 +103,7 @@ class WatchedRun:
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
         try:
             self._pager = self._page(setting.alerts)
+            self._lookout = self._look_out()
             self._spans = self._export_spans()
         except BaseException:
             self._keeper.close()
@@ -124,6 +127,17 @@ class WatchedRun:
         self._keeper.participants.append(pager)
         self._keeper.publishers.append(pager)
         return pager
+
+    def _look_out(self) -> Lookout:
+        """Judge whether the run still learns. Before the pager, which keeps and says its messages."""
+        options = self._options
+        detectors = load([*detector_files(options.paths), *options.detectors])
+        lookout = Lookout(self.store, self.id, detectors, self._pager, fresh=options.start == "start")
+        self.exposition.alerts = lambda: lookout.active
+        self.status.alerts = lambda: lookout.active
+        self._keeper.participants.insert(0, lookout)
+        self._keeper.publishers.insert(0, lookout)
+        return lookout
 
     def _export_spans(self) -> Publisher | None:
         options = self._options
@@ -171,6 +185,7 @@ class WatchedRun:
         self._read(last=True)
         if self._spans is not None and not self._stop.is_set():
             self._spans.tick(time.time())
+        self._lookout.settle(time.time())
         self._pager.settle(time.time())
         self._say(self.status.sentence(self._files.last_change()))
 
