@@ -213,7 +213,7 @@ def _configure(
         return tempo.command(it, file), settings.tempo.retention
     file = config / "grafana.ini"
     _write(file, grafana.render_ini(settings.grafana, settings.bind, ports["http"], places, data))
-    _copy_packaged(config / "dashboards", "*.json")
+    _copy_packaged(config / "dashboards", "json/*.json")
     folders = [config / "dashboards", *(Path(d).expanduser().absolute() for d in settings.grafana.dashboards)]
     urls = {launch.program: launch.url for launch in before}
     for name, text in grafana.render_provisioning(urls.get("prometheus"), urls.get("tempo"), folders).items():
