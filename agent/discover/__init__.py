@@ -83,11 +83,19 @@ class Discovery:
         self._given = [Path(os.path.abspath(p)) for p in paths]
         self._roots = [os.path.realpath(p) for p in paths]
         self._tree = Tree(list(dict.fromkeys(self._roots)))
+        self._added: set[str] = set()
         self._looker = Looker(self._roles.literals)
         self._looks: dict[str, Look] = {}
         self._claims: dict[str, tuple[str | None, Look, Claim]] = {}
         self._names: dict[str, str] = {}
         self._facts: tuple[object, list[ConfigFact], dict[Path, str]] | None = None
+
+    def add(self, path: Path) -> None:
+        """Another place of the run: its files are called after it."""
+        self._given.append(Path(os.path.abspath(path)))
+        self._roots.append(os.path.realpath(path))
+        self._tree.roots.append(self._roots[-1])
+        self._added.add(self._roots[-1])
 
     def leave_out(self, directories: Set[str]) -> None:
         """Directories below the paths that are no business of this run, absolute and free of links."""
@@ -142,7 +150,7 @@ class Discovery:
             if path in self._names:
                 continue
             given, root = next((g, r) for g, r in zip(self._given, self._roots, strict=True) if _within(path, r))
-            name = given.name if path == root else os.path.relpath(path, root)
+            name = given.name if path == root else os.path.relpath(path, given.parent if root in self._added else root)
             name = os.fsencode(name).decode(errors="replace")
             for longer in (f"{given.name}/{name}", path):
                 if name in taken:

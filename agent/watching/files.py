@@ -33,6 +33,7 @@ class RunFiles:
         self._say = say
         self._book = book
         self._without = without
+        self._added: list[Path] = []
         self._discovery = self._discover()
         self.scan = self._discovery.scan()
         self.tracks: dict[Path, Track] = {}
@@ -48,7 +49,14 @@ class RunFiles:
         except ValueError as e:
             raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
         discovery.leave_out(self._without)
+        for place in self._added:
+            discovery.add(place)
         return discovery
+
+    def add(self, place: Path) -> None:
+        """The run has another place."""
+        self._added.append(place)
+        self._discovery.add(place)
 
     def leave_out(self, directories: Set[str]) -> None:
         """These directories became runs of their own."""

@@ -38,6 +38,7 @@ from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.switches import switched_off
 from rli_agent.track import Track
 from rli_agent.watching.files import RunFiles
+from rli_agent.watching.places import Places
 from rli_agent.watching.silent import SilentFiles
 
 #: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
@@ -94,6 +95,7 @@ class WatchedRun:
         except ValueError as e:
             raise UserError(f"--keep {e}", "such as --keep 30d --keep 2GB") from None
         self._files = RunFiles(options, book, without, setting.zone, say)
+        self._places = Places(options.paths, say)
         self.id = run_id(self._files.scan.run.root)
         try:
             self.exposition = Exposition(self.labels(), setting.catalogue, namespace=options.namespace)
@@ -178,11 +180,13 @@ class WatchedRun:
     def read_once(self) -> None:
         """Read all that there is and will be, send it, and say how the run stands; also after `begin`."""
         if self._looked:
-            self._files.look_again()
-            self._take_in()
+            self._look_again()
         else:
             self._take_up()
         self._read(last=True)
+        if self._places.learn(self.status.facts):  # what the lines name, and what the lines there name
+            self._look_again()
+            self._read(last=True)
         if self._spans is not None and not self._stop.is_set():
             self._spans.tick(time.time())
         self._lookout.settle(time.time())
@@ -211,12 +215,12 @@ class WatchedRun:
         known = set(tracks)
         if changed:
             self._rescan = RESCAN
-        if changed - known or now - self._looked >= self._rescan or not known or self._files.stale:
+        named = self._places.learn(self.status.facts)
+        if named or changed - known or now - self._looked >= self._rescan or not known or self._files.stale:
             if not changed and known:
                 self._rescan = min(2 * self._rescan, LONGEST)
             self._looked = now
-            self._files.look_again()
-            self._take_in()
+            self._look_again()
         fresh = tracks.keys() - known
         self._busy = {track for track in self._busy if track.is_busy}
         due = {track for track in self._busy if track.is_due(now)}
@@ -289,6 +293,17 @@ class WatchedRun:
             self._say(text)
 
     # -- files and what they say
+
+    @property
+    def places(self) -> list[Path]:
+        """Where the run writes beside the paths that were given."""
+        return self._places.found
+
+    def _look_again(self) -> None:
+        for place in self._places.look(self._files.scan.configs):
+            self._files.add(place)
+        self._files.look_again()
+        self._take_in()
 
     def _take_in(self) -> None:
         """Make what the last scan found true: tracks, labels, facts."""

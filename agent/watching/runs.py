@@ -86,9 +86,10 @@ class Runs:
     @property
     def roots(self) -> set[Path]:
         """What is to be watched for changes, free of links."""
+        elsewhere = {place for run in self._awake.values() for place in run.places}
         if self.several:
-            return {Path(path) for path in self._awake}
-        return {Path(os.path.realpath(path)) for path in self._options.paths}
+            return elsewhere.union(map(Path, self._awake))
+        return elsewhere.union(Path(os.path.realpath(path)) for path in self._options.paths)
 
     @property
     def patience(self) -> float:
@@ -248,12 +249,12 @@ class Runs:
 
     def _by_run(self, changed: Set[Path]) -> dict[str, set[Path]]:
         """Whose each path is: the run's with the longest root."""
-        news: dict[str, set[Path]] = {path: set() for path in self._awake}
         if not self.several:
             return {self._root: set(changed)}
+        news: dict[str, set[Path]] = {path: set() for path in self._awake}
+        roots = {str(place): path for path, run in self._awake.items() for place in [path, *run.places]}
         for path in changed:
-            parts = [str(path), *map(str, path.parents)]
-            owner = next((part for part in parts if part in news), None)
+            owner = next((roots[str(p)] for p in (path, *path.parents) if str(p) in roots), None)
             if owner is not None:
                 news[owner].add(path)
         return news
