@@ -14,7 +14,8 @@ class WatchOptions(Struct):
     where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds. alerts: the file
     that says whom the agent tells. one_run: all that lies below the path is one run, whatever it looks like. tee: pass
     on what comes from standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them.
-    detectors: files that change detectors of learning failures, or add some."""
+    detectors: files that change detectors of learning failures, or add some. status_md: seconds between two entries in
+    `status_file` (None: STATUS.md in the run's directory). private: nobody is told of anything."""
 
     paths: list[Path]
     framework: str | None = None
@@ -35,3 +36,6 @@ class WatchOptions(Struct):
     tee: bool = False
     keep: list[str] = []
     detectors: list[Path] = []
+    private: bool = False
+    status_md: float | None = None
+    status_file: Path | None = None

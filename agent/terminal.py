@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from collections.abc import Callable
+from typing import IO
 
 import click
 from loguru import logger
@@ -22,11 +25,20 @@ def say(text: str, err: bool = False) -> None:
     click.echo(plain(text), err=err)
 
 
+def can_draw(stream: IO[str]) -> bool:
+    """Whether a stream is a terminal on which one can draw."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def log_to_stderr(level: str) -> None:
     """Send what the agent logs about itself to standard error, one line a record."""
+    log_to(_write, level)
+
+
+def log_to(write: Callable[[str], None], level: str) -> None:
+    """Send it elsewhere."""
     logger.remove()
-    form = "{time:HH:mm:ss} {level: <7} {message}"
-    logger.add(_write, level=level.upper(), format=form)
+    logger.add(lambda message: write(str(message)), level=level.upper(), format="{time:HH:mm:ss} {level: <7} {message}")
 
 
 def _write(line: str) -> None:

@@ -11,8 +11,8 @@ from loguru import logger
 from receivers import SECRET
 
 from rli_agent.alerts.opening import Alerts, open_alerts
-from rli_agent.alerts.settings import seconds
 from rli_agent.cli import group
+from rli_agent.durations import seconds
 from rli_agent.errors import UserError
 from rli_agent.message import Message, Severity
 

@@ -209,3 +209,20 @@ def test_several_environments_are_told_apart(status: Status, tmp_path: Path) -> 
     }  # fmt: skip
     assert report.run.environments == ["aime24", "aime25", "gsm8k", "math"]
 
+
+def test_a_directory_of_runs_gets_a_line_for_each_and_the_worst_that_still_counts(
+    status: Status, tmp_path: Path
+) -> None:
+    root = tmp_path / "outputs"
+    for name, ago in (("going", 5.0), ("silent", 3 * 3600.0), ("old", 50 * 3600.0)):
+        write_run(root / name, ago=ago)
+    code, told = status(root)
+    assert [line.split(":")[:2] for line in told.splitlines()] == [
+        ["going", " Healthy"], ["silent", " Down"], ["old", " Down"]
+    ]  # fmt: skip
+    assert code == 2
+    shutil.rmtree(root / "silent")
+    assert status(root)[0] == 0
+    reports = msgspec.json.decode(status(root, "--json")[1], type=list[Report])
+    assert [Path(r.run.root).name for r in reports] == ["going", "old"]
+    assert "holds 2 runs" in status(root, "--append", tmp_path / "STATUS.md")[1]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from agents import Agent
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from prime_rl_logs import write_run
+from prime_rl_logs import stamp, write_run
+from receivers import until
 
 from rli_agent.answer.report import Performance, Progress, Report, RunFacts, Series, Spike, Trouble
 from rli_agent.cli import main
@@ -124,3 +128,59 @@ def test_a_journal_that_cannot_be_written(tmp_path: Path, capsys: pytest.Capture
     assert main(["status", str(run), "--append", str(missing), "--state-dir", str(tmp_path / "state")]) == 2
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
     assert not os.path.exists(missing)
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
+    started: list[Agent] = []
+
+    def start(*arguments: object) -> Agent:
+        more = ("--listen", "none", "--state-dir", tmp_path / "state")
+        started.append(Agent(tmp_path, "watch", *arguments, *more))
+        return started[-1]
+
+    yield start
+    for agent in started:
+        agent.kill()
+
+
+def end(agent: Agent) -> None:
+    agent.process.terminate()
+    assert agent.process.wait(30.0) == 0
+
+
+def entries(path: Path) -> list[str]:
+    return re.split(r"\n\n(?=## )", path.read_text().strip()) if path.exists() else []
+
+
+def test_a_watch_writes_at_launch_and_again_only_when_it_is_time(tmp_path: Path, watch: Callable[..., Agent]) -> None:
+    run = write_run(tmp_path / "run")
+    journal = run / "STATUS.md"
+    first = watch(run, "--status-md", "1h")
+    until(lambda: len(entries(journal)) == 1, "the entry of the launch")
+    assert "**Notes**: prime-rl run in " in entries(journal)[0]
+    end(first)
+    again = watch(run, "--status-md", "1h")
+    until(lambda: "step 30 of 100" in again.output, "the second watch has read")
+    end(again)
+    assert len(entries(journal)) == 1
+    watch(run, "--status-md", "1s")
+    until(lambda: len(entries(journal)) >= 3, "two more, a second apart")
+    assert "Notes" not in entries(journal)[2]
+
+
+@pytest.mark.real
+def test_a_watch_writes_when_the_run_ends(tmp_path: Path, watch: Callable[..., Agent]) -> None:
+    run, journal = write_run(tmp_path / "run"), tmp_path / "notes.md"
+    watch(run, "--status-md", "1h", "--status-file", journal)
+    until(lambda: len(entries(journal)) == 1, "the entry of the launch")
+    with (run / "logs/trainer.log").open("a") as log:
+        log.write(f"[trainer0]:{stamp(time.time())} SUCCESS RL trainer finished!\n")
+    until(lambda: len(entries(journal)) == 2, "an entry of the end", patience=60.0)
+    assert "**Notes**: finished" in entries(journal)[1]
+    assert not (run / "STATUS.md").exists()
+
+
+def test_an_interval_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["watch", str(tmp_path), "--status-md", "hourly"]) == 2
+    assert "write 30s, 5m, 4h or 2d" in capsys.readouterr().err

@@ -15,7 +15,8 @@ from rli_agent.alerts import settings as kinds
 from rli_agent.alerts.channel import Channel
 from rli_agent.alerts.routing import Routed, Router
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import AlertsAre, AnyChannel, load_alerts, seconds
+from rli_agent.alerts.settings import AlertsAre, AnyChannel, load_alerts
+from rli_agent.durations import seconds
 from rli_agent.errors import UserError
 from rli_agent.parsers.typed_yaml import Document
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Struct, field
 
+from rli_agent.durations import seconds
 from rli_agent.errors import UserError
 from rli_agent.message import Severity
 from rli_agent.parsers.typed_yaml import Document, TypedYamlError, read_typed
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 
 
@@ -153,14 +153,6 @@ def load_alerts(path: Path) -> Document[AlertsAre]:
 def several(one: str | Sequence[str]) -> list[str]:
     """A list, also where only one is given."""
     return [one] if isinstance(one, str) else list(one)
-
-
-def seconds(text: str) -> float:
-    """A duration like `30s`, `5m`, `4h` or `2d`, in seconds. Raises ValueError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
-    if found is None:
-        raise ValueError(f"`{text}` is no duration; write 30s, 5m, 4h or 2d")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _check(document: Document[AlertsAre]) -> None:

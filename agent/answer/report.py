@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -156,6 +157,12 @@ class Report(Struct, frozen=True, omit_defaults=True):
     processes: list[Process] = []
     gpus: list[Gpu] = []
     job: Job | None = None
+
+
+def of_late(reports: Sequence[Report]) -> Sequence[Report]:
+    """Of several runs those that count: written within a day of the newest."""
+    newest = max(report.progress.last_written_at or 0.0 for report in reports)
+    return [report for report in reports if (report.progress.last_written_at or 0.0) >= newest - 86_400.0]
 
 
 def brief(report: Report) -> Report:

@@ -10,12 +10,14 @@ from contextlib import closing, contextmanager
 from datetime import tzinfo
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
+from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.machine.host import look
 from rli_agent.options import WatchOptions
@@ -28,6 +30,22 @@ from rli_agent.store.location import state_dir
 from rli_agent.store.registry import is_held, run_id, store_path
 from rli_agent.store.retention import copy_store
 from rli_agent.watching.run import Setting, WatchedRun
+from rli_agent.watching.runs import MOST_RUNS
+
+
+class Asked(Struct, frozen=True):
+    """A run that is asked about. `store`: where its store is, or would be; `without`: what lies below its paths and is
+    not its own."""
+
+    options: WatchOptions
+    book: Rulebook
+    store: Path
+    without: frozenset[str] = frozenset()
+
+    @property
+    def watched(self) -> bool:
+        """Whether an agent keeps its store up to date now."""
+        return self.store.is_file() and is_held(self.store)
 
 
 class _NoPatience(threading.Event):
@@ -38,68 +56,77 @@ class _NoPatience(threading.Event):
         return True
 
 
+def runs_in(options: WatchOptions) -> list[Asked]:
+    """The run in `options.paths`, or, where they are one directory of several, each of them, the one written last
+    first. Raises UserError."""
+    missing = [p for p in options.paths if not p.exists()]
+    if missing:
+        raise UserError(f"{missing[0]}: no such file or directory", "give a run's output directory, or its log files")
+    book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
+    home, _ = state_dir(options.state_dir, Path.home())
+    alone = len(options.paths) == 1 and options.paths[0].is_dir() and not options.one_run
+    places = RunFinder(options.paths[0], book.packs).find()[:MOST_RUNS] if alone else []
+    if not places:
+        root = discover(options.paths, book, options.framework).run.root
+        return [Asked(options, book, store_path(home, run_id(root)))]
+    return [
+        Asked(replace(options, paths=[path]), book, store_path(home, run_id(path)), place.without)
+        for place in places
+        for path in (Path(place.path),)
+    ]
+
+
+@contextmanager
+def store_of(run: Asked, zone: tzinfo) -> Iterator[tuple[Path, bool]]:
+    """The store of a run, with all that its logs say by now, and whether an agent watches it.
+
+    An agent that watches keeps its store up to date. Otherwise the logs are read here, on from a copy of the store if
+    there is one, in a place that is gone afterwards. Raises UserError.
+    """
+    if run.watched:
+        yield run.store, True
+        return
+    with scratch_state(run.store) as scratch:
+        yield _read_logs(run, scratch, zone), False
+
+
+@contextmanager
+def scratch_state(store: Path) -> Iterator[Path]:
+    """A state directory that is gone afterwards, with a copy of this store in it, if there is one."""
+    with tempfile.TemporaryDirectory(prefix="rli-agent-", ignore_cleanup_errors=True) as scratch:
+        if store.is_file():
+            copy = store_path(Path(scratch), store.parent.name)
+            copy.parent.mkdir(parents=True)
+            copy_store(store, copy)
+        yield Path(scratch)
+
+
+def _read_logs(run: Asked, scratch: Path, zone: tzinfo) -> Path:
+    """What `watch --once` reads, with nobody told of it."""
+    catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
+    setting = Setting(scratch, catalogue, open_alerts(None, {}), zone, _NoPatience())
+    watched = WatchedRun(run.options, setting, run.book, run.without, lambda _: None)
+    try:
+        watched.read_once()
+    finally:
+        watched.close()
+    return watched.store.path
+
+
+def ask(run: Asked, zone: tzinfo, job: str | None = None) -> Report:
+    """How the run is now, and what this machine knows of it. `job`: its id in SLURM. Raises UserError."""
+    try:
+        with store_of(run, zone) as (path, watched), closing(StoreReader(path, zone)) as reader:
+            report = reader.report(time.time(), watched)
+    except StoreError as error:
+        raise UserError(str(error)) from None
+    host = look(Path(report.run.root), zone, job, [file.file for file in report.files])
+    return replace(report, processes=host.processes, gpus=host.gpus, job=host.job)
+
+
 def note_down(report: Report, path: Path) -> None:
     """Append an entry to a STATUS.md; the first one says what the run is. Raises UserError."""
     try:
         append(path, entry(report, launch=is_empty(path)))
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}", "name another file") from None
-
-
-@contextmanager
-def store_of(options: WatchOptions, zone: tzinfo) -> Iterator[tuple[Path, bool]]:
-    """The store of the run in `options.paths`, with all that its logs say by now, and whether an agent watches it.
-
-    An agent that watches keeps its store up to date. Otherwise the logs are read here, on from a copy of the store if
-    there is one, in a place that is gone afterwards. Raises UserError.
-    """
-    home, _ = state_dir(options.state_dir, Path.home())
-    store = store_path(home, run_id(_root(options)))
-    if store.is_file() and is_held(store):
-        yield store, True
-        return
-    with tempfile.TemporaryDirectory(prefix="rli-agent-", ignore_cleanup_errors=True) as scratch:
-        if store.is_file():
-            copy = store_path(Path(scratch), store.parent.name)
-            copy.parent.mkdir(parents=True)
-            copy_store(store, copy)
-        yield _read_logs(options, Path(scratch), zone), False
-
-
-def _root(options: WatchOptions) -> Path:
-    missing = [p for p in options.paths if not p.exists()]
-    if missing:
-        raise UserError(f"{missing[0]}: no such file or directory", "give a run's output directory, or its log files")
-    return discover(options.paths, _rules(options), options.framework).run.root
-
-
-def _rules(options: WatchOptions) -> Rulebook:
-    return Rulebook([p for p in options.paths if p.is_dir()], options.rules)
-
-
-def _read_logs(options: WatchOptions, scratch: Path, zone: tzinfo) -> Path:
-    """What `watch --once` reads, with nobody told of it."""
-    catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
-    setting = Setting(scratch, catalogue, open_alerts(None, {}), zone, _NoPatience())
-    run = WatchedRun(options, setting, _rules(options), frozenset(), lambda _: None)
-    try:
-        run.read_once()
-    finally:
-        run.close()
-    return run.store.path
-
-
-def ask(options: WatchOptions, zone: tzinfo, job: str | None = None) -> Report:
-    """How the run is now, and what this machine knows of it. `job`: its id in SLURM. Raises UserError."""
-    try:
-        with store_of(options, zone) as (path, watched), closing(StoreReader(path, zone)) as reader:
-            report = reader.report(time.time(), watched)
-    except StoreError as error:
-        raise UserError(str(error)) from None
-    return with_host(report, zone, job)
-
-
-def with_host(report: Report, zone: tzinfo, job: str | None = None) -> Report:
-    """The report, with what this machine knows of the run."""
-    host = look(Path(report.run.root), zone, job, [file.file for file in report.files])
-    return replace(report, processes=host.processes, gpus=host.gpus, job=host.job)

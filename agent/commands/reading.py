@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from rli_agent.durations import seconds
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.3
+    """`30s`, `5m`, `4h` or `2d`; its value is in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            return seconds(value)
+        except ValueError as e:
+            self.fail(str(e), param, ctx)
+
 
 framework = click.option(
     "--framework", metavar="NAME", help="Read the run with this framework's pack; otherwise the framework is detected."

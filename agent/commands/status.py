@@ -30,7 +30,8 @@ def command(
     paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None, state_dir: Path | None,
     as_json: bool, journal: Path | None, job: str | None, pid: int | None,
 ) -> int:  # fmt: skip
-    """Say how a run is, in one screen: OUTPUT_DIR's, or the one that was watched last.
+    """Say how a run is, in one screen: OUTPUT_DIR's, or the one that was watched last. Where OUTPUT_DIR holds several
+    runs, each gets a line.
 
     Exit code 0: healthy or finished. 1: degraded. 2: down, or it cannot be told.
     """
@@ -38,11 +39,12 @@ def command(
 
     import msgspec
 
-    from rli_agent.answer.report import brief
-    from rli_agent.asking.ask import ask, note_down
+    from rli_agent.answer.report import brief, of_late
+    from rli_agent.asking.ask import ask, note_down, runs_in
     from rli_agent.asking.which import newest_run, run_of_job, run_of_process
+    from rli_agent.errors import UserError
     from rli_agent.options import WatchOptions
-    from rli_agent.reporters.screen import print_report
+    from rli_agent.reporters.screen import print_report, print_reports
     from rli_agent.store.location import state_dir as default_state_dir
     from rli_agent.terminal import log_to_stderr
     from rli_agent.zone import named_zone
@@ -57,11 +59,18 @@ def command(
         else:
             asked = run_of_job(job, state, stamps) if job is not None else [newest_run(state)]
     options = WatchOptions(asked, framework=framework, rules=list(rules), state_dir=state_dir, once=True)
-    report = ask(options, stamps, job)
+    runs = runs_in(options)
+    if journal is not None and len(runs) > 1:
+        raise UserError(f"{asked[0]} holds {len(runs)} runs, and a STATUS.md is of one", "name one run's directory")
+    reports = [ask(run, stamps, job) for run in runs]
     if journal is not None:
-        note_down(report, journal)
+        note_down(reports[0], journal)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(brief(report)), indent=2) + b"\n")
+        told = [brief(report) for report in reports]
+        data = msgspec.json.encode(told if len(told) > 1 else told[0])
+        sys.stdout.buffer.write(msgspec.json.format(data, indent=2) + b"\n")
+    elif len(reports) > 1:
+        print_reports(reports)
     else:
-        print_report(report, stamps)
-    return CODES[report.health]
+        print_report(reports[0], stamps)
+    return max(CODES[report.health] for report in of_late(reports))

@@ -57,19 +57,28 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 @reading.alerts
 @reading.detectors
 @click.option(
+    "--status-md", type=reading.Duration(), metavar="INTERVAL",
+    help="Append an entry to STATUS.md in the run's directory every so often, like 1h (docs/status.md).",
+)  # fmt: skip
+@click.option(
+    "--status-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write the entries of --status-md here instead.",
+)  # fmt: skip
+@click.option("--plain", is_flag=True, help="Print lines also on a terminal, instead of drawing the run on it.")
+@click.option(
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="INFO", show_default=True,
     help="How much the agent says of itself on standard error.",
 )  # fmt: skip
 def command(
     log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], zone: str | None, keep: tuple[str, ...],
-    detectors: tuple[Path, ...], **settings: Any,
+    detectors: tuple[Path, ...], plain: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Follow the run that writes into OUTPUT_DIR: read its logs, keep what they say, serve it as metrics.
 
     More PATHs belong to the same run: a console log kept elsewhere, wandb/, a second node's logs; `-` is standard
     input. Where OUTPUT_DIR holds several runs, each is watched by itself; without it, the runs below the current
-    directory are offered. Nothing is ever written there. SIGINT (Ctrl-C) or SIGTERM ends the watch; the next one goes
-    on from where it ended.
+    directory are offered. Nothing is ever written there, but for STATUS.md where --status-md asks for it. SIGINT
+    (Ctrl-C) or SIGTERM ends the watch; the next one goes on from where it ended.
 
     Each option is a setting too: of the environment (`--listen`: RLI_AGENT_LISTEN) and of a file in YAML
     (`listen: …` in ~/.config/rli-agent/config.yaml). `rli-agent config show` tells which value holds, and why.
@@ -79,13 +88,22 @@ def command(
 
     from rli_agent.asking.below import choose
     from rli_agent.options import WatchOptions
-    from rli_agent.terminal import log_to_stderr, say
+    from rli_agent.terminal import can_draw, log_to, log_to_stderr, say
     from rli_agent.watching import watch
     from rli_agent.zone import named_zone
 
-    log_to_stderr(log_level)
     chosen = list(paths) or [choose(Path.cwd(), list(rules), sys.stdin.isatty())]
     options = WatchOptions(
         chosen, rules=list(rules), log_level=log_level, keep=list(keep), detectors=list(detectors), **settings
     )  # fmt: skip
-    watch(options, named_zone(zone), partial(say, err=True) if options.tee else say)
+    stamps = named_zone(zone)
+    if plain or options.once or options.tee or not can_draw(sys.stdout):
+        log_to_stderr(log_level)
+        watch(options, stamps, partial(say, err=True) if options.tee else say)
+        return
+    from rli_agent.view import Background, View  # here: what draws is not needed for lines
+
+    view = View(stamps)
+    log_to(view.say, log_level)
+    with Background(view):
+        watch(options, stamps, view.say, view.opened)

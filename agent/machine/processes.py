@@ -37,9 +37,13 @@ class Process(Struct, frozen=True, omit_defaults=True):
 
 
 def of_run(root: Path) -> list[Process]:
-    """The processes of the run that writes below `root`, and their descendants, by id."""
+    """The processes of the run that writes below `root`, and their descendants, by id; never this one and its
+    parents."""
     place = os.path.realpath(root)
     parents = {pid: _parent(pid) for pid in _pids()}
+    own = os.getpid()
+    while own in parents:
+        own = parents.pop(own)
     sure = {pid: reason for pid in parents if (reason := _evidence(pid, place))}
     found = []
     for pid in parents:

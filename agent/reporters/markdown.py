@@ -98,8 +98,6 @@ def _performance(report: Report) -> list[str]:
 
 
 def _notes(report: Report) -> list[str]:
-    if report.health == "Healthy" and report.progress.life == "finished" and not report.problem_count:
-        return ["finished"]
     notes = [reason[:_QUOTE] for reason in report.reasons]
     if report.run.attempt > 1:
         notes.append(f"attempt {report.run.attempt}")

@@ -3,9 +3,11 @@ room. Log text goes through `plain`: its control sequences are shown, never obey
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
+from pathlib import Path
 from typing import IO
 
 from rich.console import Console, Group, RenderableType
@@ -20,6 +22,18 @@ from rli_agent.terminal import plain
 
 COLOURS = {"Healthy": "bold green", "Degraded": "bold yellow", "Down": "bold red"}
 _SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
+#: Figures that are kept where there is no room for all, in this order; never fewer than FEWEST.
+_FIRST = {
+    name: place
+    for place, name in enumerate(
+        (
+            "rl_reward_mean", "rl_policy_entropy", "rl_policy_kl", "rl_mismatch_kl", "rl_grad_norm",
+            "rl_response_length_mean_tokens", "rl_throughput_tokens_per_second", "rl_eval_score",
+            "rl_engine_kv_cache_usage_ratio", "rl_engine_requests_waiting", "rl_errored_ratio", "rl_truncated_ratio",
+        )
+    )
+}  # fmt: skip
+_FEWEST = 5
 #: Columns where the output is no terminal.
 PIPED = 1000
 #: Lanes, and states of what is usual, that are shown.
@@ -29,6 +43,8 @@ _LANES, _USUAL = 8, 6
 def console_for(stream: IO[str] | None = None) -> Console:
     """A console without markup, emoji and highlighting: what logs hold is text."""
     stream = sys.stdout if stream is None else stream
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # what its encoding lacks shows as `?`
     width = None if stream.isatty() else PIPED  # a pipe has no edge at which to cut
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
@@ -39,20 +55,36 @@ def print_report(report: Report, zone: tzinfo) -> None:
     console.print(render(report, zone, console))
 
 
-def render(report: Report, zone: tzinfo, console: Console) -> RenderableType:
-    """All of a report, the most important first."""
+def print_reports(reports: Sequence[Report]) -> None:
+    """Print a line for each of several runs to standard output."""
+    console = console_for()
+    for report in reports:
+        console.print(answer_of(report), no_wrap=True, overflow="ellipsis")
+
+
+def answer_of(report: Report) -> Text:
+    """Which run, and how it is, in one line."""
+    return Text.assemble((plain(Path(report.run.root).name), "bold"), ": ", answer(report))
+
+
+def render(report: Report, zone: tzinfo, console: Console, height: int | None = None) -> RenderableType:
+    """All of a report, the most important first. height: lines that there are; figures that matter less make room."""
     unicode = console.encoding.startswith("utf")
-    parts: list[RenderableType] = [answer(report)]
-    parts += [_line(f"  - {reason}", "yellow") for reason in _reasons(report)]
-    parts.append(_run(report, zone))
-    width = max(8, min(40, console.width - 44))
-    parts += [metrics(report, width, unicode)] if _all_series(report) else []
-    parts += [_line(text) for text in _lanes(report.lanes)]
-    parts += [_line(text) for text in _performance(report)]
-    parts += list(_troubles(report, zone))
-    parts += [_line(text, "dim") for text in _machine(report, zone)]
-    parts += [_line(text, "dim") for text in _files(report)]
-    return Group(*parts)
+    above: list[RenderableType] = [answer(report)]
+    above += [_line(f"  - {reason}", "yellow") for reason in _reasons(report)]
+    above.append(_run(report, zone))
+    above += [_line(text) for text in _lanes(report.lanes)]
+    below: list[RenderableType] = [_line(text) for text in _performance(report)]
+    below += list(_troubles(report, zone))
+    below += [_line(text, "dim") for text in _machine(report, zone)]
+    below += [_line(text, "dim") for text in _files(report)]
+    shown = [*report.quality, *report.stability, *report.performance.series]
+    if height is not None:
+        room = height - len(console.render_lines(Group(*above, *below)))
+        least = sorted(shown, key=lambda series: _FIRST.get(series.metric, len(_FIRST)))[max(_FEWEST, room) :]
+        shown = [series for series in shown if series not in least]
+    figures = [metrics(shown, max(8, min(40, console.width - 44)), unicode)] if shown else []
+    return Group(*above, *figures, *below)
 
 
 def answer(report: Report) -> Text:
@@ -70,7 +102,8 @@ def _reasons(report: Report) -> list[str]:
 
 def _run(report: Report, zone: tzinfo) -> Text:
     run, progress = report.run, report.progress
-    parts = [run.root, run.framework or "framework unknown"]
+    parts = [] if run.watched else ["nobody watches"]
+    parts += [run.root, run.framework or "framework unknown"]
     parts += [run.model] if run.model else []
     if run.attempt > 1:
         after = f", from step {run.resumed_from}" if run.resumed_from is not None else ""
@@ -80,23 +113,17 @@ def _run(report: Report, zone: tzinfo) -> Text:
         parts.append(f"checkpoint {step} ({spoken(report.time - progress.checkpoint_at)} ago)")
     if progress.last_written_at is not None:
         parts.append(f"last written {clock(progress.last_written_at, zone, report.time)}")
-    if not run.watched:
-        parts.append("nobody watches")
     return _line(" · ".join(parts), "dim")
 
 
-def _all_series(report: Report) -> list[Series]:
-    return [*report.quality, *report.stability, *report.performance.series]
-
-
-def metrics(report: Report, width: int, unicode: bool) -> Table:
+def metrics(shown: list[Series], width: int, unicode: bool) -> Table:
     """The figures with their curves."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, overflow="crop")
     table.add_column(no_wrap=True)
-    for series in _all_series(report):
+    for series in shown:
         usual = f"usually {figure(series.metric, series.median)}" if series.median is not None else ""
         note = Text(usual, "dim")
         if series.spikes:

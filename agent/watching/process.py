@@ -33,12 +33,15 @@ DEFAULT_LISTEN = "127.0.0.1:9092"
 
 
 class Watch:
-    """What one `rli-agent watch` does. `say` prints a line for people."""
+    """What one `rli-agent watch` does. `say` prints a line for people; `opened` is told of each store."""
 
-    def __init__(self, options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, options: WatchOptions, zone: tzinfo, say: Callable[[str], None], opened: Callable[[Path], None]
+    ) -> None:
         self._options = options
         self._zone = zone
         self._say = say
+        self._opened = opened
         self._stop = threading.Event()
         self._wake: Callable[[], None] = lambda: None
         self._notes: set[str] = set()
@@ -57,7 +60,7 @@ class Watch:
         options = self._options
         step_back()
         gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
-        alerts = open_alerts(options.alerts, os.environ)
+        alerts = open_alerts(None, {}) if options.private else open_alerts(options.alerts, os.environ)
         folder, why = state_dir(options.state_dir, Path.home())
         pipe = None
         if STDIN in options.paths:
@@ -66,7 +69,8 @@ class Watch:
             options = replace(options, paths=[*others, pipe.path], once=False)
         catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
         try:
-            self._watch(options, Setting(folder, catalogue, alerts, self._zone, self._stop), why, pipe)
+            setting = Setting(folder, catalogue, alerts, self._zone, self._stop, self._opened)
+            self._watch(options, setting, why, pipe)
         except UserError as e:
             if pipe is not None and not pipe.over.is_set():
                 self._say(f"error: {e}")
@@ -139,9 +143,11 @@ class Watch:
             runs.read_once()  # standard input is over, and the run with it
 
 
-def watch(options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
-    """Watch a run until SIGINT or SIGTERM, or, with `once`, until all is read."""
-    process = Watch(options, zone, say)
+def watch(
+    options: WatchOptions, zone: tzinfo, say: Callable[[str], None], opened: Callable[[Path], None] = lambda _: None
+) -> None:
+    """Watch a run until SIGINT or SIGTERM, or, with `once`, until all is read. `opened` is told of each store."""
+    process = Watch(options, zone, say, opened)
 
     def end(number: int, frame: FrameType | None) -> None:
         del number, frame

@@ -23,6 +23,7 @@ from rli_agent.errors import UserError
 from rli_agent.events import Event, Labels, RunFact
 from rli_agent.keeping import Keeper
 from rli_agent.life.state import ENDS
+from rli_agent.life.wording import spoken
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.naming import RunLabels
@@ -59,13 +60,15 @@ QUIET_AFTER_END, QUIET_FOR_GOOD = 600.0, 86_400.0
 
 
 class Setting(NamedTuple):
-    """What all runs of a process share. state: the directory of the stores; stop: set when the process is to end."""
+    """What all runs of a process share. state: the directory of the stores; stop: set when the process is to end;
+    opened: is told of each store."""
 
     state: Path
     catalogue: Catalogue
     alerts: Alerts
     zone: tzinfo
     stop: threading.Event
+    opened: Callable[[Path], None] = lambda _: None
 
 
 class WatchedRun:
@@ -102,11 +105,13 @@ class WatchedRun:
         except ValueError as e:
             raise UserError(str(e)) from None
         self.store = self._open_store(store_path(setting.state, self.id))
+        setting.opened(self.store.path)
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
         try:
             self._pager = self._page(setting.alerts)
             self._lookout = self._look_out()
             self._spans = self._export_spans()
+            self._check_in(setting.zone)
         except BaseException:
             self._keeper.close()
             raise
@@ -158,6 +163,17 @@ class WatchedRun:
             raise UserError(str(e)) from None
         self._keeper.publishers.append(spans)
         return spans
+
+    def _check_in(self, zone: tzinfo) -> None:
+        """Write entries into STATUS.md."""
+        options, root = self._options, self._files.scan.run.root
+        if options.status_md is None:
+            return
+        from rli_agent.reporters.checkins import CheckIns  # here: most watches have no use for it
+
+        path = options.status_file or (root if root.is_dir() else root.parent) / "STATUS.md"
+        self._keeper.publishers.append(CheckIns(self.store.path, path, options.status_md, self.status, zone))
+        self._say(f"check-ins: {path} (every {spoken(options.status_md)})")
 
     def labels(self) -> RunLabels:
         """What all series and spans of the run carry."""

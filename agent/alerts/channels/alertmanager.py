@@ -10,7 +10,8 @@ from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.channels.webhook import header
 from rli_agent.alerts.post import checked_address, post
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import Alertmanager, seconds
+from rli_agent.alerts.settings import Alertmanager
+from rli_agent.durations import seconds
 from rli_agent.message import Message
 
 #: What happens and is over at once is shown for so many seconds: longer than Alertmanager waits to group (30 s).

@@ -10,7 +10,8 @@ import subprocess
 from rli_agent.alerts import words
 from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import Command, seconds
+from rli_agent.alerts.settings import Command
+from rli_agent.durations import seconds
 
 
 class CommandChannel(Channel):

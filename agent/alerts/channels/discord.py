@@ -8,8 +8,9 @@ from rli_agent.alerts import words
 from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.post import checked_address, post
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import Discord, seconds
+from rli_agent.alerts.settings import Discord
 from rli_agent.alerts.words import cut
+from rli_agent.durations import seconds
 
 #: Discord's limits: an embed's title, its description, a field's value; all of an embed has at most 6000 characters.
 _TITLE, _DESCRIPTION, _VALUE = 256, 3000, 1024

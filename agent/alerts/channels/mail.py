@@ -15,7 +15,8 @@ from typing import Any
 from rli_agent.alerts import words
 from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import Email, seconds, several
+from rli_agent.alerts.settings import Email, several
+from rli_agent.durations import seconds
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _COLOURS = {"critical": "#b00020", "warning": "#b26a00", "info": "#1f5fbf"}

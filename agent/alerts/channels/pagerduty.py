@@ -12,7 +12,8 @@ from rli_agent.alerts import words
 from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.post import checked_address, post
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import PagerDuty, seconds
+from rli_agent.alerts.settings import PagerDuty
+from rli_agent.durations import seconds
 from rli_agent.message import Message
 
 _SUMMARY, _DEDUP = 1024, 255

@@ -8,8 +8,9 @@ from rli_agent.alerts import words
 from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.post import checked_address, post
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import Slack, seconds
+from rli_agent.alerts.settings import Slack
 from rli_agent.alerts.words import cut
+from rli_agent.durations import seconds
 
 #: Slack's limits: a header, a section's text; of the fields, of which a section has at most ten, a part.
 _HEADER, _SECTION, _FIELD = 150, 3000, 1900

@@ -9,8 +9,9 @@ from rli_agent.alerts import words
 from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.post import checked_address, post
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import Webhook, seconds
+from rli_agent.alerts.settings import Webhook
 from rli_agent.alerts.template import Template
+from rli_agent.durations import seconds
 
 
 class WebhookChannel(Channel):
