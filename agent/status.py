@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
-from statistics import median
+from statistics import mean, median
 
 from rli_agent.events import Event, Interval, Problem, RunFact, Samples
 from rli_agent.life.signs import headline
 from rli_agent.life.state import ENDS, LifeState
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.life.wording import spoken
+from rli_agent.pace import Pace, finish
 from rli_agent.parsers.timeline import intervals
 
 #: Durations kept of each state to tell what is usual.
@@ -56,7 +57,7 @@ class RunStatus:
         self.last_problem: Problem | None = None
         self.problems = 0
         self.newest: dict[str, float] = {}
-        self._gaps: deque[float] = deque(maxlen=KEPT)
+        self._pace = Pace()
 
     def record(self, events: Sequence[Event], now: float) -> None:
         """Take in events that have just been stored; `now` is when they were read (Unix seconds)."""
@@ -72,6 +73,8 @@ class RunStatus:
                     self.last_problem = event
             elif isinstance(event, RunFact):
                 self.facts[event.key] = event.value
+                if event.key == "resumed_from":
+                    self.step_seen = None  # what passed until then was no step
         if events:
             self.last_event = now
 
@@ -89,17 +92,16 @@ class RunStatus:
         if late and self.step is not None and event.step < self.step:
             return  # a metric file tells later of a step that the console has told
         if event.step != self.step:
-            if self.step is not None and self.step_seen is not None and event.step == self.step + 1:
-                gap = when - self.step_seen
-                if 0 < gap < 1e7:
-                    self._gaps.append(gap)
+            if self.step is not None and self.step_seen is not None:
+                self._pace.passed(when - self.step_seen, event.step - self.step)
             self.step, self.step_seen = event.step, when
             self.facts.pop("life", None)
 
     def take_over(self, state: LifeState) -> None:
         """Know what the run's life remembers of steps, which outlives the events."""
         self.step, self.step_seen = state.step, state.step_at
-        self._gaps.extend(state.gaps)
+        for gap in state.gaps:
+            self._pace.knew(gap, state.stride)
 
     @property
     def life(self) -> str:
@@ -117,13 +119,22 @@ class RunStatus:
         return int(text) if text.isdigit() else None
 
     def step_seconds(self) -> float | None:
-        """What a step usually takes: the states of the trainer, else the gaps between steps."""
+        """What usually passes from one step to the next, else what the trainer says that a step takes."""
+        told = self._told_durations()
+        return self._pace.usual or (median(told) if told else None)
+
+    def _told_durations(self) -> Sequence[float]:
         trainer = self.lanes.get("trainer")
-        if self._gaps:
-            return median(self._gaps)
-        if trainer is not None and "step" in trainer.usual:
-            return median(trainer.usual["step"])
-        return None
+        return trainer.usual.get("step", ()) if trainer is not None else ()
+
+    def finishes(self, now: float) -> float | None:
+        """When the run will have done all its steps (Unix seconds); None where that cannot be said: it has not begun,
+        nobody says how many steps there are, or none is done any more."""
+        told, whole = self._told_durations(), self.max_steps
+        a_step = self._pace.mean or (mean(told) if told else None)
+        if a_step is None or whole is None or self.step is None or self.step >= whole or self._silence(now):
+            return None
+        return finish(whole - self.step, a_step, self.step_seen, now)
 
     def sentence(self, now: float) -> str:
         """The answer, in one line."""
@@ -185,9 +196,8 @@ class RunStatus:
         return ""
 
     def _eta(self, now: float) -> str:
-        usual, whole = self.step_seconds(), self.max_steps
-        if usual is None or whole is None or self.step is None or self.step >= whole:
+        end = self.finishes(now)
+        if end is None:
             return ""
-        left = (whole - self.step) * usual
-        end = datetime.fromtimestamp(now + left, self.zone)
-        return f"ETA {end:%H:%M}" if left < 86_400 else f"ETA {end:%b %d %H:%M}"
+        when = datetime.fromtimestamp(end, self.zone)
+        return f"ETA {when:%H:%M}" if end - now < 86_400 else f"ETA {when:%b %d %H:%M}"

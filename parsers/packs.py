@@ -328,8 +328,8 @@ class Pack(Struct, forbid_unknown_fields=True):
     every line in a log that several writers share. first_rank: of lines that say which rank wrote them, only rank 0's
     are read for metrics and states (the others repeat them). aliases: documented name → the name that the code logs.
     switches: metrics that are there only where something is switched on.
-    catalogue: native key (or glob) → common metric. configs: fact (max_steps, model, project, experiment, batch_size)
-    → dotted paths in the run's configuration files, tried in order.
+    catalogue: native key (or glob) → common metric. configs: fact (max_steps, model, project, experiment, batch_size,
+    environments) → dotted paths in the run's configuration files, tried in order.
     """
 
     pack: str

@@ -105,7 +105,7 @@ class StoreReader:
             VERSION, now, status.sentence(now), health, reasons,
             RunFacts(
                 run, root, str(self.path) if watched else None, watched, facts.get("framework"), facts.get("model"),
-                facts.get("project"), facts.get("experiment"), self._environments(),
+                facts.get("project"), facts.get("experiment"), self._environments(facts.get("environments")),
                 facts.get("batch_size"), state.attempt.number, state.attempt.resumed_from,
             ),
             progress, quality, steady, self._performance(state, lag),
@@ -177,9 +177,7 @@ class StoreReader:
         assert status.tracker is not None
         state = status.tracker.state
         usual, whole, life = status.step_seconds(), status.max_steps, status.life
-        ends = None
-        if usual is not None and whole is not None and status.step is not None and life == "running":
-            ends = now + max(0, whole - status.step) * usual
+        ends = status.finishes(now) if life == "running" else None
         (written,) = self._db.execute("SELECT max(mtime) FROM sources").fetchone()
         return Progress(
             life, status.step, whole, usual, state.step_at, written, ends, state.ckpt_step, state.ckpt_at
@@ -227,13 +225,14 @@ class StoreReader:
                 series.append(Series(metric, value, values=values))
         return Performance(trainer, orchestrator, parts, who_waits(parts, trainer, orchestrator), lag, series)
 
-    def _environments(self) -> list[str]:
+    def _environments(self, configured: str | None) -> list[str]:
+        """Those that figures and rollouts name, else those that the configuration does."""
         rows = self._db.execute(
             "SELECT DISTINCT json_extract(labels, '$.environment') FROM shapes UNION "
             "SELECT DISTINCT json_extract(labels, '$.environment') FROM sources UNION "
             "SELECT DISTINCT environment FROM (SELECT environment FROM rollout_rows ORDER BY id DESC LIMIT 1000)"
         )
-        return sorted(str(name) for (name,) in rows if name)[:50]
+        return sorted(str(name) for (name,) in rows if name)[:50] or (configured.split(", ") if configured else [])
 
     def _files(self, root: Path) -> list[FileState]:
         rows = self._db.execute(

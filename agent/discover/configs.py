@@ -73,8 +73,10 @@ def config_facts(
 ) -> list[ConfigFact]:
     """Each fact once: from the first of its dotted paths that a file states, and the first file that does.
 
-    wanted: a pack's `configs`. Values that are null, negative (verl writes -1 for "not set") or still hold an
-    interpolation (`${…}`) state nothing. Files that cannot be read are put into `broken` with the reason.
+    wanted: a pack's `configs`. In a path `*` stands for each item of a list or table, whose values are joined by
+    commas, and `a|b` for the key `a` or, where there is none, `b`. Values that are null, negative (verl writes -1 for
+    "not set") or still hold an interpolation (`${…}`) state nothing. Files that cannot be read are put into `broken`
+    with the reason.
     """
     read: list[tuple[Path, dict[str, Any], str]] = []
     facts = []
@@ -110,9 +112,15 @@ def setting(paths: Iterable[Path], places: Sequence[str]) -> tuple[Any, Path, in
 
 
 def _at(data: Any, place: str) -> Any:
-    for part in place.split("."):
-        data = data.get(part) if isinstance(data, dict) else None
-    return data
+    """The value at a dotted path; those below a `*`, each once, as one text."""
+    head, _, rest = place.partition(".")
+    if head == "*":
+        items = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+        found = [_at(item, rest) if rest else item for item in items]
+        return ", ".join(dict.fromkeys(str(value) for value in found if _states(value)))
+    key = next((k for k in head.split("|") if isinstance(data, dict) and data.get(k) is not None), None)
+    value = data[key] if key is not None else None
+    return _at(value, rest) if rest else value
 
 
 def _states(value: Any) -> bool:
@@ -124,9 +132,10 @@ def _states(value: Any) -> bool:
 def _line(text: str, place: str) -> int:
     """The line on which the last key of a dotted path stands: each key is looked for after the one that holds it."""
     lines = text.splitlines()
-    *holders, key = place.split(".")
+    *holders, key = [part for part in place.split(".") if part != "*"]
+    key = max(key.split("|"), key=text.count)
     at = 0
-    table = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(re.escape(h) for h in holders) + r"\s*\]")
+    table = re.compile(r"\s*\[\[?\s*" + r"\s*\.\s*".join(re.escape(h) for h in holders) + r"\s*\]")
     header = next((i for i, line in enumerate(lines) if holders and table.match(line)), None)
     if header is not None:
         at = header + 1

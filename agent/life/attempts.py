@@ -74,6 +74,8 @@ class Attempts:
         if not earlier:
             state.suspect = None
         self._gap(time, now)
+        if state.step is not None and step > state.step:
+            state.stride = step - state.step
         first, resumed = state.steps == 0 and state.attempt.number == 1, state.restarting
         state.leader, state.leader_time = series, time
         state.before, state.step, state.step_at = state.step, step, now

@@ -101,7 +101,9 @@ class LifeState(Struct):
     leader: str = ""
     leader_time: float | None = None
     series: list[str] = []
+    #: Seconds from one step that was told to the next, and how far those two are apart.
     gaps: list[float] = []
+    stride: int = 1
     longest_gap: float = 0.0
     first_sign: float | None = None
     #: The log said that training begins.
