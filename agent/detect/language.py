@@ -93,8 +93,8 @@ class LostGain(Test, tag="lost_gain"):
 
 
 class Plateau(Test, tag="plateau"):
-    """The mean of the last `window` steps is not above that of as many before. It is over when the mean climbs `sigmas`
-    standard errors above. least: samples of a window, also where each tells of many steps. ceiling: a level of a score
+    """The mean of the last `window` steps is a quarter of its standard error below that of as many before, or more. It
+    is over when the mean climbs `sigmas` standard errors above that. least: samples of a window, also where each tells of many steps. ceiling: a level of a score
     between 0 and 1 that counts as reached."""
 
     window: int = 80

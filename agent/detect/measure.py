@@ -194,9 +194,10 @@ def _plateau(test: Plateau, history: History) -> Evidence | None:
         return None
     now, before = values[-width:], values[-2 * width : -width]
     level, mean = sum(now) / width, sum(before) / width
-    score = min(values) >= 0.0 and max(values) <= 1.0
-    if level > mean or (score and test.ceiling is not None and level >= test.ceiling):
+    if level > mean:
         return None
-    noise = differences(now)
-    error = max(spread(noise, 0.0), FLOOR * abs(level)) / math.sqrt(width)
+    score = min(values) >= 0.0 and max(values) <= 1.0
+    error = max(spread(differences(now), 0.0), FLOOR * abs(level)) / math.sqrt(width)
+    if mean - level < 0.25 * error or (score and test.ceiling is not None and level >= test.ceiling):
+        return None
     return Evidence(history.name, level, mean, mean + test.sigmas * error, "down", width)

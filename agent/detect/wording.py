@@ -103,7 +103,10 @@ def _test(test: Shift | Level | Spikes | NotFinite | LostGain | Plateau) -> str:
             "slower waves"
         )
     ceiling = f", below {test.ceiling:g} where it is a score between 0 and 1" if test.ceiling is not None else ""
-    return f"the mean of the last {test.window} steps is not above that of the {test.window} before{ceiling}"
+    return (
+        f"the mean of the last {test.window} steps lies a quarter of its standard error below that of the "
+        f"{test.window} before, or more{ceiling}"
+    )
 
 
 def _shift(test: Shift) -> str:
