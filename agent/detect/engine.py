@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -57,8 +57,6 @@ class Episode(Struct):
     number: int
     severity: Severity
     incident: str
-    step: int | None
-    time: float | None
     members: dict[str, Member] = {}
 
 
@@ -80,38 +78,46 @@ class State(Struct):
         return msgspec.msgpack.decode(data, type=cls)
 
 
+class Look(NamedTuple):
+    """A case of a detector at one series. `key` names it among the detector's."""
+
+    detector: Detector
+    case: Case
+    history: History
+    key: str
+
+
 class Engine:
     """Judges a run by these detectors."""
 
     def __init__(self, detectors: Iterable[Detector], state: State | None = None) -> None:
-        self.detectors = [d for d in detectors if not d.off]
+        self._detectors = {d.name: d for d in detectors if not d.off}
         self.state = state if state is not None else State()
+        for name in self.state.episodes.keys() - self._detectors.keys():  # they were switched off meanwhile
+            del self.state.episodes[name]
         self._index: dict[tuple[str, str, str, Labels], History] = {}
         self._by_name: dict[str, list[History]] = {}
+        self._looks: dict[tuple[str, str, str, Labels], list[Look]] = {}
         for history in self.state.histories:
             self._remember(history)
-        self._cases: dict[str, list[tuple[Detector, int, Case]]] = {}
-        for detector in self.detectors:
-            for number, case in enumerate(detector.cases):
-                for name in _names(case.series):
-                    self._cases.setdefault(name, []).append((detector, number, case))
 
     @property
     def wanted(self) -> set[str]:
         """The names of all series that any detector looks at."""
-        return {name for detector in self.detectors for name in series_of(detector)}
+        return {name for detector in self._detectors.values() for name in series_of(detector)}
 
     def record(self, readings: Sequence[Reading]) -> list[Alert]:
         """Take in the figures of one line; the alerts that follow."""
         fresh = []
         for reading in readings:
-            history = self._history(reading)
+            key = (reading.name, reading.key, reading.role, reading.labels)
+            history = self._index.get(key) or self._new(reading)
             if history is not None and history.add(reading.value, reading.step, reading.time, reading.file):
-                fresh.append(history)
+                fresh.append(key)
         alerts: list[Alert] = []
-        for history in fresh:
-            for detector, number, case in self._cases.get(history.name, ()):
-                self._judge(detector, number, case, history, alerts)
+        for key in fresh:
+            for look in self._looks[key]:
+                self._judge(look, alerts)
         return alerts
 
     def history(self, alert: Alert) -> History | None:
@@ -119,30 +125,26 @@ class Engine:
         found = self._by_name.get(alert.evidence.series, ())
         return next((h for h in found if h.role == alert.role and h.labels == alert.labels), None)
 
-    # -- one case
+    # -- one case at one series
 
-    def _judge(self, detector: Detector, number: int, case: Case, history: History, alerts: list[Alert]) -> None:
-        names = _names(case.series)
-        if len(names) > 1 and history.name != next((n for n in names if n in self._by_name), None):
-            return
-        key = f"{number} {history.key} {history.role} {' '.join(v for _, v in history.labels)}"
+    def _judge(self, look: Look, alerts: list[Alert]) -> None:
+        detector, case, history, key = look
+        if not isinstance(case.series, str) and history.name != next(n for n in case.series if n in self._by_name):
+            return  # the run has one that goes before
         episode = self.state.episodes.get(detector.name)
         if episode is not None and key in episode.members:
-            self._follow(detector, case, episode, key, history, alerts)
+            self._follow(look, episode, alerts)
             return
-        held = f"{detector.name} {key}"
         evidence = None
         if not any(name in self.state.episodes for name in detector.muted_by):
             evidence = self._holds(case, history)
-        if evidence is None:
-            self.state.held.pop(held, None)
-            return
-        count = self.state.held.get(held, 0) + 1
-        if count < case.hold:
-            self.state.held[held] = count
-            return
-        self.state.held.pop(held, None)
-        self._raise(detector, case, key, history, evidence, alerts)
+        if case.hold > 1:
+            held = self.state.held.pop(f"{detector.name} {key}", 0) + 1
+            if evidence is not None and held < case.hold:
+                self.state.held[f"{detector.name} {key}"] = held
+                return
+        if evidence is not None:
+            self._raise(look, evidence, alerts)
 
     def _holds(self, case: Case, history: History) -> Evidence | None:
         def lookup(names: Names) -> History | None:
@@ -161,70 +163,68 @@ class Engine:
             return None
         return first
 
-    def _raise(
-        self, detector: Detector, case: Case, key: str, history: History, evidence: Evidence, alerts: list[Alert]
-    ) -> None:
-        severity = case.severity or detector.severity
-        if _critical(case, evidence):
+    def _raise(self, look: Look, evidence: Evidence, alerts: list[Alert]) -> None:
+        name, episodes = look.detector.name, self.state.episodes
+        severity = look.case.severity or look.detector.severity
+        if _critical(look.case, evidence):
             severity = "critical"
-        episode = self.state.episodes.get(detector.name)
+        episode = episodes.get(name)
+        known = episode is not None and RANK[severity] <= RANK[episode.severity]
         if episode is None:
-            number = self.state.counts[detector.name] = self.state.counts.get(detector.name, 0) + 1
-            incident = self._incident(detector) or f"{detector.name}/{number}"
-            episode = Episode(number, severity, incident, history.step, history.time)
-            self.state.episodes[detector.name] = episode
-        elif RANK[severity] <= RANK[episode.severity]:
-            episode.members[key] = Member(evidence)
-            return
-        episode.severity = severity
-        episode.members[key] = Member(evidence)
-        alerts.append(_alert(detector, episode, history, evidence, "firing"))
+            number = self.state.counts[name] = self.state.counts.get(name, 0) + 1
+            episode = Episode(number, severity, self._incident(look.detector) or f"{name}/{number}")
+            episodes[name] = episode
+        episode.members[look.key] = Member(evidence)
+        if not known:
+            episode.severity = severity
+            alerts.append(_alert(look, episode, evidence, "firing"))
 
     def _incident(self, detector: Detector) -> str | None:
         """The incident that is going on, where another alert of the group is raised."""
-        groups = {d.name: d.group for d in self.detectors}
-        for name, episode in self.state.episodes.items():
-            if groups.get(name) == detector.group:
-                return episode.incident
-        return None
+        episodes = self.state.episodes.items()
+        return next((e.incident for name, e in episodes if self._detectors[name].group == detector.group), None)
 
-    def _follow(
-        self, detector: Detector, case: Case, episode: Episode, key: str, history: History, alerts: list[Alert]
-    ) -> None:
+    def _follow(self, look: Look, episode: Episode, alerts: list[Alert]) -> None:
         """A series that raised the alert has a new sample: it may be over, or worse."""
-        member = episode.members[key]
-        judged = history if member.evidence.series == history.name else self._beside(member.evidence.series, history)
+        member, history = episode.members[look.key], look.history
+        name = member.evidence.series
+        judged = history if name == history.name else self._beside(name, history)
         if judged is not None and not member.evidence.over(judged):
             member.calm = 0
             now = member.evidence.now(judged)
-            if episode.severity != "critical" and _critical(case, now):
+            if episode.severity != "critical" and _critical(look.case, now):
                 episode.severity = "critical"
-                alerts.append(_alert(detector, episode, judged, now, "firing"))
+                alerts.append(_alert(look, episode, now, "firing"))
             return
         member.calm += 1
-        if member.calm < detector.clear:
+        if member.calm < look.detector.clear:
             return
-        del episode.members[key]
+        del episode.members[look.key]
         if not episode.members:
-            del self.state.episodes[detector.name]
-            alerts.append(_alert(detector, episode, history, member.evidence, "resolved"))
+            del self.state.episodes[look.detector.name]
+            alerts.append(_alert(look, episode, member.evidence, "resolved"))
 
     # -- series
 
-    def _history(self, reading: Reading) -> History | None:
-        key = (reading.name, reading.key, reading.role, reading.labels)
-        history = self._index.get(key)
-        if history is None:
-            if len(self._index) >= MOST:
-                return None
-            history = History(reading.name, reading.key, reading.role, reading.labels, reading.file)
-            self.state.histories.append(history)
-            self._remember(history)
+    def _new(self, reading: Reading) -> History | None:
+        if len(self._index) >= MOST:
+            return None
+        history = History(reading.name, reading.key, reading.role, reading.labels, reading.file)
+        self.state.histories.append(history)
+        self._remember(history)
         return history
 
     def _remember(self, history: History) -> None:
-        self._index[history.name, history.key, history.role, history.labels] = history
+        key = (history.name, history.key, history.role, history.labels)
+        self._index[key] = history
         self._by_name.setdefault(history.name, []).append(history)
+        where = " ".join((history.key, history.role, *(value for _, value in history.labels)))
+        self._looks[key] = [
+            Look(detector, case, history, f"{number} {where}")
+            for detector in self._detectors.values()
+            for number, case in enumerate(detector.cases)
+            if history.name in _names(case.series)
+        ]
 
     def _beside(self, names: Names, own: History) -> History | None:
         """The series of the first name that the run has; of several that of the same writer, else the longest."""
@@ -256,12 +256,10 @@ def _critical(case: Case, evidence: Evidence) -> bool:
     return case.critical is not None and evidence.factor() >= case.critical
 
 
-def _alert(
-    detector: Detector, episode: Episode, history: History, evidence: Evidence, status: Literal["firing", "resolved"]
-) -> Alert:
+def _alert(look: Look, episode: Episode, evidence: Evidence, status: Literal["firing", "resolved"]) -> Alert:
+    history = look.history
     severity: Severity = episode.severity if status == "firing" else "info"
     return Alert(
-        detector.name, severity, status, episode.number, episode.incident, history.step, history.time, history.file,
-        history.key, history.role, history.labels, evidence,
+        look.detector.name, severity, status, episode.number, episode.incident, history.step, history.time,
+        history.file, history.key, history.role, history.labels, evidence,
     )  # fmt: skip
-

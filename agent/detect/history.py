@@ -71,13 +71,15 @@ class History(Struct):
 
     def first(self, warmup: int) -> int:
         """Index of the first value that is none of the run's first `warmup` steps."""
-        return max(0, math.ceil(warmup / self.stride) - self.dropped)
+        return 0 if self.dropped >= warmup else max(0, math.ceil(warmup / self.stride) - self.dropped)
 
     @property
     def stride(self) -> float:
         """Steps from one sample to the next, of late; 1 where samples have no steps."""
-        newest = [step for step in self.steps[-20:] if step is not None]
-        return max(1.0, (newest[-1] - newest[0]) / (len(newest) - 1)) if len(newest) > 1 else 1.0
+        steps = self.steps[-20:]
+        if len(steps) < 2 or steps[0] is None or steps[-1] is None:
+            return 1.0
+        return max(1.0, (steps[-1] - steps[0]) / (len(steps) - 1))
 
     def broken_of(self, last: int) -> int:
         """How many of the last so many samples were not finite."""

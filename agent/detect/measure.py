@@ -23,6 +23,8 @@ from rli_agent.detect.language import (
 )
 from rli_agent.detect.robust import FLOOR, differences, level_out, logs, median, slope, spread
 
+#: Samples before a fall that lie above it.
+_BEFORE = 40
 #: Below this a figure is nothing.
 _TINY = 1e-12
 SQRT2 = math.sqrt(2.0)
@@ -175,6 +177,8 @@ def _lost_gain(test: LostGain, history: History) -> Evidence | None:
         return None
     now = median(values[-width:])
     old = values[:-width]
+    if now >= median(old[-_BEFORE:]):  # the cheap look first
+        return None
     best = max(median(old[i : i + width]) for i in range(0, len(old) - width + 1, max(1, width // 2)))
     need = test.share * (best - min(median(values[:width]), best))
     if best - now <= need:
