@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from rli_agent.detect.loading import load, packaged
+from rli_agent.detect.loading import detector_files, load, packaged
 from rli_agent.errors import UserError
 
 
@@ -71,6 +72,26 @@ def test_a_file_that_is_no_yaml_gets_a_clear_message(tmp_path: Path, content: by
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"mine\.yaml"):
         load([file])
+
+
+def test_the_example_of_the_documentation_is_sound(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "detectors.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    found = {d.name: d for d in load([changed(tmp_path, example)])}
+    assert found["reward_plateau"].off
+    assert found["lr_too_high"].cases
+
+
+def test_users_files_are_looked_up_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    run = tmp_path / "run"
+    for folder in (tmp_path / "config" / "rli-agent", run / ".rli-agent"):
+        assert detector_files([run]) in ([], [tmp_path / "config" / "rli-agent" / "detectors.yaml"])
+        folder.mkdir(parents=True)
+        (folder / "detectors.yaml").write_text("detectors: []")
+    assert detector_files([run]) == [
+        tmp_path / "config" / "rli-agent" / "detectors.yaml", run / ".rli-agent" / "detectors.yaml",
+    ]  # fmt: skip
 
 
 def test_a_file_that_is_not_there_gets_a_clear_message(tmp_path: Path) -> None:

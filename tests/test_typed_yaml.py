@@ -66,6 +66,13 @@ def test_only_true_and_false_are_booleans() -> None:
     assert read_typed("name: on", "f", Outer).value.name == "on"
 
 
+def test_numbers_are_those_of_yaml_1_2() -> None:
+    class Numbers(Struct):
+        values: list[float]
+
+    assert read_typed("values: [1e-4, 2E3, 1.5e+2, -3]", "f", Numbers).value.values == [1e-4, 2000.0, 150.0, -3.0]
+
+
 def test_an_error_points_at_a_path() -> None:
     document = read_typed("name: a\nmany:\n  - {pattern: x}\n  - {pattern: y}\n", "f", Outer)
     assert str(document.error(".many[1].pattern", "bad")) == "f:4:15: bad"

@@ -31,11 +31,11 @@ def command(
     """
     import sys
 
-    from rli_agent.detect.loading import load
+    from rli_agent.detect.loading import detector_files, load
     from rli_agent.errors import UserError
     from rli_agent.replay_report import explain_detectors, report
 
-    detectors = load(configs)
+    detectors = load([*detector_files([p for p in paths if p.is_dir()]), *configs])
     if explain is not None:
         click.echo(explain_detectors(detectors, explain))
         return

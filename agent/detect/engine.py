@@ -197,7 +197,7 @@ class Engine:
                 alerts.append(_alert(look, episode, now, "firing"))
             return
         member.calm += 1
-        if member.calm < look.detector.clear:
+        if member.calm < look.detector.clear or self._holds(look.case, history) is not None:
             return
         del episode.members[look.key]
         if not episode.members:

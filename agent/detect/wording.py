@@ -59,7 +59,7 @@ def explained(detector: Detector) -> str:
     """What a detector looks at, in words."""
     lines = [f"{detector.name} ({detector.severity})", f"  {detector.about}"]
     for number, case in enumerate(detector.cases):
-        lines.append(f"  {'or' if number else 'It is raised'} when, of {_series(case.series)}{_grade(case)},")
+        lines.append(f"  {'or' if number else 'It is raised'} when, of {named(case.series)}{_grade(case)},")
         lines += [f"    - {described(test)}" for test in case.when]
         lines += [f"    - unless {described(test)}" for test in case.unless]
         if case.hold > 1:
@@ -76,7 +76,7 @@ def described(test: AnyTest) -> str:
     """A test in words."""
     if isinstance(test, Some):
         return f"at least {test.least} of: " + "; ".join(described(inner) for inner in test.of)
-    of = f"that of {_series(test.series)}: " if test.series is not None else ""
+    of = f"that of {named(test.series)}: " if test.series is not None else ""
     return of + _test(test) + (" (where the run logs it)" if test.optional else "")
 
 
@@ -126,7 +126,8 @@ def _shift(test: Shift) -> str:
     return text
 
 
-def _series(names: Names) -> str:
+def named(names: Names) -> str:
+    """A series, or several that stand in for each other."""
     return names if isinstance(names, str) else ", else ".join(names)
 
 

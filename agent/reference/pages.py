@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rli_agent.reference.detector_pages import derived, detectors
 from rli_agent.reference.metrics_tables import common_metrics, native_metrics, own_metrics, switches
 from rli_agent.reference.pack_schema import schema as pack_schema
 from rli_agent.reference.settings_table import table as settings_table
@@ -15,6 +16,8 @@ from rli_agent.reference.status_schema import schema as status_schema
 #: NAME → the text that stands there.
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
+    "detectors": detectors,
+    "derived series": derived,
     "status-schema": status_schema,
     "common metrics": common_metrics,
     "own metrics": own_metrics,
