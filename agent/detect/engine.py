@@ -202,7 +202,8 @@ class Engine:
         del episode.members[look.key]
         if not episode.members:
             del self.state.episodes[look.detector.name]
-            alerts.append(_alert(look, episode, member.evidence, "resolved"))
+            evidence = member.evidence if judged is None else member.evidence.now(judged)
+            alerts.append(_alert(look, episode, evidence, "resolved"))
 
     # -- series
 

@@ -34,9 +34,10 @@ Lookup: TypeAlias = Callable[[Names], History | None]
 
 
 class Evidence(Struct):
-    """What decided: `value` (of `recent` samples) lies `towards` the wrong side of `limit`; `usual` is what was
-    expected. All in units of the series."""
+    """What decided, by a test of the kind `test`: `value` (of `recent` samples) lies `towards` the wrong side of
+    `limit`; `usual` is what was expected. All in units of the series."""
 
+    test: Literal["shift", "level", "spikes", "not_finite", "lost_gain", "plateau"]
     series: str
     value: float
     usual: float
@@ -46,7 +47,7 @@ class Evidence(Struct):
 
     def over(self, history: History) -> bool:
         """Whether the series is on the healthy side again."""
-        if math.isnan(self.limit):
+        if self.test == "not_finite":
             return history.broken_of(1) == 0
         if not history.values:
             return True
@@ -86,8 +87,9 @@ def _single(test: Single, history: History, lookup: Lookup) -> Evidence | None:
     if isinstance(test, Spikes):
         return _spikes(test, history)
     if isinstance(test, NotFinite):
-        many = history.broken_of(test.of) >= test.times
-        return Evidence(history.name, math.nan, math.nan, math.nan, "up") if many else None
+        if history.broken_of(test.of) < test.times:
+            return None
+        return Evidence("not_finite", history.name, math.nan, math.nan, math.nan, "up")
     if isinstance(test, LostGain):
         return _lost_gain(test, history)
     return _plateau(test, history)
@@ -128,10 +130,8 @@ def _shift(test: Shift, history: History, lookup: Lookup) -> Evidence | None:
         return None
     limit = expected + sign * 0.5 * need
     if log:
-        return Evidence(
-            history.name, math.exp(now), math.exp(expected), math.exp(limit), test.towards, test.recent
-        )  # fmt: skip
-    return Evidence(history.name, now, expected, limit, test.towards, test.recent)
+        now, expected, limit = math.exp(now), math.exp(expected), math.exp(limit)
+    return Evidence("shift", history.name, now, expected, limit, test.towards, test.recent)
 
 
 def _explained(test: Shift, lookup: Lookup) -> float:
@@ -149,9 +149,9 @@ def _explained(test: Shift, lookup: Lookup) -> float:
 def _level(test: Level, history: History) -> Evidence | None:
     last = history.values[-(test.of or test.times) :]
     if test.above is not None and sum(v > test.above for v in last) >= test.times:
-        return Evidence(history.name, max(last), test.above, test.above, "up")
+        return Evidence("level", history.name, max(last), test.above, test.above, "up")
     if test.below is not None and sum(v < test.below for v in last) >= test.times:
-        return Evidence(history.name, min(last), test.below, test.below, "down")
+        return Evidence("level", history.name, min(last), test.below, test.below, "down")
     return None
 
 
@@ -167,7 +167,7 @@ def _spikes(test: Spikes, history: History) -> Evidence | None:
     limit = usual * test.by
     if highest <= limit or sum(v > limit for v in last) < test.times:
         return None
-    return Evidence(history.name, highest, usual, limit, "up")
+    return Evidence("spikes", history.name, highest, usual, limit, "up")
 
 
 def _lost_gain(test: LostGain, history: History) -> Evidence | None:
@@ -188,7 +188,7 @@ def _lost_gain(test: LostGain, history: History) -> Evidence | None:
     need = max(need, test.sigmas * spread(noise, 0.0) / SQRT2, test.waves * spread(around, median(around)))
     if best - now <= max(need, FLOOR * abs(best)):
         return None
-    return Evidence(history.name, now, best, best - 0.5 * need, "down", width)
+    return Evidence("lost_gain", history.name, now, best, best - 0.5 * need, "down", width)
 
 
 def _plateau(test: Plateau, history: History) -> Evidence | None:
@@ -204,4 +204,4 @@ def _plateau(test: Plateau, history: History) -> Evidence | None:
     error = max(spread(differences(now), 0.0), FLOOR * abs(level)) / math.sqrt(width)
     if mean - level < 0.25 * error or (score and test.ceiling is not None and level >= test.ceiling):
         return None
-    return Evidence(history.name, level, mean, mean + test.sigmas * error, "down", width)
+    return Evidence("plateau", history.name, level, mean, mean + test.sigmas * error, "down", width)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from rli_agent.detect.engine import Alert
 from rli_agent.detect.language import (
     AnyTest,
@@ -31,23 +29,24 @@ def title(alert: Alert) -> str:
 
 def said(evidence: Evidence) -> str:
     """The figures that decided."""
-    name, value, usual = evidence.series, evidence.value, evidence.usual
-    if math.isnan(value):
+    name, value, usual = evidence.series, f"{evidence.value:.4g}", f"{evidence.usual:.4g}"
+    if evidence.test == "not_finite":
         return f"{name} is not finite"
-    if usual == evidence.limit:
-        side = "above" if evidence.towards == "up" else "below"
-        return f"{name} is {value:.4g}, {side} {usual:.4g}"
-    text = f"{name} is {value:.4g}, expected {usual:.4g}"
-    if value > 0.0 < usual and max(value, usual) > 1.2 * min(value, usual):
-        factor = value / usual
-        text += f" ({factor:.1f} times)" if factor > 1.0 else f" (1/{1 / factor:.1f} of it)"
-    return text
+    if evidence.test == "level":
+        return f"{name} is {value}, {'above' if evidence.towards == 'up' else 'below'} {usual}"
+    if evidence.test == "plateau":
+        return f"{name} averages {value}, and averaged {usual} before"
+    if evidence.test == "lost_gain":
+        return f"{name} is {value}, and was {usual}"
+    factor = evidence.factor()
+    off = f" ({factor:.1f} times)" if evidence.towards == "up" else f" (1/{factor:.1f} of it)"
+    return f"{name} is {value}, {usual} was expected" + (off if factor > 1.2 else "")
 
 
 def detail(alert: Alert, detector: Detector) -> str:
     """The evidence in several lines, for a message's body."""
     lines = [detector.about]
-    if not math.isnan(alert.evidence.limit):
+    if alert.evidence.test != "not_finite":
         lines.append(f"It is over when {alert.evidence.series} is back at {alert.evidence.limit:.4g}.")
     lines.append(f"Series: {alert.key} of {alert.role}" + "".join(f", {k} {v}" for k, v in alert.labels) + ".")
     if alert.incident != alert.id:
