@@ -61,6 +61,8 @@ def explained(detector: Detector) -> str:
         lines.append(f"  {'or' if number else 'It is raised'} when, of {named(case.series)}{_grade(case)},")
         lines += [f"    - {described(test)}" for test in case.when]
         lines += [f"    - unless {described(test)}" for test in case.unless]
+        if case.critical is not None:
+            lines.append(f"    - critical from {case.critical:g} times what was expected")
         if case.hold > 1:
             lines.append(f"    - {case.hold} samples in a row")
     lines.append(f"  It is over after {detector.clear} healthy samples.")
