@@ -60,8 +60,12 @@ class Keeper:
 
     def keep_facts(self, facts: Sequence[Event]) -> None:
         """Commit what discovery knows of the run."""
-        self._commit(facts, Source("."), [], None)
-        self._pass_on(facts, Source("."))
+        self.keep_told(facts, Source("."))
+
+    def keep_told(self, events: Sequence[Event], source: Source) -> None:
+        """Commit what no file says."""
+        self._commit(events, source, [], None)
+        self._pass_on(events, source)
 
     def _pass_on(self, events: Sequence[Event], source: Source) -> None:
         now = time.time()

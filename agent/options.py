@@ -9,7 +9,8 @@ from msgspec import Struct
 
 
 class WatchOptions(Struct):
-    """paths: the run's places. start: where reading begins (`--from`). listen: None = the default port or the next free
+    """paths: the run's places. engines: pages of metrics to ask, beside those of the servers that the run's files name.
+    start: where reading begins (`--from`). listen: None = the default port or the next free
     one. once: read all that is there and end. project, experiment: labels; None = what the run says. otlp_endpoint:
     where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds. alerts: the file
     that says whom the agent tells. one_run: all that lies below the path is one run, whatever it looks like. tee: pass
@@ -20,6 +21,7 @@ class WatchOptions(Struct):
     paths: list[Path]
     framework: str | None = None
     rules: list[Path] = []
+    engines: list[str] = []
     project: str | None = None
     experiment: str | None = None
     listen: str | None = None

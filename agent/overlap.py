@@ -57,6 +57,8 @@ class Overlap:
         self._makes: dict[tuple[int, str], _Make] = {}
         self._told_by: dict[_Quantity, list[_Make]] = {}
         self._newest: dict[_Quantity, _Newest] = {}
+        #: Several engines answer for themselves: what a console prints of an "engine 0" keeps its own name only.
+        self.engines_asked = False
         self._parts: dict[tuple[int, tuple[int, ...]], tuple[Shape, Shape]] = {}
 
     def sift(self, events: Sequence[Event], source: Source) -> Sifted:
@@ -65,7 +67,8 @@ class Overlap:
         sifted = Sifted([], [])
         for event in events:
             if not isinstance(event, Samples) or event.step is None or source.role == "rollouts":
-                sifted.new.append(event)
+                told = self.engines_asked and isinstance(event, Samples)
+                sifted.new.append(self._natively(event) if told else event)
                 continue
             make = self._make(event.shape, teller)
             make.step = event.step
@@ -74,6 +77,16 @@ class Overlap:
             else:
                 sifted.new.append(event)
         return sifted
+
+    def _natively(self, event: Event) -> Event:
+        """An engine's figures without their common names."""
+        assert isinstance(event, Samples)
+        if not any(metric and metric.startswith("rl_engine_") for metric in event.shape.metrics):
+            return event
+        key = (id(event.shape), ())
+        if key not in self._parts:
+            self._parts[key] = (event.shape, _without_engine(event.shape))
+        return msgspec.structs.replace(event, shape=self._parts[key][1])
 
     def _make(self, shape: Shape, teller: str) -> _Make:
         key = (id(shape), teller)
@@ -135,6 +148,11 @@ class Overlap:
 def without_states(samples: Samples) -> Samples:
     """The figures alone: the states that durations among them tell of were told elsewhere."""
     return msgspec.structs.replace(samples, shape=msgspec.structs.replace(samples.shape, plan=None))
+
+
+def _without_engine(shape: Shape) -> Shape:
+    metrics = tuple(None if metric and metric.startswith("rl_engine_") else metric for metric in shape.metrics)
+    return msgspec.structs.replace(shape, metrics=metrics)
 
 
 def _teller(source: Source) -> str:

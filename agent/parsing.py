@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from rli_agent.discover import Discovery, Found, Scan
 from rli_agent.errors import UserError
 from rli_agent.events import METRIC_FILES, Event, RunFact, Source
-from rli_agent.overlap import Overlap, without_states
+from rli_agent.overlap import Overlap, Sifted, without_states
 from rli_agent.parsers.settling import settle_events
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.printing import printed
@@ -38,11 +38,15 @@ def parse_paths(
     for fact in scan.facts:
         file = os.path.relpath(fact.file, root)
         yield from printed([RunFact(file, fact.line or 1, 0, None, "estimated", fact.key, str(fact.value))])
-    files = run_files(scan)
-    overlap = Overlap()
-    for found in sorted(scan.found, key=lambda f: f.source.reader in METRIC_FILES):
-        sifted = overlap.sift(events_of(found, book, files, zone), found.source)
+    for _, sifted in files_read(scan, book, zone):
         yield from printed([*sifted.new, *(without_states(samples) for samples in sifted.again)])
+
+
+def files_read(scan: Scan, book: Rulebook, zone: tzinfo) -> Iterator[tuple[Found, Sifted]]:
+    """Each file with its events; the console's come before what metric files repeat of them."""
+    files, overlap = run_files(scan), Overlap()
+    for found in sorted(scan.found, key=lambda f: f.source.reader in METRIC_FILES):
+        yield found, overlap.sift(events_of(found, book, files, zone), found.source)
 
 
 def discover(paths: Sequence[Path], book: Rulebook, framework: str | None) -> Scan:

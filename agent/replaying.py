@@ -14,7 +14,7 @@ from rli_agent.detect.language import Detector
 from rli_agent.detect.readings import Reader, Reading
 from rli_agent.detect.wording import detail, title
 from rli_agent.errors import UserError
-from rli_agent.parsing import discover, events_of, run_files
+from rli_agent.parsing import discover, files_read
 from rli_agent.rulebook import Rulebook
 
 #: Keys of metric traces → the common names of the same quantities; other keys stand for themselves.
@@ -63,11 +63,10 @@ def run_readings(
     if not scan.found:
         where = ", ".join(map(str, paths))
         raise UserError(f"nothing to read in {where}", "give a run's output directory, or log files")
-    files = run_files(scan)
     timed: list[tuple[float, list[Reading]]] = []
-    for found in scan.found:
+    for found, sifted in files_read(scan, book, zone):
         last = -math.inf
-        for readings in wanted.read(events_of(found, book, files, zone), found.source):
+        for readings in wanted.read(sifted.new, found.source):
             time = readings[0].time
             last = max(last, time) if time is not None else last
             timed.append((last, readings))

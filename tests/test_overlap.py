@@ -55,6 +55,18 @@ def test_histories_repeat_each_other() -> None:
     assert new(overlap, second, *(samples(BOTH, n, 0.5, 1.0) for n in (1, 2, 3))) == [("loss", 3), ("reward", 3)]
 
 
+def test_where_several_engines_answer_for_themselves_a_console_s_engine_0_is_none_of_them() -> None:
+    shape = Shape(("vllm:num_requests_running",), (None,), ("rl_engine_requests_running",), (("engine", "0"),))
+    event = samples(shape, 1, 7.0)
+    event.step = None
+    overlap = Overlap()
+    assert overlap.sift([event], CONSOLE).new == [event]
+    overlap.engines_asked = True
+    (told,) = overlap.sift([event], CONSOLE).new
+    assert isinstance(told, Samples)
+    assert (told.shape.names, told.shape.metrics) == (("vllm:num_requests_running",), (None,))
+
+
 def test_durations_that_only_one_of_both_lays_out_keep_their_states() -> None:
     phases = (Phase(1, "rollout", "reward", "inside"),)
     laid_out = Shape(BOTH.names, BOTH.units, BOTH.metrics, BOTH.labels, Plan("trainer", phases))

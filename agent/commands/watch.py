@@ -15,6 +15,18 @@ LAYOUTS = ("auto", "step", "flat")
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 
+def _addresses(ctx: click.Context, param: click.Parameter, urls: tuple[str, ...]) -> list[str]:
+    from rli_agent.engines.addresses import given_address  # late: other commands have no use for it
+
+    del ctx, param
+    for url in urls:
+        try:
+            given_address(url)
+        except ValueError as e:
+            raise click.BadParameter(f"{url!r} is {e}") from None
+    return list(urls)
+
+
 @click.command(cls=Configured)
 @click.argument("paths", metavar="[OUTPUT_DIR [PATH...]]", nargs=-1, type=click.Path(path_type=Path))
 @reading.framework
@@ -53,6 +65,10 @@ LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 @click.option(
     "--span-layout", type=click.Choice(LAYOUTS), default="auto", show_default=True,
     help="`step`: a step is a trace. `flat`: each state is one, as RL-Insight wants it. `auto`: as the receiver is.",
+)  # fmt: skip
+@click.option(
+    "--engine", "engines", multiple=True, metavar="URL", callback=_addresses,
+    help="Ask this engine, router or queue for its metrics too; those that the logs name are asked anyway.",
 )  # fmt: skip
 @reading.alerts
 @reading.detectors

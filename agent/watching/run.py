@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence, Set
 from contextlib import closing
 from datetime import tzinfo
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from loguru import logger
 from msgspec.structs import asdict
@@ -20,7 +20,7 @@ from rli_agent.alerts.pager import Pager
 from rli_agent.catalogue import Catalogue
 from rli_agent.detect.loading import detector_files, load
 from rli_agent.errors import UserError
-from rli_agent.events import Event, Labels, RunFact
+from rli_agent.events import Event, Labels, RunFact, Source
 from rli_agent.keeping import Keeper
 from rli_agent.life.state import ENDS
 from rli_agent.life.wording import spoken
@@ -41,6 +41,9 @@ from rli_agent.track import Track
 from rli_agent.watching.files import RunFiles
 from rli_agent.watching.places import Places
 from rli_agent.watching.silent import SilentFiles
+
+if TYPE_CHECKING:
+    from rli_agent.engines.poller import EnginePoller
 
 #: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
 TURN, SHARE = 16 << 20, 1 << 19
@@ -108,6 +111,7 @@ class WatchedRun:
         setting.opened(self.store.path)
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
         try:
+            self._engines = self._poll_engines(book)
             self._pager = self._page(setting.alerts)
             self._lookout = self._look_out()
             self._spans = self._export_spans()
@@ -121,6 +125,19 @@ class WatchedRun:
             return RunStore.open(path, RunRow(self.id, str(self._files.scan.run.root), time.time()))
         except StoreError as e:
             raise UserError(str(e)) from None
+
+    def _poll_engines(self, book: Rulebook) -> EnginePoller | None:
+        """Ask the run's servers for their metrics, while it is followed."""
+        if self._options.once:
+            return None
+        from rli_agent.engines.addresses import given_address  # here: it brings an HTTP client with it
+        from rli_agent.engines.poller import EnginePoller
+
+        packs = tuple(name for name, pack in book.packs.items() if pack.kind == "engine")
+        rules = book.rules_for(Source("", packs=packs))
+        poller = EnginePoller(map(given_address, self._options.engines), rules.shape)
+        self._keeper.publishers.append(poller)
+        return poller
 
     def _page(self, alerts: Alerts) -> Pager:
         """Follow the run's life, and tell of it."""
@@ -215,6 +232,8 @@ class WatchedRun:
                 self.status.record([event], time.time())
                 self.exposition.record([event], source)
                 self._keeper.overlap.sift([event], source)
+                if self._engines is not None:
+                    self._engines.record([event], source, 0.0)
         self._take_in()
 
     def _read(self, *, last: bool = False) -> None:
@@ -242,6 +261,10 @@ class WatchedRun:
         due = {track for track in self._busy if track.is_due(now)}
         self._turn([*due.union(tracks[path] for path in fresh | (changed & known) if path in tracks)])
         self._flush_quiet()
+        if self._engines is not None:
+            self._keeper.overlap.engines_asked = self._engines.answering > 1
+            for source, samples in self._engines.take():
+                self._keeper.keep_told(samples, source)
         self._keeper.tick()
         self._prune(now)
         if now - self._answered >= STATUS_EVERY and not (brief and self._stands() == self._stood):
