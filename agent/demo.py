@@ -12,10 +12,10 @@ from types import FrameType
 
 import rli_agent.samples
 from rli_agent.player import Playback
-from rli_agent.samples import prime_rl_run
+from rli_agent.samples import areal_run, prime_rl_run
 
-#: Where in a sample the run's output directory is.
-RUNS = {"prime-rl": prime_rl_run.DIR, "verl": "."}
+#: Where in a sample the run's output directory is, where that is not the sample itself.
+OUTPUT = {"areal": areal_run.DIR, "prime-rl": prime_rl_run.DIR}
 #: Seconds that the watch gets for the last lines of the run before it is ended.
 GRACE = 2.0
 #: Seconds within which it ends.
@@ -26,7 +26,7 @@ def demo(framework: str, home: Path, speed: float, watch_options: Sequence[str],
     """Play the sample of `framework` into `home` and watch it; the exit status of the watch. Ctrl-C ends both."""
     playback = Playback(Path(rli_agent.samples.__path__[0]) / framework)
     place = home / "run"
-    output = place / RUNS[framework]
+    output = place / OUTPUT.get(framework, ".")
     output.mkdir(parents=True, exist_ok=True)
     say(f"A {framework} run is played, {playback.seconds / speed:.0f} s long. It is watched as you would watch one:")
     say(f"    rli-agent watch {output}\n")

@@ -1,8 +1,9 @@
 """Plays a sample run: writes its files again as the run did, line after line, so that it looks live.
 
 A line's place in time is what it says itself: a stamp, the `time` or the last `end` of a record. Lines that say nothing
-lie evenly between those that do; a record with nothing but a step goes with the console's `step:N` line. A sample's
-stamps are UTC, and its whole run lies within one day.
+lie evenly between those that do; a record with nothing but a step goes with the console's `step:N` line. Of files in
+which no line says anything, and of those that are written at once, times.json tells it. A sample's stamps are UTC, and
+its whole run lies within one day.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ from rli_agent.errors import UserError
 
 #: The stamps of samples: how one is found at the beginning of a line, and how it is written.
 _STAMPS = (
-    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"), "%Y-%m-%d %H:%M:%S,%f"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"), "%Y-%m-%d %H:%M:%S,%3f"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"), "%Y-%m-%d %H:%M:%S.%3f"),
+    (re.compile(r"\d{8}-\d\d:\d\d:\d\d\.\d{3}"), "%Y%m%d-%H:%M:%S.%3f"),
     (re.compile(r"(?<=\bW)\d{4} \d\d:\d\d:\d\d\.\d{6}"), "%m%d %H:%M:%S.%f"),
     (re.compile(r"(?<!\d)\d\d-\d\d \d\d:\d\d:\d\d"), "%m-%d %H:%M:%S"),
     (re.compile(r"(?<![\d:])\d\d:\d\d:\d\d(?![\d:])"), "%H:%M:%S"),
 )
+#: How many of them have a full date.
+_DATED = 3
 #: Characters of a line within which its stamp begins.
 _HEAD = 120
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -52,12 +57,14 @@ class Playback:
         names = sorted(p.relative_to(sample).as_posix() for p in sample.rglob("*") if p.is_file())
         texts = {name: (sample / name).read_bytes().decode() for name in names}
         self._links: dict[str, str] = json.loads(texts.pop("links.json", "{}"))
+        times: dict[str, list[float]] = json.loads(texts.pop("times.json", "{}"))
         logs = [name for name, text in texts.items() if name.endswith((".log", ".jsonl")) and text]
         growing = {name: _LINE.findall(texts.pop(name)) for name in logs}
+        growing |= {name: [texts.pop(name)] for name in times if name not in growing}
         self._whole = texts
         if not growing:
             raise UserError(f"{sample} holds no log that could be played")
-        timed = _timed(growing)
+        timed = _timed(growing, times)
         began = min(line.time for line in timed)
         self._lines = sorted((line._replace(time=line.time - began) for line in timed), key=lambda line: line.time)
         self._began = began
@@ -114,15 +121,19 @@ def _append(target: Path, name: str, data: bytes, links: dict[str, str]) -> None
 # -- when was a line written?
 
 
-def _timed(files: dict[str, list[str]]) -> list[_Line]:
-    """All lines, each file's in its order, none before the one before it. Times are Unix seconds."""
-    day = _day(files)
-    said = {name: [_said(name, text, day) for text in lines] for name, lines in files.items()}
+def _timed(files: dict[str, list[str]], times: dict[str, list[float]]) -> list[_Line]:
+    """All lines, each file's in its order, none before the one before it. Times are Unix seconds; `times` are those of
+    files that do not say them."""
+    day = _day(files, times)
+    said: dict[str, list[float | None]] = {
+        name: list(times[name]) if name in times else [_said(name, text, day) for text in lines]
+        for name, lines in files.items()
+    }
     steps: dict[str, float] = {}
     spread: dict[str, list[float]] = {}
-    for name, times in said.items():
-        if any(t is not None for t in times):
-            spread[name] = _spread(times)
+    for name, moments in said.items():
+        if any(t is not None for t in moments):
+            spread[name] = _spread(moments)
             for text, t in zip(files[name], spread[name], strict=True):
                 if found := _STEP.search(text):
                     steps[found[1]] = t
@@ -132,13 +143,15 @@ def _timed(files: dict[str, list[str]]) -> list[_Line]:
     return [_Line(t, name, text) for name, lines in files.items() for t, text in zip(spread[name], lines, strict=True)]
 
 
-def _day(files: dict[str, list[str]]) -> datetime:
+def _day(files: dict[str, list[str]], times: dict[str, list[float]]) -> datetime:
     """The day of the run: that of the first line with a full date or Unix time."""
+    for known in times.values():
+        return datetime.fromtimestamp(known[0], timezone.utc)
     for name, lines in files.items():
         for text in lines:
-            pattern, form = _STAMPS[0]
-            if found := pattern.search(text[:_HEAD]):
-                return datetime.strptime(found[0], form)
+            for pattern, form in _STAMPS[:_DATED]:
+                if found := pattern.search(text[:_HEAD]):
+                    return _read(found[0], form)
             if name.endswith(".jsonl") and (found := _EPOCH.search(text)):
                 return datetime.fromtimestamp(float(found[0]), timezone.utc)
     raise UserError("the sample names no date")
@@ -153,9 +166,13 @@ def _said(name: str, text: str, day: datetime) -> float | None:
         return max((float(end) for end in _END.findall(text)), default=None)
     for pattern, form in _STAMPS:
         if found := pattern.search(text[:_HEAD]):
-            moment = datetime.strptime(found[0], form)
+            moment = _read(found[0], form)
             return moment.replace(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()
     return None
+
+
+def _read(text: str, form: str) -> datetime:
+    return datetime.strptime(text, form.replace("%3f", "%f"))
 
 
 def _spread(times: list[float | None]) -> list[float]:
@@ -187,6 +204,6 @@ def _restamped(line: _Line, began: float, replayed: Callable[[float], float]) ->
     now = datetime.fromtimestamp(replayed(began + line.time))
     for pattern, form in _STAMPS:
         if pattern.search(line.text[:_HEAD]):
-            told = now.strftime(form.replace(",%f", f",{now.microsecond // 1000:03d}"))
+            told = now.strftime(form.replace("%3f", f"{now.microsecond // 1000:03d}"))
             return pattern.sub(told, line.text, count=1)
     return line.text

@@ -18,6 +18,8 @@ class Files:
         self._lines: dict[str, list[tuple[float, bytes]]] = {}
         self._whole: dict[str, str] = {}
         self._links: dict[str, str] = {}
+        self._times: dict[str, list[float]] = {}
+        self._untimed: set[str] = set()
 
     def line(self, file: str, time: float, text: str) -> None:
         """A line of a log, or several that are written at once."""
@@ -28,9 +30,15 @@ class Files:
         separators = (",", ":") if compact else (", ", ": ")
         self.line(file, time, json.dumps(record, ensure_ascii=False, separators=separators))
 
-    def whole(self, file: str, text: str) -> None:
-        """A file that is there from the start."""
+    def whole(self, file: str, text: str, time: float | None = None) -> None:
+        """A file that is there from the start, or written at once."""
         self._whole[file] = text
+        if time is not None:
+            self._times[file] = [round(time, 3)]
+
+    def untimed(self, file: str) -> None:
+        """A log whose lines say nothing of when they were written; kept in times.json, for the demo."""
+        self._untimed.add(file)
 
     def link(self, file: str, target: str) -> None:
         """A symbolic link; kept as data in links.json, since packages cannot hold links."""
@@ -41,9 +49,14 @@ class Files:
         shutil.rmtree(root, ignore_errors=True)
         contents = {file: text.encode() for file, text in self._whole.items()}
         for file, lines in self._lines.items():
-            contents[file] = b"".join(line for _, line in sorted(lines, key=lambda item: item[0]))
+            in_order = sorted(lines, key=lambda item: item[0])
+            contents[file] = b"".join(line for _, line in in_order)
+            if file in self._untimed:
+                self._times[file] = [round(time, 3) for time, line in in_order for _ in range(line.count(b"\n"))]
         if self._links:
             contents["links.json"] = (json.dumps(self._links, indent=1) + "\n").encode()
+        if self._times:
+            contents["times.json"] = (json.dumps(self._times, separators=(",", ":")) + "\n").encode()
         for file, content in contents.items():
             path = root / file
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 
+#: Whose runs there are in `samples/`.
+FRAMEWORKS = ("areal", "nemo-rl", "openrlhf", "prime-rl", "skyrl", "slime", "trl", "verl")
+
 
 @click.command()
 @click.option(
-    "--framework", type=click.Choice(["prime-rl", "verl"]), default="prime-rl", show_default=True, help="Whose run."
+    "--framework", type=click.Choice(FRAMEWORKS), default="prime-rl", show_default=True, help="Whose run."
 )
 @click.option(
     "--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True,
