@@ -88,7 +88,8 @@ def parse_stream(
     stream: BinaryIO, book: Rulebook, zone: tzinfo, framework: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Events of text that comes down a pipe. Lines without a time are stamped when they are read."""
-    names = [p.pack for p in book.packs.values() if p.kind != "framework" or framework in (None, p.pack)]
+    others = ("framework", "generic")
+    names = [p.pack for p in book.packs.values() if p.kind not in others or framework in (None, p.pack)]
     source = Source("-", "unknown", packs=tuple(names))
     return printed(_streamed(stream, SourceParser(source, book.rules_for(source), zone, time.time())))
 

@@ -103,7 +103,7 @@ class Rulebook:
 
 
 def _rank(pack: Pack) -> int:
-    return ("framework", "engine", "problems").index(pack.kind)
+    return ("framework", "engine", "generic", "problems").index(pack.kind)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

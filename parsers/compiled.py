@@ -215,7 +215,7 @@ class RuleSet:
 def _after_engines(rule: CompiledRule) -> int:
     if rule.kind == "problems":
         return 2
-    return int(rule.kind == "framework" and rule.rule.ignore and rule.rule.problem is None)
+    return int(rule.kind == "generic" or (rule.kind == "framework" and rule.rule.ignore and rule.rule.problem is None))
 
 
 def named(spec: str | Named) -> Named:

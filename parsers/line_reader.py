@@ -11,7 +11,7 @@ import msgspec
 from rli_agent.events import Shape, as_printed
 from rli_agent.parsers.compiled import CompiledRule, RuleSet, named
 from rli_agent.parsers.packs import Named, Pairs
-from rli_agent.parsers.payloads import Quantity, assigned, json_object, labelled, number, python_dict, quantity
+from rli_agent.parsers.payloads import Quantity, assigned, figures, json_object, labelled, number, python_dict, quantity
 
 _FLOATS = msgspec.json.Decoder(list[float])
 _ANY = msgspec.json.Decoder(list[float | str])
@@ -180,6 +180,8 @@ def _pairs(pairs: Pairs, text: str) -> list[tuple[str, Quantity]]:
     if pairs.read == "assigned":
         found = [(key, quantity(value)) for key, value in assigned(text, pairs.between, pairs.assign)]
         return [(key, q) for key, q in found if q is not None]
+    if pairs.read == "figures":
+        return figures(text)
     if pairs.read == "table":
         return _table(text, pairs.between)
     if pairs.read == "dict" and "{" not in text:

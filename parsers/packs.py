@@ -34,13 +34,14 @@ class Pairs(Struct, forbid_unknown_fields=True):
           dict      a Python dict's repr (never evaluated)
           json      a JSON object
           table     cells `name<between>value<between>name<between>value`; cells that are no such pair are left out
+          figures   `key: value`, `key=value` or `key value`, with any of `,` `;` `|` ` - ` or a space between
     names: what stands in the text → the metric's name; others: whether keys without a name are kept.
     Names may hold `{group}` of the pattern. prefix is put before the names that are kept as they are, or takes the
     place of their beginnings: `{eval_: eval/, "": train/}` (the longest beginning that fits).
     """
 
     source: str = field(name="from", default="rest")
-    read: Literal["assigned", "labelled", "dict", "json", "table"] = "assigned"
+    read: Literal["assigned", "labelled", "dict", "json", "table", "figures"] = "assigned"
     between: str = " - "
     assign: str = ":"
     names: dict[str, str | Named | None] = {}
@@ -321,7 +322,8 @@ class Example(Struct, forbid_unknown_fields=True):
 
 
 class Pack(Struct, forbid_unknown_fields=True):
-    """A rule pack. kind: `framework` packs compete in detection, `engine` and `problems` packs read every text file.
+    """A rule pack. kind: `framework` packs compete in detection, `engine` and `problems` packs read every text file,
+    a `generic` one those of a run whose framework nobody knows.
 
     detect: literals or globs (those with a slash and an asterisk) that tell the framework: weight by `{literal:
     weight}`. strip: patterns cut out of every message. tag: a pattern of what the framework puts before the header of
@@ -333,7 +335,7 @@ class Pack(Struct, forbid_unknown_fields=True):
     """
 
     pack: str
-    kind: Literal["framework", "engine", "problems"] = "framework"
+    kind: Literal["framework", "engine", "generic", "problems"] = "framework"
     about: str = ""
     detect: list[Words | dict[Words, float]] = []
     sources: list[SourceIs] = []

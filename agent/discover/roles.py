@@ -24,6 +24,8 @@ _NAMED = {
     "trainer": "trainer", "train": "trainer", "sft": "trainer", "orchestrator": "orchestrator",
     "inference": "inference", "router": "router", "env": "env", "envs": "env", "launcher": "launcher",
 }  # fmt: skip
+#: Roles of files that may be an unknown trainer's console.
+_OF_A_TRAINER = frozenset({"trainer", "job", "unknown"})
 _JOB = re.compile(r"(?:slurm|job|pbs|lsf)[-_.]?\d.*|.*\.[oe]\d{3,}", re.IGNORECASE)
 
 
@@ -92,6 +94,7 @@ class Roles:
     def __init__(self, packs: Mapping[str, Pack]) -> None:
         self.frameworks = sorted(n for n, p in packs.items() if p.kind == "framework")
         self.engines = sorted(n for n, p in packs.items() if p.kind == "engine")
+        self.generic = sorted(n for n, p in packs.items() if p.kind == "generic")
         self.problems = sorted(n for n, p in packs.items() if p.kind == "problems")
         self.configs = {n: packs[n].configs for n in self.frameworks}
         weights = {n: _weights(p) for n, p in packs.items() if p.kind == "framework"}
@@ -226,7 +229,8 @@ class Roles:
         """The packs that read a text file: the framework's, the engines', the problems'; all, where it is in doubt."""
         if framework is not None and claim.pack in (framework, None):
             return (framework, *self.engines, *self.problems)
-        return (*self.frameworks, *self.engines, *self.problems)
+        unknown = framework is None and claim.pack is None and claim.role in _OF_A_TRAINER
+        return (*self.frameworks, *self.engines, *(self.generic if unknown else ()), *self.problems)
 
 
 def original(
