@@ -21,7 +21,6 @@ _DECODE = msgspec.json.Decoder(list[msgspec.Raw]).decode
 #: Makes of lines that are remembered.
 MOST = 20_000
 
-
 #: Name and labels.
 _Quantity: TypeAlias = tuple[str, Labels]
 
@@ -66,9 +65,11 @@ class Overlap:
         teller = _teller(source)
         sifted = Sifted([], [])
         for event in events:
-            if not isinstance(event, Samples) or event.step is None or source.role == "rollouts":
-                told = self.engines_asked and isinstance(event, Samples)
-                sifted.new.append(self._natively(event) if told else event)
+            if not isinstance(event, Samples):
+                sifted.new.append(event)
+                continue
+            if event.step is None or source.role == "rollouts":
+                sifted.new.append(self._natively(event) if self.engines_asked else event)
                 continue
             make = self._make(event.shape, teller)
             make.step = event.step
@@ -78,9 +79,8 @@ class Overlap:
                 sifted.new.append(event)
         return sifted
 
-    def _natively(self, event: Event) -> Event:
+    def _natively(self, event: Samples) -> Samples:
         """An engine's figures without their common names."""
-        assert isinstance(event, Samples)
         if not any(metric and metric.startswith("rl_engine_") for metric in event.shape.metrics):
             return event
         key = (id(event.shape), ())
