@@ -149,7 +149,7 @@ class MatchReader:
         texts: list[float | str] = msgspec.json.decode(printed)
         for i, name in enumerate(shape.names):
             known = said.get(name)
-            if repeats and known is not None and known[0] == step and agree(float(known[1]), values[i]):
+            if repeats and known is not None and known[0] == step and _agree(float(known[1]), values[i]):
                 continue
             fresh.append(i)
             if not repeats and (name in said or len(said) < 10_000):
@@ -235,6 +235,6 @@ def _word(rule: Rule, template: str, match: Any) -> str:
     return rule.words.get(text, text)
 
 
-def agree(exact: float, rounded: float) -> bool:
+def _agree(exact: float, rounded: float) -> bool:
     """Whether one is the other, perhaps rounded to four decimals or digits."""
     return math.isclose(exact, rounded, rel_tol=1e-3, abs_tol=6e-5) or (math.isnan(exact) and math.isnan(rounded))

@@ -6,15 +6,19 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tensorboardX import SummaryWriter
 
 from rli_agent.events import METRIC_FILES, Phase, Plan, Samples, Shape, Source
 from rli_agent.overlap import Overlap
+from rli_agent.store.connection import read_only
+from rli_agent.store.run_store import RunRow, RunStore
 
 CONSOLE = Source("train.log", "trainer", "trainer")
 BOARD = Source("events.out.tfevents.1", "metrics", "trainer", "tensorboard")
@@ -88,6 +92,25 @@ def test_nothing_is_lost_and_nothing_told_twice(order: list[tuple[Source, int]])
             told += new(overlap, source, samples(BOTH, step, 0.5, 1.0))
         at[source.reader] += ahead
     assert sorted(told) == sorted((name, step) for name in BOTH.names for step in range(1, max(at.values()) + 1))
+
+
+@pytest.mark.parametrize(
+    ("told", "again", "kept"),
+    [
+        ("0.123", "0.123456", "0.123456"), ("0.123", "0.1236", "0.123"), ("1.7e-06", "1.6667e-06", "1.6667e-06"),
+        ("2", "1.75", "1.75"), ("2", "2.75", "2"), ("0.33333334", "0.3333333333333333", "0.3333333333333333"),
+        ("0.5", "0.5", "0.5"), ('"NaN"', "0.5", '"NaN"'), ("0.5", '"NaN"', "0.5"), ("0", "0.0004", "0.0004"),
+    ],
+)  # fmt: skip
+def test_digits_are_taken_over_from_the_same_figure(told: str, again: str, kept: str, tmp_path: Path) -> None:
+    shape = Shape(("loss",), (None,), (None,), (("role", "trainer"),))
+    store = RunStore.open(tmp_path / "run.sqlite", RunRow("r", "/r", 0.0))
+    store.commit([Samples("train.log", 3, 0, 1.0, "logged", 7, shape, [0.0], f"[{told}]")], [])
+    store.correct([Samples("events", 9, 0, 1.0, "logged", 7, shape, [0.0], f"[{again}]")])
+    store.correct([Samples("events", 9, 0, 1.0, "logged", 8, shape, [0.0], f"[{again}]")])
+    with closing(read_only(store.path)) as db:
+        assert db.execute("SELECT values_json FROM lines").fetchall() == [(f"[{kept}]",)]
+    store.close()
 
 
 def stored(run: Path, state: Path) -> list[tuple[Any, ...]]:

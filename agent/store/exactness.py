@@ -6,11 +6,11 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable
+from decimal import Decimal
 
 import msgspec
 
 from rli_agent.events import Labels, Samples
-from rli_agent.parsers.match_reader import agree
 from rli_agent.store.rows import labels_json
 
 _LEADING = re.compile(r"^[-+\"]?[0.]*")
@@ -66,9 +66,12 @@ def _texts(printed: str) -> list[str]:
 
 
 def _is_more_exact(new: str, old: str) -> bool:
-    if '"' in new or '"' in old:
+    """Whether the old one is the new one, rounded. (Figures that are not finite stand in quotes.)"""
+    if '"' in new or '"' in old or _digits(new) <= _digits(old):
         return False
-    return _digits(new) > _digits(old) and agree(float(new), float(old))
+    last_place = 10.0 ** int(Decimal(old).as_tuple().exponent)
+    slack = 1e-6 * abs(float(old))  # TensorBoard keeps floats of 32 bits
+    return abs(float(new) - float(old)) <= 0.501 * last_place + slack
 
 
 def _digits(text: str) -> int:
