@@ -10,8 +10,9 @@ import msgspec
 
 from rli_agent.events import Shape, as_printed
 from rli_agent.parsers.compiled import CompiledRule, RuleSet, named
+from rli_agent.parsers.figure_lines import figures
 from rli_agent.parsers.packs import Named, Pairs
-from rli_agent.parsers.payloads import Quantity, assigned, figures, json_object, labelled, number, python_dict, quantity
+from rli_agent.parsers.payloads import Quantity, assigned, json_object, labelled, number, python_dict, quantity
 
 _FLOATS = msgspec.json.Decoder(list[float])
 _ANY = msgspec.json.Decoder(list[float | str])

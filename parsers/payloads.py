@@ -225,30 +225,6 @@ def _label(part: str) -> tuple[str, Quantity | None]:
     return first
 
 
-_FIGURE_BETWEEN = re.compile(r",(?!\d)|[;|]| - ")
-_KEY = r"[A-Za-z_][\w./@-]{0,60}"
-_FIGURE_ALONE = re.compile(rf"\s*({_KEY}(?: {_KEY}){{0,2}})(?:\s?[:=]\s?|\s)(?=[+-]?[\d.ni])")
-_FIGURE_AMONG = re.compile(rf"({_KEY})\s?[:=]\s?(?=[+-]?[\d.ni])")
-
-
-def figures(text: str) -> list[tuple[str, Quantity]]:
-    """`key: value`, `key=value` or `key value` as (key, quantity), with `,` `;` `|` ` - ` or spaces between.
-
-    The lines of a logger that nobody knows. Parts without a number are left out.
-    """
-    found = []
-    for part in _FIGURE_BETWEEN.split(text[:MAX_TEXT], MAX_PARTS):
-        several = list(_FIGURE_AMONG.finditer(part))
-        alone = _FIGURE_ALONE.match(part) if len(several) < 2 else None
-        matches = [alone] if alone is not None else several
-        ends = [*(match.start() for match in matches[1:]), len(part)]
-        for match, end in zip(matches, ends, strict=False):
-            read = quantity(part[match.end() : end])
-            if read is not None:
-                found.append((match[1], read))
-    return found
-
-
 def json_object(text: str | bytes) -> Flat | None:
     """The JSON object in a text, nested keys joined with "/", lists left out, numbers in quotes as numbers, booleans as
     1 and 0. NaN and Infinity, which Python prints and JSON does not know, are understood."""

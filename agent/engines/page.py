@@ -42,7 +42,8 @@ class Page:
             raise NoPage(f"what it answers is no page of metrics: {str(e)[:100]}") from None
         if not said_now:
             raise NoPage("its page shows no engine, router or queue that is known")
-        self.source = Source(self.address.url, *2 * (role_of(said_now),))
+        role = role_of(said_now)
+        self.source = Source(self.address.url, role, role)
         before, seconds = self._before, now - self._at
         self._before, self._at = said_now, now
         found = []
@@ -53,7 +54,7 @@ class Page:
                 units = tuple("percent" if name in PERCENT else None for name in names)
                 # of a lone server the parts are called as its log lines call them
                 engine = part if alone else f"{self.address.name}/{part}".removesuffix("/")
-                labels = {"role": self.source.role} | ({"engine": engine} if engine else {})
+                labels = {"role": role} | ({"engine": engine} if engine else {})
                 shape = self._shape_of(names, units, labels)
                 values, printed = list(told.values()), json.dumps([as_printed(value) for value in told.values()])
                 found.append(Samples(self.address.url, 0, 0, now, "observed", None, shape, values, printed))

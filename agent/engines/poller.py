@@ -44,6 +44,7 @@ class EnginePoller:
         self._lock = threading.Lock()
         self._servers: dict[tuple[str, int], _Server] = {}
         self._answers: list[tuple[Source, list[Samples]]] = []
+        self._full = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         for address in given:
@@ -86,6 +87,9 @@ class EnginePoller:
             if key in self._servers or self._stop.is_set():
                 return
             if len(self._servers) >= MOST:
+                if not self._full:
+                    self._full = True
+                    logger.warning("{} and others are not asked for metrics: {} servers are", address.url, MOST)
                 return
             self._servers[key] = _Server(Page(address, self._shape_of))
             if self._thread is None:
