@@ -17,6 +17,9 @@ from typing import Any, NamedTuple, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from rli_agent.alerts.channel import Notice
+from rli_agent.message import Message
+
 SECRET = "T0PS3CRETTOKEN"
 
 
@@ -26,6 +29,12 @@ def until(condition: Callable[[], object], what: str, patience: float = 30.0) ->
     while not condition():
         assert time.monotonic() < end, f"waited {patience:.0f} s in vain for: {what}"
         time.sleep(0.005)  # the wait is on the condition
+
+
+def notice(message: Message, *earlier: Message, again: int = 0) -> Notice:
+    """A message on its way, after others of its incident."""
+    key = f"{message.key}/{again}" if again else message.key
+    return Notice(message, key, tuple((one.key, one) for one in earlier), again)
 
 
 class Request(NamedTuple):

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
-from receivers import SECRET, HttpReceiver, until
+from receivers import SECRET, HttpReceiver, notice, until
 
-from rli_agent.alerts.channel import Answer, Channel, Notice
+from rli_agent.alerts.channel import Answer, Channel
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.cli import group
 from rli_agent.message import Message
@@ -26,7 +26,7 @@ STALLED = Message(
     "stalled", "critical", "stalled: no progress", "text", 1.8e9, "r/stalled/1", 20, "look",
     labels=(("run", "grpo-1"),), values=(("kl", float("nan")),),
 )  # fmt: skip
-OVER = Notice(replace(STALLED, resolved=True, severity="info"), (STALLED,))
+OVER = notice(replace(STALLED, resolved=True, severity="info"), STALLED)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def channel(tmp_path: Path, settings: str) -> Channel:
 def test_a_webhook_signs_what_it_sends(tmp_path: Path, receiver: HttpReceiver) -> None:
     hook = channel(tmp_path, f"type: webhook, url: '{receiver.url}', method: PUT, sign: '${{TOKEN}}', "
                    "headers: {Authorization: 'Bearer ${TOKEN}'}")  # fmt: skip
-    assert hook.send(Notice(STALLED)).outcome == "taken"
+    assert hook.send(notice(STALLED)).outcome == "taken"
     (request,) = receiver.got
     assert (request.method, request.headers["Authorization"]) == ("PUT", f"Bearer {SECRET}")
     digest = hmac.new(SECRET.encode(), request.body, hashlib.sha256).hexdigest()
@@ -57,19 +57,19 @@ def test_a_webhook_signs_what_it_sends(tmp_path: Path, receiver: HttpReceiver) -
 
 def test_a_webhook_sends_what_the_template_says(tmp_path: Path, receiver: HttpReceiver) -> None:
     body = "{text: '{{severity_upper}} {{run}}: {{title}}', step: '{{step}}'}"
-    channel(tmp_path, f"type: webhook, url: '{receiver.url}', body: {body}").send(Notice(STALLED))
+    channel(tmp_path, f"type: webhook, url: '{receiver.url}', body: {body}").send(notice(STALLED))
     assert receiver.got[0].json == {"text": "CRITICAL grpo-1: stalled: no progress", "step": 20}
     plain = "body: '{{title}}', headers: {Content-Type: text/plain, Title: x}"
-    channel(tmp_path, f"type: webhook, url: '{receiver.url}', {plain}").send(Notice(STALLED))
+    channel(tmp_path, f"type: webhook, url: '{receiver.url}', {plain}").send(notice(STALLED))
     assert (receiver.got[1].body, receiver.got[1].headers["Content-Type"]) == (b"stalled: no progress", "text/plain")
 
 
 def test_what_a_receiver_repeats_of_a_secret_is_not_told(tmp_path: Path, receiver: HttpReceiver) -> None:
     receiver.answers = [(404, {}, f"no such hook: /services/{SECRET} at {receiver.url}")]
-    answer = channel(tmp_path, f"type: webhook, url: '{receiver.url}'").send(Notice(STALLED))
+    answer = channel(tmp_path, f"type: webhook, url: '{receiver.url}'").send(notice(STALLED))
     assert (answer.outcome, answer.text[:3]) == ("failed", "404")
     assert SECRET not in answer.text
-    closed = channel(tmp_path, f"type: slack, url: 'http://127.0.0.1:1/{SECRET}'").send(Notice(STALLED))
+    closed = channel(tmp_path, f"type: slack, url: 'http://127.0.0.1:1/{SECRET}'").send(notice(STALLED))
     assert closed.outcome == "failed"
     assert SECRET not in closed.text
 
@@ -77,20 +77,27 @@ def test_what_a_receiver_repeats_of_a_secret_is_not_told(tmp_path: Path, receive
 def test_discord_says_in_its_answer_for_how_long_to_wait(tmp_path: Path, receiver: HttpReceiver) -> None:
     receiver.answers = [(429, {}, '{"message": "slow", "retry_after": 1.5, "global": false}'), (204, {}, "")]
     talk = channel(tmp_path, f"type: discord, url: '{receiver.url}'")
-    assert talk.send(Notice(STALLED)).pause == 1.5
-    assert talk.send(Notice(STALLED)) == Answer("taken", "204")
+    assert talk.send(notice(STALLED)).pause == 1.5
+    assert talk.send(notice(STALLED)) == Answer("taken", "204")
+
+
+def test_discord_says_when_it_takes_no_more_for_now(tmp_path: Path, receiver: HttpReceiver) -> None:
+    receiver.answers = [(204, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "0.75"}, "")]
+    talk = channel(tmp_path, f"type: discord, url: '{receiver.url}'")
+    assert talk.send(notice(STALLED)) == Answer("taken", "204", 0.75)
+    assert talk.send(notice(STALLED)) == Answer("taken", "200 ok")
 
 
 def test_pagerduty_opens_an_incident_and_closes_it(tmp_path: Path, receiver: HttpReceiver) -> None:
     receiver.answers = [(202, {}, '{"status": "success"}')] * 2 + [(400, {}, "invalid"), (429, {}, "")]
     pager = channel(tmp_path, f"type: pagerduty, routing_key: '${{KEY}}', url: 'http://{receiver.address}'")
-    assert [pager.send(notice).outcome for notice in (Notice(STALLED), OVER)] == ["taken", "taken"]
+    assert [pager.send(one).outcome for one in (notice(STALLED), OVER)] == ["taken", "taken"]
     opened, closed = receiver.got
     assert opened.path == "/v2/enqueue"
     assert opened.json["routing_key"] == KEY
     assert opened.json["payload"]["custom_details"]["values"] == {"kl": "NaN"}
     assert closed.json == {"routing_key": KEY, "dedup_key": "r/stalled/1", "event_action": "resolve"}
-    refused, busy = pager.send(Notice(STALLED)), pager.send(Notice(STALLED))
+    refused, busy = pager.send(notice(STALLED)), pager.send(notice(STALLED))
     assert (refused.outcome, refused.final) == ("refused", True), "it asks not to send a malformed event again"
     assert (busy.outcome, busy.final) == ("failed", False)
 
@@ -99,7 +106,7 @@ def test_pagerduty_opens_an_incident_and_closes_it(tmp_path: Path, receiver: Htt
 def test_apprise_reaches_what_it_knows(tmp_path: Path, receiver: HttpReceiver) -> None:
     receiver.answers = [(200, {}, "ok"), (500, {}, "")]
     service = channel(tmp_path, f"type: apprise, url: 'json://{receiver.address}/${{TOKEN}}'")
-    assert service.send(Notice(STALLED)).outcome == "taken"
+    assert service.send(notice(STALLED)).outcome == "taken"
     sent = receiver.got[0].json
     assert (sent["title"], sent["type"]) == ("[CRITICAL] stalled: no progress", "failure")
     assert "Do: look" in sent["message"]
@@ -117,13 +124,13 @@ def script(tmp_path: Path, text: str) -> str:
 def test_a_command_gets_the_message_and_says_by_its_status_that_it_took_it(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     took = channel(tmp_path, script(tmp_path, f"import sys; open({str(out)!r}, 'w').write(sys.stdin.read())"))
-    assert took.send(Notice(STALLED)).outcome == "taken"
+    assert took.send(notice(STALLED)).outcome == "taken"
     assert json.loads(out.read_text())["title"] == "stalled: no progress"
     failing = channel(tmp_path, script(tmp_path, f"import sys; sys.exit('no: {SECRET}')") + ", timeout: 10s")
     failing.secrets.secret("${TOKEN}")
-    assert failing.send(Notice(STALLED)) == Answer("failed", "exit status 1: no: …")
+    assert failing.send(notice(STALLED)) == Answer("failed", "exit status 1: no: …")
     deaf = channel(tmp_path, script(tmp_path, "import sys; sys.stdin.close()"))
-    assert deaf.send(Notice(replace(STALLED, text="x" * 16_000))).outcome == "taken", "it need not read"
+    assert deaf.send(notice(replace(STALLED, text="x" * 16_000))).outcome == "taken", "it need not read"
 
 
 def test_a_command_that_does_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
@@ -133,7 +140,7 @@ def test_a_command_that_does_not_end_is_killed_with_what_it_started(tmp_path: Pa
         f"open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\ntime.sleep(600)\n"
     )
     hanging = channel(tmp_path, script(tmp_path, code) + ", timeout: 1s")
-    answer = hanging.send(Notice(STALLED))
+    answer = hanging.send(notice(STALLED))
     assert answer.outcome == "failed"
     assert "had not ended after 1 s" in answer.text
     for pid in pids.read_text().split():

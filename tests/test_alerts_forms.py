@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import receivers
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -39,8 +40,9 @@ def messages(draw: st.DrawFn) -> Message:
     )  # fmt: skip
 
 
-def notice(message: Message, again: int = 0) -> Notice:
-    return Notice(words.cleaned(message), again=again)
+def notice(message: Message, *earlier: Message, again: int = 0) -> Notice:
+    """As a channel gets it."""
+    return receivers.notice(words.cleaned(message), *map(words.cleaned, earlier), again=again)
 
 
 def parsed(data: object) -> Any:
@@ -52,7 +54,7 @@ def parsed(data: object) -> Any:
 
 @given(messages(), st.integers(0, 3))
 def test_slack_takes_it(message: Message, again: int) -> None:
-    form = parsed(slack.form(notice(message, again)))
+    form = parsed(slack.form(notice(message, again=again)))
     assert len(form["text"]) <= 4000
     assert len(form["blocks"]) <= 50
     for block in form["blocks"]:
@@ -68,7 +70,7 @@ def test_slack_takes_it(message: Message, again: int) -> None:
 
 @given(messages(), st.integers(0, 3))
 def test_discord_takes_it(message: Message, again: int) -> None:
-    form = parsed(discord.form(notice(message, again)))
+    form = parsed(discord.form(notice(message, again=again)))
     assert form["allowed_mentions"] == {"parse": []}
     (embed,) = form["embeds"]
     assert len(embed["title"]) <= 256
@@ -96,9 +98,9 @@ def test_alertmanager_knows_an_incident_by_the_same_labels_whatever_changes(mess
     now = 5e9
     firing = replace(words.cleaned(message), resolved=False, severity="critical")
     later = replace(firing, step=7, title="another", values=(("kl", 3.0),), time=firing.time + 60)
-    over = Notice(replace(firing, resolved=True, severity="info", title="over"), (firing,))
-    (first,) = parsed(alertmanager.alerts(Notice(firing), now, 3600.0, {"cluster": "a"}))
-    (again,) = parsed(alertmanager.alerts(Notice(later, (firing,), 1), now, 3600.0, {"cluster": "a"}))
+    over = notice(replace(firing, resolved=True, severity="info", title="over"), firing)
+    (first,) = parsed(alertmanager.alerts(notice(firing), now, 3600.0, {"cluster": "a"}))
+    (again,) = parsed(alertmanager.alerts(notice(later, firing, again=1), now, 3600.0, {"cluster": "a"}))
     (ended,) = parsed(alertmanager.alerts(over, now, 3600.0, {"cluster": "a"}))
     assert first["labels"] == again["labels"] == ended["labels"]
     assert first["endsAt"] == words.rfc3339(now + 3600)
@@ -110,13 +112,19 @@ def test_alertmanager_knows_an_incident_by_the_same_labels_whatever_changes(mess
 def test_in_alertmanager_what_goes_on_takes_the_place_of_what_was() -> None:
     stalled = Message("stalled", "critical", "s", "", 1e9, "r/stalled/1")
     failed = Message("failed", "critical", "f", "", 1e9 + 60, "r/stalled/1")
-    found = alertmanager.alerts(Notice(failed, (stalled,)), 2e9, 60.0, {})
+    found = alertmanager.alerts(notice(failed, stalled), 2e9, 60.0, {})
     assert {a["labels"]["alertname"]: a["endsAt"] for a in found} == {
         "RLStalled": words.rfc3339(2e9),
         "RLFailed": words.rfc3339(2e9 + 60),
     }
+    milder = replace(stalled, severity="warning")
+    found = alertmanager.alerts(notice(stalled, milder), 2e9, 60.0, {})
+    assert {a["labels"]["severity"]: a["endsAt"] for a in found} == {
+        "warning": words.rfc3339(2e9),
+        "critical": words.rfc3339(2e9 + 60),
+    }
     over = replace(stalled, resolved=True, severity="info")
-    ended = alertmanager.alerts(Notice(over, (stalled, failed)), 3e9, 60.0, {})
+    ended = alertmanager.alerts(notice(over, stalled, failed), 3e9, 60.0, {})
     assert {a["labels"]["alertname"]: a["endsAt"] for a in ended} == dict.fromkeys(
         ("RLStalled", "RLFailed"), words.rfc3339(3e9)
     )
@@ -156,7 +164,7 @@ def test_a_template_of_text_is_filled_as_it_is(message: Message) -> None:
 @given(messages(), st.integers(0, 2))
 def test_a_mail_is_one_mail_whatever_the_run_printed(message: Message, again: int) -> None:
     settings = Email(name="m", host="h", sender="Agent <a@example.org>", to=["b@example.org"])
-    made = mail.MailChannel(settings, Secrets({}, Path()))._mail(Notice(words.cleaned(message), again=again))
+    made = mail.MailChannel(settings, Secrets({}, Path()))._mail(notice(message, again=again))
     head, _, _ = made.as_bytes().partition(b"\n\n")
     assert made["To"] == "b@example.org"
     assert {"subject", "from", "to", "date", "message-id", "auto-submitted"} <= {key.lower() for key in made}

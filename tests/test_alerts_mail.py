@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from receivers import SECRET, MailReceiver, certificate
+from receivers import SECRET, MailReceiver, certificate, notice
 
-from rli_agent.alerts.channel import Notice
 from rli_agent.alerts.channels.mail import MailChannel
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import Email
@@ -48,7 +47,7 @@ def text_of(mail: EmailMessage, form: str) -> str:
 
 
 def test_a_mail_says_what_since_when_by_which_numbers_and_what_to_do(server: MailReceiver) -> None:
-    assert mail_to(server).send(Notice(STALLED)).outcome == "taken"
+    assert mail_to(server).send(notice(STALLED)).outcome == "taken"
     (mail,) = server.mails
     assert mail["Subject"] == "[rli-agent CRITICAL] stalled: no progress for 10 min — run grpo-1 step 20"
     assert mail["To"] == "ada@example.org, Grace <grace@example.org>"
@@ -62,9 +61,9 @@ def test_a_mail_says_what_since_when_by_which_numbers_and_what_to_do(server: Mai
 
 def test_the_end_answers_the_beginning_and_a_repetition_too(server: MailReceiver) -> None:
     channel = mail_to(server)
-    channel.send(Notice(STALLED))
-    channel.send(Notice(STALLED, again=1))
-    channel.send(Notice(replace(STALLED, resolved=True, severity="info"), (STALLED,)))
+    channel.send(notice(STALLED))
+    channel.send(notice(STALLED, again=1))
+    channel.send(notice(replace(STALLED, resolved=True, severity="info"), STALLED))
     first, again, over = server.mails
     assert again["References"] == over["References"] == first["Message-ID"]
     assert len({mail["Message-ID"] for mail in server.mails}) == 3
@@ -74,7 +73,7 @@ def test_the_end_answers_the_beginning_and_a_repetition_too(server: MailReceiver
 
 def test_a_delivery_that_is_repeated_has_the_same_id(server: MailReceiver) -> None:
     for _ in range(2):
-        mail_to(server).send(Notice(STALLED))
+        mail_to(server).send(notice(STALLED))
     first, second = server.mails
     assert first["Message-ID"] == second["Message-ID"]
 
@@ -86,13 +85,13 @@ def test_encrypted_with_a_login(tmp_path: Path, security: str) -> None:
     server = MailReceiver(pem, tls=security == "tls", password=SECRET)
     try:
         login = {"security": security, "username": "agent", "password": "${PASSWORD}"}
-        assert mail_to(server, ca=str(pem), **login).send(Notice(STALLED)).outcome == "taken"
+        assert mail_to(server, ca=str(pem), **login).send(notice(STALLED)).outcome == "taken"
         assert len(server.mails) == 1
         assert set(server.logins) == {"agent"}
-        distrusted = mail_to(server, **login).send(Notice(STALLED))
+        distrusted = mail_to(server, **login).send(notice(STALLED))
         assert (distrusted.outcome, len(server.mails)) == ("failed", 1)
         assert "CERTIFICATE_VERIFY_FAILED" in distrusted.text
-        wrong = mail_to(server, ca=str(pem), **(login | {"password": "wrong-password"})).send(Notice(STALLED))
+        wrong = mail_to(server, ca=str(pem), **(login | {"password": "wrong-password"})).send(notice(STALLED))
         assert wrong.outcome == "failed"
         assert "535" in wrong.text
         assert "wrong-password" not in wrong.text
@@ -101,7 +100,7 @@ def test_encrypted_with_a_login(tmp_path: Path, security: str) -> None:
 
 
 def test_without_encryption_no_mail_goes_unless_told_so_and_no_password_at_all(server: MailReceiver) -> None:
-    answer = mail_to(server, security="starttls").send(Notice(STALLED))
+    answer = mail_to(server, security="starttls").send(notice(STALLED))
     assert (answer.outcome, server.mails) == ("failed", [])
     assert "STARTTLS" in answer.text
     with pytest.raises(ValueError, match="a password is not sent without encryption"):
@@ -116,7 +115,7 @@ def test_what_the_server_says_is_told_apart(server: MailReceiver, said: str, out
     server.answers = [said]
     channel = mail_to(server, security="none")
     channel.secrets.secret(SECRET)
-    answer = channel.send(Notice(STALLED))
+    answer = channel.send(notice(STALLED))
     assert (answer.outcome, server.mails) == (outcome, [])
     assert said[:3] in answer.text
     assert SECRET not in answer.text
@@ -129,7 +128,7 @@ def test_a_server_that_is_gone_or_says_nothing_is_waited_for_no_longer_than_told
             timeout="0.2s",
         )  # fmt: skip
         channel = MailChannel(settings, Secrets({}, Path()))
-        assert channel.send(Notice(STALLED)).outcome == "failed"
-    answer = channel.send(Notice(STALLED))
+        assert channel.send(notice(STALLED)).outcome == "failed"
+    answer = channel.send(notice(STALLED))
     assert answer.outcome == "failed"
     assert "ConnectionRefusedError" in answer.text

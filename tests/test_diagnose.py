@@ -68,6 +68,7 @@ def test_out_of_memory_on_one_rank_is_told_before_what_the_others_say_of_it(tmp_
     )
     assert told["cause"]["kind"] == "cuda_oom"
     assert "process 4711 held 20.00 GiB of that GPU" in told["cause"]["evidence"]
+    assert "raised at train.py:3 in f" in told["cause"]["evidence"]
     assert [(c["kind"], c["after_s"]) for c in told["followed"]] == [("timeout", 10.0)]
     assert told["do"].startswith("Lower the micro-batch")
 
@@ -109,6 +110,18 @@ def test_what_a_rank_died_of_when_the_others_began_to_wait_is_the_cause(tmp_path
     assert "RuntimeError: shape mismatch" in told["answer"]
     assert "rank 2 printed none" in told["cause"]["evidence"]
     assert [c["kind"] for c in told["followed"]] == ["nccl"]
+
+
+def test_of_chained_exceptions_the_first_is_the_root(tmp_path: Path) -> None:
+    library = '  File "/usr/lib/python3.11/site-packages/torch/nn.py", line 9, in forward\n    x\n'
+    chained = (
+        f"{clock(30330)}   ERROR Fatal\n{TRACEBACK}{library}ValueError: bad batch\n\nThe above exception was the "
+        'direct cause of the following exception:\n\nTraceback (most recent call last):\n'
+        '  File "main.py", line 9, in main\n    run()\nRuntimeError: training failed\n'
+    )
+    told = diagnose(run(tmp_path, trainer=STEPS + chained))
+    assert "trainer: RuntimeError: training failed" in told["answer"]
+    assert told["cause"]["evidence"] == ["first raised was ValueError: bad batch", "raised below train.py:3 in f"]
 
 
 def test_the_kernels_word_comes_before_the_launchers(tmp_path: Path) -> None:

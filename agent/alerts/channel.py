@@ -11,23 +11,20 @@ from msgspec import Struct
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.words import cleaned
 from rli_agent.message import Message
+from rli_agent.terminal import plain
 
 #: taken: it is there. refused: this message will not be taken, others may be. failed: the channel takes none now.
 Outcome: TypeAlias = Literal["taken", "refused", "failed"]
 
 
 class Notice(Struct, frozen=True):
-    """A message on its way. `earlier` is what the channel took before of the same incident, oldest first; `again`
-    counts how often it was taken already."""
+    """A message on its way. `key` is the same for every try. `earlier` is what the channel took before of the same
+    incident, oldest first, each with its key; `again` counts how often it was taken already."""
 
     message: Message
-    earlier: tuple[Message, ...] = ()
+    key: str
+    earlier: tuple[tuple[str, Message], ...] = ()
     again: int = 0
-
-    @property
-    def key(self) -> str:
-        """The same for every try; another one for each repetition."""
-        return self.message.key + (f"/{self.again}" if self.again else "")
 
 
 class Answer(Struct, frozen=True):
@@ -61,7 +58,8 @@ class Channel(abc.ABC):
     def send(self, notice: Notice) -> Answer:
         """Deliver it; never raises, and the answer holds no secret."""
         try:
-            shown = Notice(cleaned(notice.message), tuple(map(cleaned, notice.earlier)), notice.again)
+            earlier = tuple((plain(key), cleaned(message)) for key, message in notice.earlier)
+            shown = Notice(cleaned(notice.message), plain(notice.key), earlier, notice.again)
             answer = self.deliver(shown)
         except (OSError, ValueError) as error:
             answer = Answer("failed", why(error))

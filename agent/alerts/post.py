@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from email.message import Message
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -62,7 +63,7 @@ def post(
     opener = urllib.request.build_opener(_Stay)
     try:
         with opener.open(request, timeout=timeout) as reply:
-            return Answer("taken", f"{reply.status} {_text(reply).strip()}".rstrip())
+            return Answer("taken", f"{reply.status} {_text(reply).strip()}".rstrip(), _spent(reply.headers))
     except urllib.error.HTTPError as error:
         with error:
             text = _text(error)
@@ -80,6 +81,13 @@ def _text(reply: IO[bytes]) -> str:
         return reply.read(_READ).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
         return ""
+
+
+def _spent(headers: Message) -> float | None:
+    """Discord says with the last request that it takes for now when it takes the next one."""
+    if headers.get("X-RateLimit-Remaining") != "0":
+        return None
+    return _pause(headers.get("X-RateLimit-Reset-After"), "")
 
 
 def _pause(header: str | None, text: str) -> float | None:

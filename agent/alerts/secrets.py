@@ -42,12 +42,14 @@ class Secrets:
         return self._remember(self.resolve(text))
 
     def address(self, text: str) -> str:
-        """Like resolve, for a URL: its path and query may hold what nobody else may know."""
+        """Like resolve, for a URL: all but its host may be what nobody else may know."""
         url = self.resolve(text)
         parts = urlsplit(url)
+        login = parts.netloc.rpartition("@")[0].split(":")
         pairs = parts.query.split("&")
         pieces = [f"{parts.path}?{parts.query}", *parts.path.split("/"), *pairs, *(p.partition("=")[2] for p in pairs)]
-        self._known |= {piece for piece in [url, *pieces, *map(unquote, pieces)] if len(piece) >= _SHORTEST_PART}
+        pieces += [url, *login, *map(unquote, pieces)]
+        self._known |= {piece for piece in pieces if len(piece) >= _SHORTEST_PART}
         return url
 
     def hide(self, text: str) -> str:

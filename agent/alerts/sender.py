@@ -124,7 +124,7 @@ class Sender:
                 if answer.outcome == "taken":
                     now = time.time()
                     self._unnoted += [(one.id, now) for one in due.waiting]
-                    self._tries, self._not_before = 0, 0.0
+                    self._tries, self._not_before = 0, now + (answer.pause or 0.0)
                     self._note(db)
                     self._complain("")
                 else:
@@ -178,8 +178,11 @@ class Sender:
         return None, max(0.05, min(later) - now) if later else None
 
     def _notice(self, db: sqlite3.Connection, ready: list[Waiting]) -> Notice:
-        earlier = outbox.earlier(db, self._channel.name, ready[0])
-        return Notice(digest([one.message for one in ready]), tuple(earlier))
+        """What goes next; the key of a repetition, and of several as one, is another."""
+        first = ready[0]
+        earlier = tuple((one.key, one.message) for one in outbox.earlier(db, self._channel.name, first))
+        key = first.key + (f"/{first.times}" if first.times else "") + (f"/+{len(ready) - 1}" if ready[1:] else "")
+        return Notice(digest([one.message for one in ready]), key, earlier, first.times)
 
     def _repeat(self, db: sqlite3.Connection, now: float, free: float, later: list[float]) -> Due | None:
         """An incident that lasts, and that is to be told again now."""
@@ -192,8 +195,7 @@ class Sender:
             if one.message.severity != "critical":
                 at = max(at, free)
             if at <= now and not self._stop.is_set():
-                earlier = outbox.earlier(db, self._channel.name, one)
-                return Due((one,), Notice(one.message, tuple(earlier), one.times))
+                return Due((one,), self._notice(db, [one]))
             later.append(at)
         return None
 

@@ -69,9 +69,10 @@ def test(names: tuple[str, ...], alerts: Path | None) -> int:
     failed = 0
     for name in names or known:
         channel = known[name]
-        answer = channel.send(Notice(message))
+        answer = channel.send(Notice(message, message.key))
         if answer.outcome == "taken" and channel.keeps_incidents:
-            answer = channel.send(Notice(replace(message, resolved=True), (message,)))
+            over = replace(message, resolved=True)
+            answer = channel.send(Notice(over, over.key, ((message.key, message),)))
         if answer.outcome == "taken":
             say(f"{name} ({channel.place}) took the message" + (f": {answer.text}" if answer.text else ""))
             continue

@@ -75,8 +75,10 @@ def cause_of(case: Case) -> Cause | None:
             new = suspect_of(first, case.role(first), case.grade(first) or 0, first.time or 0.0)
             own = evidence(first.kind, first.message)
             verdict, text, told = new.verdict, _in_short(first, own), [*own, *told]
+    waited = waiting is not None and first.kind == "nccl"
+    process = case.role(first) if waited else who(case, first)  # of those that waited any may have written first
     cause = Cause(
-        first, verdict, case.grade(first) or suspect.grade, who(case, first), text, told,
+        first, verdict, case.grade(first) or suspect.grade, process, text, told,
         ADVICE.get(first.kind, ADVISED),
     )  # fmt: skip
     cause.followed = _folded(case, first, after)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from rli_agent.life.signs import headline
+
 _SIZE = r"[\d.]+ ?[KMGT]i?B"
 
 # torch 1.x to 2.x, CUDACachingAllocator.cpp.
@@ -76,10 +78,17 @@ _JOINED = re.compile(r"(\d+)/(\d+) clients joined")
 _JOB = re.compile(r"\*\*\* (?:JOB|STEP) (\S+) ON (\S+) CANCELLED AT (\S+)(?: DUE TO ([A-Z ]+?))? \*\*\*")
 
 
+_FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
+_CHAINED = re.compile(
+    r"\n\s*(?:During handling of the above exception, another|The above exception was the direct cause)"
+)
+_LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python\d|^<|^python/ray/")
+
+
 def evidence(kind: str, message: str) -> list[str]:
     """What a problem's text tells, in sentences."""
     told = list(_BY_KIND[kind](message)) if kind in _BY_KIND else []
-    return list(dict.fromkeys([*told, *_process(message), *_job(message)]))
+    return list(dict.fromkeys([*told, *_process(message), *_job(message), *_raised(message)]))
 
 
 def _cuda_oom(text: str) -> Iterator[str]:
@@ -180,6 +189,21 @@ def _job(text: str) -> Iterator[str]:
     job = _JOB.search(text)
     if job:
         yield f"SLURM job {job[1]} on {job[2]}, at {job[3]}" + (f", for {job[4].lower()}" if job[4] else "")
+
+
+def _raised(text: str) -> Iterator[str]:
+    """Where an exception was raised; of chained ones the first is the root."""
+    first = _CHAINED.split(text)[0]
+    frames = _FRAME.findall(first)
+    if not frames:
+        return
+    own = [frame for frame in frames if not _LIBRARY.search(frame[0])]
+    file, line, function = (own or frames)[-1]
+    where = f"{file}:{line} in {function}" if function else f"{file}:{line}"
+    raised = headline(first)
+    if first is not text and len(first) < len(text) and raised != headline(text):
+        yield f"first raised was {raised[:200]}"
+    yield f"raised below {where}" if own and own[-1] != frames[-1] else f"raised at {where}"
 
 
 _BY_KIND: dict[str, Callable[[str], Iterator[str]]] = {

@@ -75,7 +75,8 @@ def _answer(case: Case, cause: Cause | None, life: str) -> str:
     at = wording.where(state)
     if cause is not None and life in ("failed", "cancelled", "preempted", "suspected"):
         word = "a problem that may have ended it" if life == "suspected" else life
-        return f"{word}, {at}: {cause.who}: {cut(cause.text, _ANSWER)} ({_place(cause)})"
+        process = f"{cause.who}: " if cause.who != "unknown" else ""
+        return f"{word}, {at}: {process}{cut(cause.text, _ANSWER)} ({_place(cause)})"
     silent = f"; nothing was written for {spoken(_silence(case))}" if _silence(case) >= _SILENCE else ""
     if life == "stalled":
         return wording.stalled(state, case.now)[0] + silent

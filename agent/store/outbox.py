@@ -20,19 +20,18 @@ KEPT = 10_000
 Route: TypeAlias = Callable[[Message, frozenset[str]], Iterable[str]]
 
 _MESSAGE = (
-    "o.id, o.made, o.kind, o.severity, o.title, o.text, o.time, o.episode, o.step, o.todo, o.resolved, o.labels, "
-    "o.since, o.since_step, o.values_json"
+    "o.id, o.key, o.made, o.kind, o.severity, o.title, o.text, o.time, o.episode, o.step, o.todo, o.resolved, "
+    "o.labels, o.since, o.since_step, o.values_json"
 )
 _HERE = "FROM outbox o JOIN delivery_rows d ON d.message = o.id WHERE d.channel = ?"
 
 
 class Waiting(Struct, frozen=True):
-    """A message on a channel. `id` counts up in the order in which messages arose, at `made` (Unix seconds).
-
-    It was taken `times` times there, last at `delivered`.
-    """
+    """A message on a channel. `id` counts up in the order in which messages arose, at `made` (Unix seconds); `key` is
+    the message's own. It was taken `times` times there, last at `delivered`."""
 
     id: int
+    key: str
     made: float
     message: Message
     delivered: float | None = None
@@ -89,13 +88,13 @@ def unresolved(db: sqlite3.Connection, channel: str, since: float, most: int = 1
     return [_waiting(row[:-2], *row[-2:]) for row in rows]
 
 
-def earlier(db: sqlite3.Connection, channel: str, waiting: Waiting) -> list[Message]:
+def earlier(db: sqlite3.Connection, channel: str, waiting: Waiting) -> list[Waiting]:
     """What this channel took before of the message's incident, oldest first."""
     rows = db.execute(
         f"SELECT {_MESSAGE} {_HERE} AND d.delivered IS NOT NULL AND o.episode = ? AND o.id < ? ORDER BY o.id LIMIT 20",
         (channel, text(waiting.message.episode), waiting.id),
     )
-    return [_waiting(row).message for row in rows]
+    return [_waiting(row) for row in rows]
 
 
 def taken(db: sqlite3.Connection, channel: str, message: int, when: float) -> None:
@@ -141,10 +140,11 @@ def _values_json(message: Message) -> str:
 
 
 def _waiting(row: Sequence[Any], delivered: float | None = None, times: int = 0) -> Waiting:
-    number, made, kind, severity, title, words, when, episode, step, todo, resolved, labels, since, first, values = row
+    number, key, made, kind, severity, title, words, when, episode, step, todo, *others = row
+    resolved, labels, since, first, values = others
     numbers = tuple((name, float(value)) for name, value in json.loads(values).items())
     message = Message(
         kind, severity, title, words, when, episode, step, todo, bool(resolved), labels_of(labels), since, first,
         numbers,
     )  # fmt: skip
-    return Waiting(number, made, message, delivered, times)
+    return Waiting(number, key, made, message, delivered, times)

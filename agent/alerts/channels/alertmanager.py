@@ -38,19 +38,14 @@ class AlertmanagerChannel(Channel):
 
 
 def alerts(notice: Notice, now: float, lasts: float, labels: dict[str, str]) -> list[dict[str, Any]]:
-    """The notice, and what came before it of the same incident, which it takes the place of."""
+    """The notice, and the end of what came before it of the same incident under other labels: it was of another kind
+    or weight."""
     message = notice.message
-    ends = now + (lasts if message.lasting else _MOMENT)
-    found: dict[str, dict[str, Any]] = {}
-    for told in notice.earlier:
-        if told.lasting:
-            found[told.kind] = _alert(told, now, labels)
-    found.pop(message.kind, None) if not message.resolved else None
+    ended = [_alert(told, now, labels) for _, told in notice.earlier if told.lasting]
     if message.resolved:
-        found.setdefault(message.kind, _alert(message, now, labels))
-    else:
-        found[message.kind] = _alert(message, ends, labels)
-    return list(found.values())
+        return ended or [_alert(message, now, labels)]
+    shown = _alert(message, now + (lasts if message.lasting else _MOMENT), labels)
+    return [*(alert for alert in ended if alert["labels"] != shown["labels"]), shown]
 
 
 def _alert(message: Message, ends: float, more: dict[str, str]) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class MailChannel(Channel):
         mail["Date"] = formatdate(message.time, usegmt=True)
         mail["Message-ID"] = self._id(notice.key)
         if notice.earlier or notice.again:
-            before = [self._id(m.key) for m in notice.earlier] + [self._id(message.key)] * bool(notice.again)
+            before = [self._id(key) for key, _ in notice.earlier]
+            before += [self._id(notice.key.removesuffix(f"/{notice.again}"))] if notice.again else []
             mail["In-Reply-To"], mail["References"] = before[-1], " ".join(before)
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
         mail.set_content(words.in_full(message))
