@@ -1,4 +1,4 @@
-"""Fixtures of more than one test file."""
+"""Fixtures of more than one test file. No property is judged by the clock of a busy machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 from agent_process import Agent
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture

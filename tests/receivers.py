@@ -15,20 +15,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from agent_process import until
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from rli_agent.alerts.channel import Notice
 from rli_agent.message import Message
 
+__all__ = ["SECRET", "HttpReceiver", "MailReceiver", "certificate", "notice", "until"]
 SECRET = "T0PS3CRETTOKEN"
-
-
-def until(condition: Callable[[], object], what: str, patience: float = 30.0) -> None:
-    """Wait for the condition; fails after `patience` seconds."""
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, f"waited {patience:.0f} s in vain for: {what}"
-        time.sleep(0.005)  # the wait is on the condition
 
 
 def notice(message: Message, *earlier: Message, again: int = 0) -> Notice:

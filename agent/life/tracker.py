@@ -225,14 +225,14 @@ class LifeTracker:
         **more: Any,
     ) -> None:  # fmt: skip
         """Tell of an incident, once until it is closed. `under`: it is part of that one. `more`: as in `say`."""
-        known = self.state.incidents.get(under or kind)
-        # Numbered too: a log's clock may give the same second twice.
-        number = self.state.episodes.get(under or kind, 0) + 1
-        episode = known.episode if known is not None else f"{self.run}/{under or kind}/{time:.0f}-{number}"
-        if not self._muted and known is None:
-            self.state.incidents[under or kind] = Told(episode, self.state.progress_at or time)
-            self.state.episodes[under or kind] = number
-        self.say(kind, severity, title, text, time, episode, todo, **more)
+        if self._muted:
+            return
+        part_of = under or kind
+        known = self.state.incidents.get(part_of)
+        if known is None:
+            known = Told(self._episode(part_of, time), self.state.progress_at or time)
+            self.state.incidents[part_of] = known
+        self.say(kind, severity, title, text, time, known.episode, todo, **more)
 
     def close_incident(self, kind: str, title: str, now: float) -> None:
         """Tell that an incident is over, if it was told."""
@@ -247,8 +247,13 @@ class LifeTracker:
         """A message, unless it is of what happened before the agent came. `more`: other fields of it."""
         if self._muted:
             return
-        name = episode or f"{self.run}/{kind}/{time:.0f}"
+        name = episode or self._episode(kind, time)
         self._out.append(Message(kind, severity, title, text, time, name, self.state.step, todo, **more))
+
+    def _episode(self, kind: str, time: float) -> str:
+        """A name for what happens now; numbered, since a log's clock may give the same second twice."""
+        number = self.state.episodes[kind] = self.state.episodes.get(kind, 0) + 1
+        return f"{self.run}/{kind}/{time:.0f}-{number}"
 
     def _given(self) -> list[Message]:
         given, self._out = self._out, []
