@@ -19,6 +19,7 @@ from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.sender import REFUSALS, Pace, Sender, backoff, held_until
 from rli_agent.alerts.settings import Slack, Webhook
 from rli_agent.message import Message, Severity
+from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.store.connection import read_only
 from rli_agent.store.outbox import nowhere
 from rli_agent.store.run_store import RunRow, RunStore
@@ -175,6 +176,22 @@ def test_closing_sends_what_is_there_and_leaves_the_rest_for_the_next(store: Run
 def test_backoff_doubles_to_its_bound_with_jitter() -> None:
     assert [backoff(n, 1.0, 300.0, lambda: 1.0) for n in (1, 2, 3, 9, 10, 500)] == [1.0, 2.0, 4.0, 256.0, 300.0, 300.0]
     assert backoff(3, 1.0, 300.0, lambda: 0.0) == 2.0
+
+
+def test_what_waits_and_what_failed_is_counted(store: RunStore, receiver: HttpReceiver) -> None:
+    own = SelfMetrics()
+    receiver.answers = [(503, {}, "")] * 2
+    one = Sender(store.path, hook(receiver), FAST, own)
+    one.start()
+    store.knowledge.tell([message(1)], TO_HOOK)
+    one.wake()
+
+    def says(line: str) -> bool:
+        return any(line in shown.lines for shown in own.render("", False))
+
+    until(lambda: says('rli_agent_exporter_failures_total{exporter="alerts/hook"} 2'), "two failed tries")
+    until(lambda: says('rli_agent_exporter_queue_depth{exporter="alerts/hook"} 0'), "none to wait")
+    end(one)
 
 
 def test_what_was_refused_as_such_too_often_is_given_up_and_says_so(

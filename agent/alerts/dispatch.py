@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rli_agent.alerts.opening import Alerts
 from rli_agent.alerts.sender import Pace, Sender
 from rli_agent.store import outbox
 from rli_agent.store.connection import read_only
 
+if TYPE_CHECKING:
+    from rli_agent.publish.selfmetrics import SelfMetrics
+
 
 class Dispatch:
     """A sender for each channel. They begin when there is something to send: most runs of the past have nothing."""
 
-    def __init__(self, store: Path, alerts: Alerts) -> None:
+    def __init__(self, store: Path, alerts: Alerts, own: SelfMetrics | None = None) -> None:
         pace = Pace(alerts.hourly, alerts.group, alerts.repeat)
-        self._senders = [Sender(store, channel, pace) for channel in alerts.channels]
+        self._senders = [Sender(store, channel, pace, own) for channel in alerts.channels]
         self._begun = False
         with closing(read_only(store)) as db:
             if outbox.any_delivery(db):

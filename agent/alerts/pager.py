@@ -19,6 +19,7 @@ from rli_agent.store.run_store import RunStore
 
 if TYPE_CHECKING:
     from rli_agent.alerts.dispatch import Dispatch
+    from rli_agent.publish.selfmetrics import SelfMetrics
 
 #: SLURM says when it ends the job, in Unix seconds.
 JOB_END = "SLURM_JOB_END_TIME"
@@ -28,12 +29,14 @@ class Pager:
     """A publisher that also has a part in each commit: what an event changes in the run's life, and the messages that
     follow from it, become true with the event, or not at all.
 
-    `changed` tells when the run last wrote, `labels` whose run it is; `say` prints a line for people.
+    `changed` tells when the run last wrote, `labels` whose run it is; `say` prints a line for people,
+    `own` counts what waits to be sent.
     """
 
     def __init__(
         self, store: RunStore, run: str, alerts: Alerts, environment: Mapping[str, str],
         labels: Callable[[], Labels], changed: Callable[[], float], say: Callable[[str], None],
+        own: SelfMetrics | None = None,
     ) -> None:  # fmt: skip
         self.store = store
         self.tracker = LifeTracker(run, _remembered(store), _number(environment.get(JOB_END)))
@@ -47,7 +50,7 @@ class Pager:
         if alerts.channels:
             from rli_agent.alerts.dispatch import Dispatch  # here: most runs are watched without
 
-            self._dispatch = Dispatch(store.path, alerts)
+            self._dispatch = Dispatch(store.path, alerts, own)
 
     # -- within a commit
 

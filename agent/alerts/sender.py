@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loguru import logger
 from msgspec import Struct
@@ -18,6 +19,9 @@ from rli_agent.alerts.words import digest
 from rli_agent.store import outbox
 from rli_agent.store.connection import WAIT_SECONDS
 from rli_agent.store.outbox import Waiting
+
+if TYPE_CHECKING:
+    from rli_agent.publish.selfmetrics import SelfMetrics
 
 #: Pause after a failed try, doubled each time up to LAST, of which a random part is taken.
 FIRST, LAST = 1.0, 300.0
@@ -66,7 +70,11 @@ class Sender:
     never overtakes what came before of it.
     """
 
-    def __init__(self, store: Path, channel: Channel, pace: Pace = Pace()) -> None:  # noqa: B008
+    def __init__(
+        self, store: Path, channel: Channel, pace: Pace = Pace(), own: SelfMetrics | None = None  # noqa: B008
+    ) -> None:  # fmt: skip
+        """own: where it is counted how many messages wait, and how many tries failed."""
+        self._own = own
         self._store = store
         self._channel = channel
         self._pace = pace
@@ -151,6 +159,8 @@ class Sender:
         if self._channel.resend is None:  # what is told again all the time needs no limit
             free = held_until(outbox.taken_since(db, name, now - 3600.0), now, pace.hourly)
         critical, others = (outbox.waiting(db, name, critical=c) for c in (True, False))
+        if self._own is not None:
+            self._own.exporter_queued(f"alerts/{name}", len(critical) + len(others))
         first: dict[str, int] = {}  # the first message that waits, of each incident
         for one in sorted((*critical, *others), key=lambda w: w.id):
             first.setdefault(one.message.episode, one.id)
@@ -201,6 +211,8 @@ class Sender:
 
     def _failed(self, db: sqlite3.Connection, due: Due, answer: Answer) -> None:
         now, pace = time.time(), self._pace
+        if self._own is not None:
+            self._own.exporter_failed(f"alerts/{self._channel.name}")
         if answer.outcome == "refused":
             for one in due.waiting:
                 tries = self._refused.get(one.id, (0, 0.0))[0] + 1

@@ -145,7 +145,9 @@ class WatchedRun:
         def labels() -> Labels:
             return tuple(asdict(self.labels()).items())
 
-        pager = Pager(self.store, self.id, alerts, os.environ, labels, self._files.last_change, self._say)
+        pager = Pager(
+            self.store, self.id, alerts, os.environ, labels, self._files.last_change, self._say, self.exposition.own
+        )
         self.status.tracker = pager.tracker
         self.exposition.life = lambda: pager.tracker.state
         self._keeper.participants.append(pager)
