@@ -24,11 +24,12 @@ CODES = {"Healthy": 0, "Degraded": 1, "Down": 2}
     "--append", "journal", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Append an entry to this STATUS.md too.",
 )  # fmt: skip
+@click.option("--restart-hint", "restart", is_flag=True, help="Print the command line that would resume the run.")
 @click.option("--job", metavar="ID", help="The run of this SLURM job; with OUTPUT_DIR, the job to be told of.")
 @click.option("--pid", type=int, metavar="PID", help="The run that this process writes.")
 def command(
     paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None, state_dir: Path | None,
-    as_json: bool, journal: Path | None, job: str | None, pid: int | None,
+    as_json: bool, journal: Path | None, job: str | None, pid: int | None, restart: bool,
 ) -> int:  # fmt: skip
     """Say how a run is, in one screen: OUTPUT_DIR's, or the one that was watched last. Where OUTPUT_DIR holds several
     runs, each gets a line.
@@ -41,12 +42,13 @@ def command(
 
     from rli_agent.answer.report import brief, of_late
     from rli_agent.asking.ask import ask, note_down, runs_in
+    from rli_agent.asking.restart import restart_hint
     from rli_agent.asking.which import newest_run, run_of_job, run_of_process
     from rli_agent.errors import UserError
     from rli_agent.options import WatchOptions
     from rli_agent.reporters.screen import print_report, print_reports
     from rli_agent.store.location import state_dir as default_state_dir
-    from rli_agent.terminal import log_to_stderr
+    from rli_agent.terminal import log_to_stderr, say
     from rli_agent.zone import named_zone
 
     log_to_stderr("ERROR")
@@ -69,6 +71,9 @@ def command(
         told = [brief(report) for report in reports]
         data = msgspec.json.encode(told if len(told) > 1 else told[0])
         sys.stdout.buffer.write(msgspec.json.format(data, indent=2) + b"\n")
+    elif restart:
+        for report in reports:
+            say("\n".join([f"# {report.health}: {report.answer}".replace("\n", " "), *restart_hint(report)]))
     elif len(reports) > 1:
         print_reports(reports)
     else:
