@@ -1,0 +1,1 @@
+"""All text files of a run as one log, in the order of time."""
