@@ -21,8 +21,15 @@ INTERVALS = 500
 
 
 def earlier_events(db: sqlite3.Connection) -> Iterator[tuple[Source, Samples | Interval | RolloutBatch | RunFact]]:
-    """What an open store knows: `newest_events`, and all batches of rollouts."""
-    yield from newest_events(db)
+    """What an open store knows: the newest value of each series, `newest_states`, all batches of rollouts, each with a
+    stand-in source."""
+    for latest in newest_values(db):
+        shape = Shape((latest.name,), (latest.unit,), (latest.metric,), latest.labels)
+        printed = json.dumps([latest.value])
+        source = _source(latest.file, dict(latest.labels).get("role"))
+        place = (latest.file, 0, 0, latest.time, latest.time_is)
+        yield source, Samples(*place, latest.step, shape, [latest.value], printed)
+    yield from newest_states(db)
     rows = db.execute(
         "SELECT s.file, s.role, r.line, r.offset, r.time, r.time_is, r.step, r.phase, r.environment, "
         "r.count, r.errors, r.truncated, r.counts, r.figures "
@@ -33,14 +40,8 @@ def earlier_events(db: sqlite3.Connection) -> Iterator[tuple[Source, Samples | I
         yield _source(file, role), RolloutBatch(str(file), line, offset, time, time_is, step, phase, environment, total)
 
 
-def newest_events(db: sqlite3.Connection) -> Iterator[tuple[Source, Samples | Interval | RunFact]]:
-    """Facts, the newest value of each series, the newest steps and open states, each with a stand-in source."""
-    for latest in newest_values(db):
-        shape = Shape((latest.name,), (latest.unit,), (latest.metric,), latest.labels)
-        printed = json.dumps([latest.value])
-        source = _source(latest.file, dict(latest.labels).get("role"))
-        place = (latest.file, 0, 0, latest.time, latest.time_is)
-        yield source, Samples(*place, latest.step, shape, [latest.value], printed)
+def newest_states(db: sqlite3.Connection) -> Iterator[tuple[Source, Samples | Interval | RunFact]]:
+    """Facts, the newest steps and open states."""
     for file, time, key, value in db.execute("SELECT file, time, key, value FROM facts"):
         yield _source(file, None), RunFact(str(file), 0, 0, time, "estimated", key, value)
     rows = db.execute(

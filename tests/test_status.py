@@ -90,6 +90,14 @@ def test_a_run_that_goes_on_with_something_wrong_is_degraded(
     assert why in told
 
 
+def test_how_late_the_event_loop_runs_is_told(status: Status, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    measured = "Measured 1.2s (min=0.0s, med=0.9s, p90=3.1s, max=8.0s) event loop lag over the last 100 measurement(s)"
+    with (run / "logs/orchestrator.log").open("a") as log:
+        log.write(f"{stamp(time.time())} WARNING Detected busy event loop. {measured}\n")
+    assert report_of(status(run, "--json")[1]).performance.env_lag_seconds == 3.1
+
+
 def test_spikes_are_shown_and_do_not_degrade(status: Status, tmp_path: Path) -> None:
     code, told = status(write_run(tmp_path / "run", grad_norms=["9.5", "0.0510"]))
     assert code == 0

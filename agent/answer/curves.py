@@ -8,10 +8,8 @@ from collections.abc import Iterable
 
 from rli_agent.catalogue import base_factor
 
-#: Values kept of each series.
+#: Values kept of each series; twice as many lines of a make are read where there are that many new ones.
 KEPT = 120
-#: Rows of metric lines looked at when a store is first read, the newest ones.
-LOOK_BACK = 200_000
 #: Series told apart; what exceeds it (a label that never repeats) is not shown.
 MOST = 512
 
@@ -50,40 +48,45 @@ class Curve:
 
 
 class Curves:
-    """Curves of the metrics asked for, by their common names."""
+    """Curves of the metrics asked for, by their common names, or by the framework's own where they have none."""
 
     def __init__(self, metrics: Iterable[str]) -> None:
         self._wanted = frozenset(metrics)
-        self._seen: int | None = None
+        self._seen = 0
         self._shapes: dict[int, list[tuple[int, float, Curve]]] = {}
         self._curves: dict[tuple[str, Labels], Curve] = {}
         self._last_shape = 0
 
     def refresh(self, db: sqlite3.Connection) -> None:
         """Take in the lines that were stored since the last time."""
-        (newest,) = db.execute("SELECT max(id) FROM lines").fetchone()
-        if newest is None:
-            return
-        if self._seen is None or newest < self._seen:
-            self._seen = max(0, newest - LOOK_BACK)
+        (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM lines").fetchone()
+        if newest < self._seen:  # the logs are read anew
+            self._seen = 0
         self._learn_shapes(db)
-        rows = db.execute(
-            "SELECT id, shape, step, values_json FROM lines WHERE id > ? AND id <= ? ORDER BY id", (self._seen, newest)
-        )
-        for row, shape, step, values in rows:
-            wanted = self._shapes.get(shape)
-            if wanted:
-                _add(wanted, row, step, values)
+        # Of all lines the index tells the shapes; of new ones their rows.
+        fresh = "SELECT DISTINCT shape FROM lines" + (" WHERE id > :seen" if self._seen else "")
+        rows: list[tuple[int, int, int | None, str]] = []
+        for (shape,) in db.execute(fresh, {"seen": self._seen}).fetchall():
+            if self._shapes.get(shape):
+                rows += db.execute(
+                    "SELECT id, shape, step, values_json FROM lines WHERE id IN "
+                    "(SELECT id FROM lines WHERE shape = ? AND id > ? ORDER BY id DESC LIMIT ?)",
+                    (shape, self._seen, 2 * KEPT),
+                )  # fmt: skip
+        for row, shape, step, values in sorted(rows):
+            _add(self._shapes[shape], row, step, values)
         self._seen = newest
 
     def _learn_shapes(self, db: sqlite3.Connection) -> None:
-        rows = db.execute("SELECT id, metrics, units, labels FROM shapes WHERE id > ?", (self._last_shape,))
-        for shape, metrics, units, labels in rows.fetchall():
+        query = "SELECT id, names, metrics, units, labels FROM shapes WHERE id > ?"
+        for shape, names, metrics, units, labels in db.execute(query, (self._last_shape,)).fetchall():
             self._last_shape = max(self._last_shape, shape)
             known = dict(json.loads(labels))
             places = []
-            for index, (metric, unit) in enumerate(zip(json.loads(metrics), json.loads(units), strict=True)):
-                if metric in self._wanted and (curve := self._curve(metric, known)) is not None:
+            told = zip(json.loads(names), json.loads(metrics), json.loads(units), strict=True)
+            for index, (name, metric, unit) in enumerate(told):
+                called = metric or name
+                if called in self._wanted and (curve := self._curve(called, known)) is not None:
                     places.append((index, base_factor(unit), curve))
             self._shapes[shape] = places
 

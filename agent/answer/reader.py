@@ -25,12 +25,11 @@ from rli_agent.answer.report import (
     Told,
     Trouble,
 )  # fmt: skip
-from rli_agent.catalogue import base_factor
-from rli_agent.events import Problem, Samples
+from rli_agent.events import Problem
 from rli_agent.life.state import ENDS, KNOWN_AS, LifeState
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.message import Message
-from rli_agent.resume import newest_events
+from rli_agent.resume import newest_states
 from rli_agent.status import RunStatus
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
@@ -69,15 +68,11 @@ class StoreReader:
         self.path = path
         self._zone = zone
         self._db = read_only(path)
-        self._curves = Curves((*QUALITY, *STABILITY, *SPEED, *ENGINES))
+        self._curves = Curves((*QUALITY, *STABILITY, *SPEED, *ENGINES, *_LAG))
         self._problems = self._problems_until = 0
 
     def close(self) -> None:
         self._db.close()
-
-    def version(self) -> int:
-        """Another number whenever something was written since."""
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def report(self, now: float, watched: bool = True) -> Report:
         """How the run is at `now`. watched: an agent judges the run's life; otherwise that is done here. Raises
@@ -91,9 +86,8 @@ class StoreReader:
         run, root = self._db.execute("SELECT run, root FROM runs").fetchone()
         tracker = LifeTracker(run, self._life())
         told = [] if watched else tracker.tick(now)
-        status, lag = self._status(tracker)
-        state = tracker.state
         self._curves.refresh(self._db)
+        status, state = self._status(tracker), tracker.state
         progress = self._progress(status, now)
         problems = self._newest_problems()
         quality = self._series(QUALITY, state.step) + self._rewards(state.step)
@@ -108,7 +102,7 @@ class StoreReader:
                 facts.get("project"), facts.get("experiment"), self._environments(facts.get("environments")),
                 facts.get("batch_size"), state.attempt.number, state.attempt.resumed_from,
             ),
-            progress, quality, steady, self._performance(state, lag),
+            progress, quality, steady, self._performance(state),
             lanes=_lanes(status, state, now), usual=_usual(state), problem_count=status.problems,
             problems=problems[-SHOWN:], messages=messages[-SHOWN:],
             files=self._files(Path(root)),
@@ -121,20 +115,18 @@ class StoreReader:
         except ValueError:  # of another version of the agent
             return LifeState()
 
-    def _status(self, tracker: LifeTracker) -> tuple[RunStatus, float | None]:
-        """The run's status as a watch that begins now would know it, and how late environments are (seconds)."""
-        status = RunStatus(self._zone)
+    def _status(self, tracker: LifeTracker) -> RunStatus:
+        """The run's status, as far as its sentence needs it."""
+        status, state = RunStatus(self._zone), tracker.state
         status.tracker = tracker
-        lags: dict[str, float] = {}
-        for _, event in newest_events(self._db):
-            seen = tracker.state.progress_at
-            status.record([event], seen if seen is not None else 0.0)
-            if isinstance(event, Samples) and event.shape.names[0] in _LAG:
-                lags[event.shape.names[0]] = event.values[0] * base_factor(event.shape.units[0])
-        status.take_over(tracker.state)
-        last, status.problems = self._count_problems()
-        status.last_problem = last
-        return status, next((lags[name] for name in _LAG if name in lags), None)
+        for _, event in newest_states(self._db):
+            status.record([event], state.progress_at or 0.0)
+        status.take_over(state)
+        reward = self._series(("rl_reward_mean",), state.step)
+        if reward and reward[0].environment is None:
+            status.newest[reward[0].metric] = reward[0].value
+        status.last_problem, status.problems = self._count_problems()
+        return status
 
     def _count_problems(self) -> tuple[Problem | None, int]:
         new = "FROM problem_rows WHERE id > ? AND level IN ('ERROR', 'CRITICAL')"
@@ -207,7 +199,7 @@ class StoreReader:
             return []
         return [Series("rl_reward_mean", mean, step, environment=name) for name, mean in rows if mean is not None]
 
-    def _performance(self, state: LifeState, lag: float | None) -> Performance:
+    def _performance(self, state: LifeState) -> Performance:
         trainer = usual_seconds(state.usual, "trainer", "step")
         whole = "step" if "orchestrator\0step" in state.usual else "rollout"  # prime-rl: its step line closes a rollout
         orchestrator = usual_seconds(state.usual, "orchestrator", whole)
@@ -223,7 +215,9 @@ class StoreReader:
                 value = max(newest) if metric == "rl_engine_kv_cache_usage_ratio" else sum(newest)
                 values = [v for _, v in curves[0].points()[-stability.SHOWN :]] if len(curves) == 1 else []
                 series.append(Series(metric, value, values=values))
-        return Performance(trainer, orchestrator, parts, who_waits(parts, trainer, orchestrator), lag, series)
+        lags = self._series(_LAG, None)
+        waits = who_waits(parts, trainer, orchestrator)
+        return Performance(trainer, orchestrator, parts, waits, lags[0].value if lags else None, series)
 
     def _environments(self, configured: str | None) -> list[str]:
         """Those that figures and rollouts name, else those that the configuration does."""

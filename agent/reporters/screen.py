@@ -76,7 +76,7 @@ def render(report: Report, zone: tzinfo, console: Console, height: int | None = 
     above += [_line(text) for text in _lanes(report.lanes)]
     below: list[RenderableType] = [_line(text) for text in _performance(report)]
     below += list(_troubles(report, zone))
-    below += [_line(text, "dim") for text in _machine(report, zone)]
+    below += [_line(text, "dim") for text in _machine(report)]
     below += [_line(text, "dim") for text in _files(report)]
     shown = [*report.quality, *report.stability, *report.performance.series]
     if height is not None:
@@ -174,10 +174,14 @@ def _troubles(report: Report, zone: tzinfo) -> Iterator[Text]:
         yield _line(f"  {when} {problem.kind}{times}: {headline(problem.message)} ({problem.file}:{problem.line})")
 
 
-def _machine(report: Report, zone: tzinfo) -> Iterator[str]:
+def _machine(report: Report) -> Iterator[str]:
     if report.job is not None:
         job = report.job
-        until = f", until {clock(job.ends_at, zone, report.time)}" if job.ends_at is not None else ""
+        until = ""
+        if job.ends_at is not None and job.ends_at > report.time:
+            until = f", ends in {spoken(job.ends_at - report.time)}"
+            saved = report.progress.checkpoint_at
+            until += f", checkpoint {spoken(report.time - saved)} old" if saved is not None else ", no checkpoint seen"
         yield f"SLURM job {job.id}: {job.state}{until}" + (f" on {job.nodes}" if job.nodes else "")
     sure = [p for p in report.processes if p.sure]
     if sure:
