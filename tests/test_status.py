@@ -90,6 +90,13 @@ def test_a_run_that_goes_on_with_something_wrong_is_degraded(
     assert why in told
 
 
+def test_what_a_detector_says_stands_in_the_answer(status: Status, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", steps=60, grad_norms=["0.0510"] * 4 + ["nan"] * 4)
+    code, told = status(run)
+    assert code == 1
+    assert re.match(r"Degraded: step 60 of 100, .*alert: nan_loss", told), told
+
+
 def test_how_late_the_event_loop_runs_is_told(status: Status, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     measured = "Measured 1.2s (min=0.0s, med=0.9s, p90=3.1s, max=8.0s) event loop lag over the last 100 measurement(s)"

@@ -126,6 +126,8 @@ class StoreReader:
         if reward and reward[0].environment is None:
             status.newest[reward[0].metric] = reward[0].value
         status.last_problem, status.problems = self._count_problems()
+        raised = dict(self._db.execute("SELECT detector, severity FROM alerts WHERE resolved_time IS NULL").fetchall())
+        status.alerts = lambda: raised
         return status
 
     def _count_problems(self) -> tuple[Problem | None, int]:
