@@ -14,7 +14,7 @@ from rli_agent.errors import UserError
 #: The commands: `NAME` is the attribute `command` of rli_agent.commands.NAME.
 COMMANDS = (
     "watch", "top", "status", "logs", "runs", "rollouts", "detect", "diagnose", "parse",
-    "rules", "config", "alerts", "demo", "server", "version",
+    "rules", "config", "alerts", "demo", "exec", "server", "version",
 )  # fmt: skip
 
 
