@@ -46,20 +46,21 @@ class Shown:
         self._reader = StoreReader(store, zone)
         self._zone = zone
         self._host: Host | None = None
-        self._looked = 0.0
+        self._looked: float | None = None
 
     def report(self, now: float) -> Report:
         """How it is. Raises StoreError."""
         return self._reader.report(now, watched=is_held(self._store))
 
     def with_host(self, report: Report, now: float) -> Report:
-        """The same, with what this machine knows of it."""
-        if now - self._looked >= HOST_EVERY:
+        """The same, with what this machine knows of it; not the first time, since asking its programs takes a while."""
+        if self._looked is None:
+            self._looked = 0.0
+        elif now - self._looked >= HOST_EVERY:
             self._host = look(Path(report.run.root), self._zone, None, [file.file for file in report.files])
             self._looked = now
         host = self._host
-        assert host is not None
-        return replace(report, processes=host.processes, gpus=host.gpus, job=host.job)
+        return report if host is None else replace(report, processes=host.processes, gpus=host.gpus, job=host.job)
 
     def close(self) -> None:
         self._reader.close()
@@ -75,7 +76,6 @@ class View:
         self._tunnel = ""
         self._stores: deque[Path] = deque()
         self._runs: dict[Path, Shown] = {}
-        self._troubles: dict[Path, str] = {}
         self._last: Report | None = None
         #: Nothing is drawn any more: what is said is printed.
         self.over = False
@@ -105,9 +105,9 @@ class View:
                 vertical_overflow="crop",
             ) as live:  # fmt: skip
                 while not stop.is_set():
-                    began = time.monotonic()
+                    began = time.thread_time()
                     live.update(self.frame(time.time()), refresh=True)
-                    stop.wait(max(EVERY, (time.monotonic() - began) / SHARE))
+                    stop.wait(max(EVERY, (time.thread_time() - began) / SHARE))
         finally:
             self.over = True
             for shown in self._runs.values():
@@ -121,8 +121,7 @@ class View:
             if store not in self._runs:
                 with suppress(StoreError):  # not written yet
                     self._runs[store] = Shown(store, self._zone)
-        reports = []
-        self._troubles.clear()
+        reports, troubles = [], []
         for store, shown in list(self._runs.items()):
             if not store.exists():  # what looked like one run turned out to be several
                 self._stores.remove(store)
@@ -131,9 +130,9 @@ class View:
             try:
                 reports.append((shown.report(now), shown))
             except StoreError as error:
-                self._troubles[store] = str(error)
+                troubles.append(plain(str(error)))
         lines = [self._tunnel, *list(self._said)]
-        rest = [Text(trouble, "red") for trouble in self._troubles.values()]
+        rest = [Text(trouble, "red") for trouble in troubles]
         rest += [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in lines if line]
         parts: list[RenderableType] = []
         if reports:

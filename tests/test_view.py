@@ -172,6 +172,21 @@ def test_an_error_is_to_be_read_after_the_drawing(start: Start, tmp_path: Path) 
 
 
 @pytest.mark.real
+def test_a_slow_nvidia_smi_holds_neither_the_first_frame_nor_the_later_ones_up(start: Start, tmp_path: Path) -> None:
+    slow = tmp_path / "bin/nvidia-smi"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nsleep 2\necho 0, NVIDIA H100, 1024, 2048, 50\n")
+    slow.chmod(0o755)
+    run = write_run(tmp_path / "run")
+    terminal = start("top", run, env={"PATH": f"{slow.parent}:{os.environ['PATH']}"})
+    terminal.shows("step 30 of 100")
+    assert "GPU" not in terminal.text
+    terminal.shows("GPU 0 NVIDIA H100: 1.0 of 2.0 GiB, 50% busy")
+    say(run, step_line(31, time.time()))
+    terminal.shows("step 31 of 100")
+
+
+@pytest.mark.real
 def test_of_several_runs_the_one_that_needs_a_look_is_shown_in_full(start: Start, tmp_path: Path) -> None:
     root = tmp_path / "outputs"
     write_run(root / "fine")
