@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
-import yaml
 from msgspec import Struct
+
+from rli_agent.parsers.typed_yaml import TypedYamlError, read_typed
 
 Unit = Literal["none", "seconds", "bytes", "tokens", "tokens_per_second", "steps", "ratio", "nats"]
 
@@ -72,18 +73,19 @@ class Catalogue:
     @classmethod
     def load(cls, path: Path | None = None) -> Catalogue:
         """The catalogue in `path`, or the packaged one. Raises CatalogueError."""
-        origin = str(path or "rli_agent/rules/catalogue.yaml")
+        return _packaged() if path is None else cls._read(path.read_text, str(path), trusted=False)
+
+    @classmethod
+    def _read(cls, text: Callable[..., str], origin: str, *, trusted: bool) -> Catalogue:
         try:
-            text = (path or files("rli_agent.rules").joinpath("catalogue.yaml")).read_text(encoding="utf-8")
-            data: Any = yaml.safe_load(text)
-            listed = msgspec.convert(data, _Listing).metrics
+            listing = read_typed(text(encoding="utf-8"), origin, _Listing, trusted=trusted).value
         except OSError as e:
             raise CatalogueError(f"{origin}: cannot be read: {e.strerror or e}; check the path, or reinstall") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as e:
-            raise CatalogueError(f"{origin}: not YAML: {' '.join(str(e).split())}") from None
-        except msgspec.ValidationError as e:
-            raise CatalogueError(f"{origin}: {e}") from None
-        return cls(listed, origin)
+        except UnicodeDecodeError as e:
+            raise CatalogueError(f"{origin}:1:1: not UTF-8 text (byte {e.start})") from None
+        except TypedYamlError as e:
+            raise CatalogueError(str(e)) from None
+        return cls(listing.metrics, origin)
 
     def get(self, name: str) -> Quantity | None:
         return self._by_name.get(name)
@@ -104,6 +106,12 @@ class Catalogue:
 
 class _Listing(Struct, forbid_unknown_fields=True):
     metrics: list[Quantity]
+
+
+@lru_cache(maxsize=1)
+def _packaged() -> Catalogue:
+    file = files("rli_agent.rules").joinpath("catalogue.yaml")
+    return Catalogue._read(file.read_text, "rli_agent/rules/catalogue.yaml", trusted=True)
 
 
 def base_factor(unit: str | None) -> float:

@@ -85,9 +85,9 @@ ENTRY = "{name: rl_x, help: X, unit: none, better: up, healthy: null}"
         (f"metrics: [{ENTRY.replace('null', '[2, 1]')}]", "2.0 is above 1.0"),
         (f"metrics: [{ENTRY.replace('none', 'parsecs')}]", "parsecs"),
         (f"metrics: [{ENTRY.replace('better', 'bettr')}]", "bettr"),
-        ("metrics: [", "not YAML"),
-        ("- 1", "Expected `object`"),
-        ("", "Expected `object`"),
+        ("metrics: [", ":2:1: did not find"),
+        ("- 1", ":1:1: not a mapping"),
+        ("", ":1:1: not a mapping"),
     ],
 )
 def test_a_broken_catalogue_is_refused_with_file_and_reason(tmp_path: Path, text: str, says: str) -> None:
@@ -109,5 +109,5 @@ def test_an_open_ended_range_and_bytes_that_are_not_text(tmp_path: Path) -> None
     path.write_text(f"metrics: [{ENTRY.replace('null', '[null, 3]')}]")
     assert Catalogue.load(path)["rl_x"].healthy == (None, 3.0)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CatalogueError, match="not YAML"):
+    with pytest.raises(CatalogueError, match=":1:1: not UTF-8 text"):
         Catalogue.load(path)

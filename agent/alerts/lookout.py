@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
@@ -16,15 +16,16 @@ from rli_agent.detect.engine import RANK, Alert, Engine, State
 from rli_agent.detect.language import Detector
 from rli_agent.detect.readings import Reader, Reading
 from rli_agent.detect.wording import detail, title
-from rli_agent.events import Event, Source
+from rli_agent.events import Event, Samples, Source
 from rli_agent.message import Message, Severity
 from rli_agent.store.errors import StoreError
 from rli_agent.store.knowledge import Alerted
 from rli_agent.store.run_store import RunStore
 
 _NAME = "detectors"
-#: Lines of one make in one file that wait, while old files are read, for those of other files; the newest.
-_WAITING = 1000
+#: Lines of one make in one file that wait, while old files are read, for those of other files; the newest. Twice as
+#: many as a detector looks back.
+_WAITING = 500
 
 
 class Noted(Struct):
@@ -71,6 +72,8 @@ class Lookout:
 
     def prepare(self, events: Sequence[Event], source: Source, now: float) -> None:
         """Take in events that are about to be committed."""
+        if not self._live:
+            events = self._newest(events)
         for readings in self._reader.read(events, source):
             self._changed = True
             if self._live:
@@ -180,6 +183,20 @@ class Lookout:
             f"{self._run}/{alert.id}", alert.step, "" if over else detector.todo, over, worse=worse,
             values=(("value", evidence.value), ("usual", evidence.usual), ("limit", evidence.limit)),
         )  # fmt: skip
+
+    def _newest(self, events: Sequence[Event]) -> list[Event]:
+        """Those of a file's events that the next ones of their make would not push out anyway."""
+        seen: Counter[str] = Counter()
+        kept: list[Event] = []
+        for event in reversed(events):
+            if isinstance(event, Samples):
+                make = self._reader.make(event.shape)
+                seen[make] += 1
+                if not make or seen[make] > _WAITING:
+                    continue
+            kept.append(event)
+        kept.reverse()
+        return kept
 
     def _wait(self, when: float, readings: list[Reading]) -> None:
         kind = (readings[0].file, readings[0].key)

@@ -24,7 +24,7 @@ from rli_agent.options import WatchOptions
 from rli_agent.parsing import discover
 from rli_agent.reporters.journal import append, is_empty
 from rli_agent.reporters.markdown import entry
-from rli_agent.rulebook import Rulebook, packaged_rules
+from rli_agent.rulebook import Rulebook
 from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
 from rli_agent.store.registry import is_held, run_id, store_path
@@ -103,7 +103,7 @@ def scratch_state(store: Path) -> Iterator[Path]:
 
 def _read_logs(run: Asked, scratch: Path, zone: tzinfo) -> Path:
     """What `watch --once` reads, with nobody told of it."""
-    catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
+    catalogue = Catalogue.load()
     setting = Setting(scratch, catalogue, open_alerts(None, {}), zone, _NoPatience())
     watched = WatchedRun(run.options, setting, run.book, run.without, lambda _: None)
     try:

@@ -89,13 +89,25 @@ class Reader:
             if found:
                 yield found
 
-    def _samples(self, event: Samples, source: Source) -> list[Reading]:
-        shape = event.shape
+    def make(self, shape: Shape) -> str:
+        """The framework's own key of the first reading that a line of this shape gives; empty where it gives none."""
+        known = self._known(shape)
+        if known.wanted:
+            return shape.names[known.wanted[0][0]]
+        first = known.whole if known.whole is not None else known.save
+        return shape.names[first] if first is not None else ""
+
+    def _known(self, shape: Shape) -> Slots:
         known = self._slots.get(id(shape))
         if known is None:
             if len(self._slots) > 8192:
                 self._slots.clear()
             known = self._slots[id(shape)] = self._register(shape)  # holding the shape keeps its id its own
+        return known
+
+    def _samples(self, event: Samples, source: Source) -> list[Reading]:
+        shape = event.shape
+        known = self._known(shape)
         if not known.wanted and known.whole is None and known.save is None:
             return []
         role = next((v for k, v in shape.labels if k == "role"), source.role)

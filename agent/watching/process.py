@@ -21,7 +21,6 @@ from rli_agent.options import WatchOptions
 from rli_agent.priority import step_back
 from rli_agent.publish.listen import ListenError, bind
 from rli_agent.publish.server import MetricsServer
-from rli_agent.rulebook import packaged_rules
 from rli_agent.server.targets import Registration
 from rli_agent.store.location import state_dir
 from rli_agent.watching.pipe import STDIN, Pipe, input_file
@@ -67,7 +66,7 @@ class Watch:
             others = [path for path in options.paths if path != STDIN]
             pipe = Pipe(input_file(others, folder), 1 if options.tee else None, lambda: self._wake())
             options = replace(options, paths=[*others, pipe.path], once=False)
-        catalogue = Catalogue.load(packaged_rules() / "catalogue.yaml")
+        catalogue = Catalogue.load()
         try:
             setting = Setting(folder, catalogue, alerts, self._zone, self._stop, self._opened)
             self._watch(options, setting, why, pipe)
