@@ -129,6 +129,16 @@ def test_a_healthy_run_tells_that_it_started_and_finished_and_nothing_else() -> 
     assert play.kinds == ["started", "finished"]
     assert play.tracker.life == "finished"
     assert play.said[0].title.startswith("started: step 1 of 1000 is done, 60 s after the first sign")
+    assert "Steps are left" in play.said[1].text  # 960 of them: its log says that it is done, and nobody pages
+
+
+def test_a_run_that_made_all_its_steps_has_none_left() -> None:
+    play = running(12)
+    play.fact("max_steps", "12")
+    play.fact("life", "finished")
+    play.wait(60)
+    assert play.kinds == ["started", "finished"]
+    assert "Steps are left" not in play.said[1].text
 
 
 def test_a_slow_first_step_pages_nobody() -> None:

@@ -57,8 +57,10 @@ def _end(tracker: LifeTracker, word: str, time: float, now: float, came: bool) -
     if word == "finished":
         state.suspect = None
         if not came:
-            after = wording.spoken(now - (state.first_sign or now))
-            tracker.say("finished", "info", f"finished {wording.where(state)}", f"{after} after its first sign.", time)
+            text = f"{wording.spoken(now - (state.first_sign or now))} after its first sign."
+            if wording.short_of(state):
+                text += " Steps are left: see its last lines for who ended it, if nobody meant it to end."
+            tracker.say("finished", "info", f"finished {wording.where(state)}", text, time)
         tracker.close_incident("stalled", f"finished {wording.where(state)}", now)
     else:
         if suspect is not None and suspect.verdict != "failed":

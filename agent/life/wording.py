@@ -34,6 +34,13 @@ def where(state: LifeState) -> str:
     return f"at step {state.step}" + (f" of {whole}" if whole is not None else "")
 
 
+def short_of(state: LifeState) -> bool:
+    """Whether steps are left that the run was to make: verl says the same when it completes and when it is
+    interrupted (`[ASYNC MAIN] Training completed or interrupted`, 0.6)."""
+    whole, step = state.max_steps, state.step
+    return whole is not None and step is not None and step < whole - 1
+
+
 def doing(state: LifeState, now: float) -> list[str]:
     """What each lane is in, the trainer first, then what lasts longest."""
     lanes = sorted(state.open.values(), key=lambda o: (o.lane != "trainer", o.since))
