@@ -150,7 +150,8 @@ def end(agent: Agent) -> None:
 
 
 def entries(path: Path) -> list[str]:
-    return re.split(r"\n\n(?=## )", path.read_text().strip()) if path.exists() else []
+    text = path.read_text().strip() if path.exists() else ""
+    return re.split(r"\n\n(?=## )", text) if text else []
 
 
 def test_a_watch_writes_at_launch_and_again_only_when_it_is_time(tmp_path: Path, watch: Callable[..., Agent]) -> None:
