@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import NamedTuple
@@ -35,6 +37,10 @@ _FRAMINGS: dict[str, Framing] = {
 _LINE, _RECORD = 1 << 20, 64 << 20
 
 
+#: Seconds after which records that keep coming are summed up.
+SUMMING = 10.0
+
+
 class Taken(NamedTuple):
     """What one turn gave. `ended`: the end of the file was reached, so that its times can be settled with `shift`."""
 
@@ -43,19 +49,21 @@ class Taken(NamedTuple):
     lines: int
     ended: bool
     shift: Shift | None
+    broken: int = 0
 
 
 class Track:
     """A source, its reader and its parser. `live` once the end was reached: later lines are read as they are
-    written."""
+    written. `settled`: no event of what was read up to its checkpoint waits for a time."""
 
     def __init__(
         self, found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo, checkpoint: Checkpoint | None = None,
-        *, live: bool = False, from_end: bool = False, block_size: int = 1 << 19,
+        *, live: bool = False, settled: bool = False, from_end: bool = False, block_size: int = 1 << 19,
     ) -> None:  # fmt: skip
         self.found = found
         self.source = found.source
         self.live = live
+        self.settled = settled
         self._zone = zone
         position = None
         if checkpoint is not None:
@@ -69,7 +77,7 @@ class Track:
         self.unread = Unread(self._unknown)
         self._told = ""
         self._told_broken = False
-        self.last_read = 0.0
+        self.last_read = self._flushed = 0.0
         self.use(book, files, checkpoint.state if checkpoint is not None else None)
 
     def turn_into(self, found: Found, book: Rulebook, files: Sequence[str]) -> None:
@@ -137,10 +145,23 @@ class Track:
         due = self.reader.due
         return self.reader.more or (due is not None and due <= now)
 
-    def take(self, budget: int, now: float, *, last: bool = False) -> Taken:
-        """Read about `budget` bytes of what is new. `last`: the file is over, its unterminated last line counts."""
+    @property
+    def is_bulk(self) -> bool:
+        """Whether it is to wait while others are read: what the model wrote comes in gigabytes."""
+        return self.source.role == "rollouts"
+
+    def is_overdue(self, now: float, quiet: float) -> bool:
+        """Whether what is held back should be told: the file has been quiet so long, or its records, which are summed
+        up, have come for a while."""
+        summing = self.is_bulk and now - self._flushed >= SUMMING
+        return self.waiting and (now - self.last_read >= quiet or summing)
+
+    def take(self, budget: int, now: float, *, last: bool = False, until: float = math.inf) -> Taken:
+        """Read about `budget` bytes of what is new. `last`: the file is over, its unterminated last line counts.
+        `until`: when to leave the rest to the next time, of the monotonic clock; a portion is read in any case."""
         events: list[Event] = []
         size = lines = 0
+        broken = self._broken()
         for block in self.reader.read(budget, last=last):
             if block.restarted:
                 events += self.parser.flush()
@@ -159,6 +180,8 @@ class Track:
                 self.unread.passed(block.data, read, block.line)
                 self.unread.problems += len(given)
             events += given
+            if time.monotonic() >= until:
+                break
         self._complain()
         ended = not self.reader.more
         shift = None
@@ -166,10 +189,11 @@ class Track:
             if last:
                 events += self.parser.flush()
             shift = self.parser.settle(self.reader.mtime)
-        return Taken(self._wanted(events), size, lines, ended, shift)
+        return Taken(self._wanted(events), size, lines, ended, shift, self._broken() - broken)
 
     def flush(self) -> list[Event]:
-        """What the parser held back: the file has been quiet."""
+        """What the parser held back."""
+        self._flushed = time.time()
         return self._wanted(self.parser.flush())
 
     def _unknown(self, raw: bytes) -> str | None:
@@ -180,8 +204,12 @@ class Track:
             return [e for e in events if isinstance(e, Problem | RunFact)]
         return events if isinstance(events, list) else list(events)
 
+    def _broken(self) -> int:
+        """Records so far that could not be read."""
+        return 0 if isinstance(self.parser, SourceParser) else self.parser.state.broken
+
     def _complain(self) -> None:
-        if not isinstance(self.parser, SourceParser) and self.parser.state.broken and not self._told_broken:
+        if self._broken() and not self._told_broken:
             self._told_broken = True
             logger.warning("{}: it holds records that cannot be read; they are passed over", self.found.path)
         said = self.reader.problem or ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -193,4 +194,9 @@ def _labels_of(spec: Records, key: str) -> dict[str, str]:
 
 def path_fits(globs: Sequence[str], file: str) -> bool:
     """Whether a file may be what an entry with these globs describes."""
-    return not globs or any(Glob(glob).fits(file) for glob in globs)
+    return not globs or any(_glob(glob).fits(file) for glob in globs)
+
+
+@lru_cache(maxsize=1024)
+def _glob(text: str) -> Glob:
+    return Glob(text)

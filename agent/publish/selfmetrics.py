@@ -34,7 +34,7 @@ class SelfMetrics:
         self._events = Counter("rli_agent_events", "Events recorded", ["type"], registry=registry)
         self._parse_errors = Counter(
             "rli_agent_parse_errors",
-            "Lines and records that a rule took but could not read",
+            "Records that could not be read",
             ["role"],
             registry=registry,
         )

@@ -182,16 +182,26 @@ class RunStore:
                     ),
                 )  # fmt: skip
 
+    def checkpoint(self, file: str) -> Checkpoint | None:
+        """How far a file was read."""
+        return next(iter(self._checkpoints("AND file = ?", (file_key(file),))), None)
+
     def checkpoints(self) -> dict[str, Checkpoint]:
         """How far each file was read."""
+        return {found.file: found for found in self._checkpoints()}
+
+    def unsettled(self) -> set[str]:
+        """The files of which something waits for `place`."""
+        return {file_name(key) for (key,) in self._read(settling.UNSETTLED)}
+
+    def _checkpoints(self, where: str = "", values: Sequence[object] = ()) -> Iterator[Checkpoint]:
         rows = self._read(
-            "SELECT file, device, inode, offset, line, fingerprint, state, mtime FROM sources WHERE offset IS NOT NULL"
+            "SELECT file, device, inode, offset, line, fingerprint, state, mtime FROM sources "
+            f"WHERE offset IS NOT NULL {where}",
+            values,
         )
-        found = {}
         for key, device, inode, *rest in rows:
-            file = file_name(key)
-            found[file] = Checkpoint(file, _unsigned(device), _unsigned(inode), *rest)
-        return found
+            yield Checkpoint(file_name(key), _unsigned(device), _unsigned(inode), *rest)
 
     def shift(self, file: str, by: Callable[[float], float], before_line: int | None = None) -> None:
         """Moves this file's "logged" times, of lines before `before_line` if given: stamps that lack a date.
@@ -234,9 +244,9 @@ class RunStore:
         except sqlite3.Error as error:
             raise self._explained(error) from error
 
-    def _read(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def _read(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._db.execute(query)
+            yield from self._db.execute(query, values)
         except sqlite3.Error as error:
             raise self._explained(error) from error
 

@@ -13,6 +13,12 @@ Mark = tuple[int, float | None, float | None]
 _TIMED = ("lines", "problem_rows", "rollout_rows", "fact_rows")
 #: An open interval that waits for its line's time; `start` is None or relative to it.
 _OPEN_UNPLACED = "time_is = 'estimated' AND (start IS NULL OR start <= 0)"
+#: The keys of files of which something waits for a time.
+UNSETTLED = (
+    "SELECT file FROM sources WHERE id IN ("
+    + " UNION ".join(f"SELECT source FROM {table} WHERE time IS NULL" for table in _TIMED)
+    + f" UNION SELECT source FROM interval_unplaced UNION SELECT source FROM interval_open WHERE {_OPEN_UNPLACED})"
+)
 _LAST = 2**63 - 1
 _AT_ONCE = 5000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import tzinfo
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rli_agent.options import WatchOptions
 from rli_agent.parsers.packs import Pack
 from rli_agent.parsing import run_files
 from rli_agent.rulebook import Rulebook
-from rli_agent.store.run_store import Checkpoint
+from rli_agent.store.run_store import Checkpoint, RunStore
 from rli_agent.track import Track
 
 
@@ -41,6 +41,7 @@ class RunFiles:
         self._framework: str | None = None
         self._introduced: set[tuple[str, str]] = set()
         self._first = True
+        self._newest = 0.0
 
     def _discover(self) -> Discovery:
         self._version = self._book.version
@@ -81,7 +82,7 @@ class RunFiles:
                 track.use(self._book, self._names, track.state)
         self.scan = self._discovery.scan()
 
-    def take_in(self, known: Mapping[str, Checkpoint]) -> tuple[list[Source], list[Track]]:
+    def take_in(self, store: RunStore) -> tuple[list[Source], list[Track]]:
         """Give each file that the scan found a track, from its checkpoint on. Returns the sources that are new, and
         the tracks of files that are gone: they have their end to give, and are the caller's to close."""
         scan = self.scan
@@ -91,10 +92,12 @@ class RunFiles:
             self._framework = framework
             self._say(f"{scan.run.root}: {scan.run.why}")
         fresh = [f for f in scan.found if f.path not in self.tracks]
+        unsettled = store.unsettled() if self._first else set()
         for found in fresh:
+            file = found.source.file
             self.tracks[found.path] = Track(
-                found, self._book, self._names, self._zone, self._checkpoint(known, found.source.file),
-                live=not self._first, from_end=self._options.start == "end" and self._first,
+                found, self._book, self._names, self._zone, self._checkpoint(store, file), live=not self._first,
+                settled=file not in unsettled, from_end=self._options.start == "end" and self._first,
             )  # fmt: skip
         self._introduce(fresh)
         for found in scan.found:
@@ -117,8 +120,8 @@ class RunFiles:
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
             self._say(f"  {role}: {files[0]}{more} ({note})")
 
-    def _checkpoint(self, known: Mapping[str, Checkpoint], file: str) -> Checkpoint | None:
-        return None if self._options.start == "start" and self._first else known.get(file)
+    def _checkpoint(self, store: RunStore, file: str) -> Checkpoint | None:
+        return None if self._options.start == "start" and self._first else store.checkpoint(file)
 
     def why_none(self) -> str:
         """Why there is nothing to read."""
@@ -131,8 +134,12 @@ class RunFiles:
         return f"nothing to read in {where} yet: waiting for log files (*.log, *.out, *.txt, *.jsonl){more}"
 
     def last_change(self) -> float:
-        """When the run last wrote anything (Unix seconds); now, where there is nothing."""
-        return max((t.reader.mtime for t in self.tracks.values()), default=time.time())
+        """When the run last wrote anything that was read (Unix seconds); now, where there is nothing."""
+        return self._newest or time.time()
+
+    def was_read(self, track: Track) -> None:
+        """A file was looked into."""
+        self._newest = max(self._newest, track.reader.mtime)
 
     def close(self) -> None:
         for track in self.tracks.values():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence, Set
 from contextlib import closing
 from datetime import tzinfo
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,7 +39,7 @@ from rli_agent.store.keep import keep
 from rli_agent.store.registry import run_id, store_path
 from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.switches import switched_off
-from rli_agent.track import Track
+from rli_agent.track import Taken, Track
 from rli_agent.watching.files import RunFiles
 from rli_agent.watching.places import Places
 from rli_agent.watching.silent import SilentFiles
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 
 #: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
 TURN, SHARE = 16 << 20, 1 << 19
+#: Seconds after which a turn leaves bulk to the next one, so that logs do not wait; how much of it is tried in a turn.
+PORTION = 0.05
+OWED = 256
 #: Seconds of quiet after which a problem that waits for more lines is told.
 QUIET = 1.0
 #: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
@@ -91,6 +96,7 @@ class WatchedRun:
         self._stood: tuple[int | None, str] | None = None
         self._looked = self._answered = 0.0
         self._rescan = RESCAN
+        self._owed: dict[Track, None] = {}  # those whose turn has not come yet
         self._busy: set[Track] = set()  # those that have more to give, or something to do at a certain time
         self.status = RunStatus(setting.zone)
         self._silent = SilentFiles()
@@ -209,7 +215,8 @@ class WatchedRun:
     def begin(self) -> None:
         """Show what the store knows from before, and read what there is."""
         self._take_up()
-        self._read()
+        self._read(bulk=False)
+        self._owed.update(dict.fromkeys(track for track in self._files.tracks.values() if track.is_bulk))
         self._looked = self._answered = time.monotonic()
 
     def read_once(self) -> None:
@@ -238,9 +245,9 @@ class WatchedRun:
                     self._engines.record([event], source, 0.0)
         self._take_in()
 
-    def _read(self, *, last: bool = False) -> None:
-        """Read to the end of every file, in turns. `last`: nothing more will come."""
-        pending = list(self._files.tracks.values())
+    def _read(self, *, last: bool = False, bulk: bool = True) -> None:
+        """Read to the end of every file, in turns. `last`: nothing more will come. `bulk`: also of what may wait."""
+        pending = [track for track in self._files.tracks.values() if bulk or not track.is_bulk]
         while pending and not self._stop.is_set():
             pending = self._turn(pending, last=last)
         self._say_what_is_silent(last=last)
@@ -261,7 +268,8 @@ class WatchedRun:
         fresh = tracks.keys() - known
         self._busy = {track for track in self._busy if track.is_busy}
         due = {track for track in self._busy if track.is_due(now)}
-        self._turn([*due.union(tracks[path] for path in fresh | (changed & known) if path in tracks)])
+        due.update(tracks[path] for path in fresh | (changed & known) if path in tracks)
+        self._turn([*due, *(track for track in islice(self._owed, OWED) if track not in due)])
         self._flush_quiet()
         if self._engines is not None:
             self._keeper.overlap.engines_asked = self._engines.answering > 1
@@ -307,7 +315,7 @@ class WatchedRun:
     @property
     def patience(self) -> float:
         """For how many seconds nothing needs to be done unless something changes."""
-        return 0.0 if any(track.reader.more for track in self._busy) else QUIET
+        return 0.0 if self._owed or any(track.reader.more for track in self._busy) else QUIET
 
     def _stands(self) -> tuple[int | None, str]:
         return self.status.step, self.status.life
@@ -349,13 +357,14 @@ class WatchedRun:
     def _take_in(self) -> None:
         """Make what the last scan found true: tracks, labels, facts."""
         files, run = self._files, self._files.scan.run
-        fresh, gone = files.take_in(self.store.checkpoints())
+        fresh, gone = files.take_in(self.store)
         self.exposition.relabel(self.labels())
         for track in gone:
             if not track.found.path.exists():  # a file that is gone is read to its end
                 self._turn([track], last=True)
             track.close()
             self._busy.discard(track)
+            self._owed.pop(track, None)
         if fresh:
             self.store.describe(fresh)
         now = time.time()
@@ -373,17 +382,26 @@ class WatchedRun:
 
     def _turn(self, tracks: Sequence[Track], *, last: bool = False, patience: float = 0.0) -> list[Track]:
         """Let each file give what is new, in portions; the files that have more. Told to stop, it goes on for
-        `patience` seconds."""
+        `patience` seconds. Bulk comes after the others, and waits for the next turn where this one took too long."""
         more = []
-        end = time.monotonic() + patience
+        begun = time.monotonic()
+        end = begun + patience
+        until = math.inf if last else begun + max(PORTION, patience)
         budget = max(SHARE, TURN // max(1, len(tracks)))
-        for track in tracks:
+        for track in sorted(tracks, key=_is_bulk):
             if self._stop.is_set() and time.monotonic() >= end:
                 break
-            taken = track.take(budget, time.time(), last=last)
-            if taken.bytes or taken.events or (taken.ended and not track.live):
+            if track.is_bulk and time.monotonic() >= until:
+                self._owed[track] = None
+                continue
+            self._owed.pop(track, None)
+            taken = track.take(budget, time.time(), last=last, until=until if track.is_bulk else math.inf)
+            self._files.was_read(track)
+            if taken.ended and track.settled and not (taken.bytes or taken.events or taken.shift):
+                track.live = True  # nothing is new since its checkpoint
+            elif taken.bytes or taken.events or (taken.ended and not track.live):
                 self._keeper.keep(track, taken.events, taken.ended, taken.shift)
-                self._count(track, taken.bytes, taken.lines)
+                self._count(track, taken)
             if not taken.ended:
                 more.append(track)
             if track.is_busy:
@@ -395,11 +413,17 @@ class WatchedRun:
     def _flush_quiet(self, quiet: float = QUIET) -> None:
         now = time.time()
         for track in self._busy:
-            if track.waiting and now - track.last_read >= quiet:
+            if track.is_overdue(now, quiet):
                 self._keeper.keep(track, track.flush())
 
-    def _count(self, track: Track, size: int, lines: int) -> None:
+    def _count(self, track: Track, taken: Taken) -> None:
         metrics = self.exposition.own
-        metrics.read(track.source.role, lines, size)
+        metrics.read(track.source.role, taken.lines, taken.bytes)
+        if taken.broken > 0:
+            metrics.parse_errors(track.source.role, taken.broken)
         lag = track.reader.lag
         metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
+
+
+def _is_bulk(track: Track) -> bool:
+    return track.is_bulk
