@@ -16,7 +16,7 @@ from rli_agent.rollout_statistics import RolloutStatistics
 #: "logged": the text gives it; "observed": the moment of reading; "estimated": rebuilt from durations and file times.
 TimeIs: TypeAlias = Literal["logged", "observed", "estimated"]
 Labels: TypeAlias = tuple[tuple[str, str], ...]
-Reader: TypeAlias = Literal["text", "records", "tensorboard", "wandb", "history"]
+Reader: TypeAlias = Literal["text", "records", "table", "tensorboard", "wandb", "history"]
 Level: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 #: Readers of files that only loggers of metrics write: they hold what the console shows, later and in full.

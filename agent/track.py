@@ -19,6 +19,8 @@ from rli_agent.parsers.metric_files.tensorboard import TensorBoardParser, Tensor
 from rli_agent.parsers.metric_files.wandb import WandbParser, WandbState
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.record_parser import RecordParser, RecordState
+from rli_agent.parsers.rollouts import tables
+from rli_agent.parsers.rollouts.tables import TableParser
 from rli_agent.parsers.shapes import record_shape
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.parsers.timestamps import Shift
@@ -31,7 +33,7 @@ _TELLING = (Samples, Interval, RolloutBatch, RunFact)
 
 #: How the files that are not made of lines are cut into records.
 _FRAMINGS: dict[str, Framing] = {
-    "tensorboard": tfrecords.whole, "wandb": leveldb_log.whole, "history": history.whole,
+    "tensorboard": tfrecords.whole, "wandb": leveldb_log.whole, "history": history.whole, "table": tables.whole,
 }  # fmt: skip
 #: The longest line, and the longest record of another kind, in bytes.
 _LINE, _RECORD = 1 << 20, 64 << 20
@@ -109,6 +111,9 @@ class Track:
         if source.reader == "records":
             records = RecordState.decode(state) if state else None
             return RecordParser(source, rules, packs, str(self.found.path), records)
+        if source.reader == "table":
+            rows = RecordState.decode(state) if state else None
+            return TableParser(source, rules, packs, str(self.found.path), rows)
         if source.reader == "tensorboard":
             return TensorBoardParser(source, rules, packs, TensorBoardState.decode(state) if state else None)
         if source.reader == "wandb":

@@ -35,6 +35,7 @@ def command(
 
     Reads the rollout files that the run writes into OUTPUT_DIR; nothing need be watching it.
     """
+    from rli_agent.discover import NEEDS
     from rli_agent.errors import UserError
     from rli_agent.parsing import discover
     from rli_agent.printing import json_line
@@ -50,7 +51,10 @@ def command(
     book = Rulebook([p for p in paths if p.is_dir()], rules)
     for complaint in book.complaints:
         click.echo(f"rule pack left out: {complaint}", err=True)
-    files = rollout_files(discover(paths, book, framework), book)
+    scan = discover(paths, book, framework)
+    files = rollout_files(scan, book)
+    if not files and (wanting := next((f"{path}: {why}" for path, why in scan.skipped if NEEDS in why), None)):
+        raise UserError("the rollout files here cannot be read", wanting)
     phase = "eval" if evaluation else None
     most = SHOWN if worst is None and best is None else worst or 0
     wanted = Wanted(step, phase, env, errored, truncated, prompt, most, best or 0)

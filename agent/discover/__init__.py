@@ -14,14 +14,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from rli_agent.discover.configs import BadConfig, ConfigFact, config_facts, read_config
-from rli_agent.discover.look import ENDS, Look, Looker
+from rli_agent.discover.look import ENDS, NEEDS, Look, Looker
 from rli_agent.discover.roles import Claim, Roles, Verdict, original
 from rli_agent.discover.tree import Entry, Tree, reader_of
 from rli_agent.events import METRIC_FILES, Reader, Source
 from rli_agent.parsers.packs import Pack
 
 __all__ = [
-    "BadConfig", "ConfigFact", "Discovery", "Found", "Run", "Scan", "config_facts", "read_config", "reader_of",
+    "NEEDS", "BadConfig", "ConfigFact", "Discovery", "Found", "Run", "Scan", "config_facts", "read_config", "reader_of",
 ]  # fmt: skip
 
 #: So many files, the last changed ones, are looked at thoroughly.
@@ -189,7 +189,7 @@ class Discovery:
         reader = reader_of(path)
         if reader in METRIC_FILES:
             return Claim("metrics", _METRICS[reader], "trainer", pack=framework, sure=look.size > 0)
-        ask = self._roles.records if reader == "records" else self._roles.text
+        ask = self._roles.records if reader in ("records", "table") else self._roles.text
         return ask(path, look, framework)
 
     def _found(

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +14,7 @@ from msgspec import Struct
 from rli_agent.events import METRIC_FILES, Reader
 from rli_agent.parsers.literal_search import LiteralSearch
 from rli_agent.parsers.metric_files import history, leveldb_log, tfrecords
+from rli_agent.parsers.rollouts import tables
 
 #: Bytes read at either end of a file.
 ENDS = 65_536
@@ -24,6 +26,10 @@ _HOLE = re.compile(rb"\x00+")
 #: Runs of NULs that a text file may show; a binary one has many.
 MOST_HOLES = 3
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x0b\x0c\x1b\x08\x07"))
+#: Stands in the reason why a file is not read that could be.
+NEEDS = "pip install"
+
+_WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{1,60}")
 _KEY = re.compile(rb'"([^"\\\x00-\x1f]{1,100})"\s*:')
 _MAGIC = (
     (b"\x7fELF", "an executable or a core dump"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "gzip data"),
@@ -66,6 +72,8 @@ class Looker:
             head, _, size, inode = _ends(path, GLANCE, False)
             step = history.last_step(head) if reader == "history" else 0
             return Look(size, inode, None if size == 0 else _no_metrics(head, reader), step=step)
+        if reader == "table":
+            return _look_at_table(*_ends(path, ENDS, True))
         head, tail, size, inode = _ends(path, ENDS if thorough else GLANCE, thorough)
         refused = None if size == 0 else _refusal(head, tail)
         if refused or size == 0:
@@ -114,6 +122,17 @@ def _refusal(head: bytes, tail: bytes) -> str | None:
     sample = sample.replace(b"\x00", b"")
     odd = len(sample) - len(sample.translate(None, _CONTROL))
     return "binary: control characters" if odd * 20 > len(sample) else None
+
+
+def _look_at_table(head: bytes, tail: bytes, size: int, inode: int) -> Look:
+    """The names of a table's columns stand in its end, with other words."""
+    refused = None
+    if size and not head.startswith(tables.MAGIC):
+        refused = "does not begin as a table of parquet does"
+    elif size and find_spec("pyarrow") is None:
+        refused = f"a table of parquet, which pyarrow reads: {NEEDS} 'rli-agent[parquet]'"
+    words = frozenset(word.decode() for word in _WORD.findall(head + tail))
+    return Look(size, inode, refused, frozenset(), words, False)
 
 
 def _no_metrics(head: bytes, reader: Reader) -> str | None:

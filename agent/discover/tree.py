@@ -41,6 +41,8 @@ _BY_NAME = re.compile(
     r"|STABLE|NCCL_READY|latest_check\w*\.txt|latest_ckpt\w*\.txt|.*~",
     re.IGNORECASE,
 )
+#: TRL's tables of completions; other tables are data sets.
+_TABLE = re.compile(r"completions_\d+\.parquet")
 #: Of Ray's session logs only the workers', the job drivers' and the raylet's tell of the run.
 _RAY_OWN = re.compile(
     r"/session_[^/]*/logs/(?:.*/)?(?:dashboard|gcs_server|log_monitor|monitor|runtime_env|agent-|debug_state|event|python-core"
@@ -185,7 +187,7 @@ def not_a_log(path: str) -> str | None:
     name = os.path.basename(path)
     if name.startswith("."):
         return "a hidden file"
-    if reader_of(path) in METRIC_FILES:
+    if reader_of(path) in (*METRIC_FILES, "table"):
         return None
     if "/wandb/" in path or "/.wandb/" in path:
         return None if name == "output.log" else "W&B's own file"
@@ -205,6 +207,8 @@ def reader_of(path: str) -> Reader:
         return "history"
     if name.endswith(".wandb"):
         return "wandb"
+    if _TABLE.fullmatch(name):
+        return "table"
     return "records" if name.endswith(_RECORDS) else "text"
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from rli_agent.discover import Scan
 from rli_agent.parsers.record_parser import path_fits
 from rli_agent.parsers.rollouts.reading import Reader
+from rli_agent.parsers.rollouts.tables import rows
 from rli_agent.rulebook import Rulebook
 
+TABLE = ".parquet"
 #: Bytes beyond which a record is passed over.
 LONGEST = 64 << 20
 
@@ -36,7 +39,7 @@ def rollout_files(scan: Scan, book: Rulebook) -> list[RolloutFile]:
     """The run's files that hold each rollout once (a file that repeats a part of another one's is left out)."""
     found = []
     for source in scan.found:
-        if source.source.reader != "records" or source.source.role != "rollouts":
+        if source.source.role != "rollouts":
             continue
         path = str(source.path)
         specs = [r for p in book.packs_of(source.source) for r in p.rollouts if path_fits(r.paths, path)]
@@ -46,7 +49,12 @@ def rollout_files(scan: Scan, book: Rulebook) -> list[RolloutFile]:
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The lines of a file that hold something. Raises OSError."""
+    """The lines of a file that hold something, or the rows of a table (the number of one is its offset). Raises
+    OSError; ValueError for what is no such table."""
+    if path.suffix == TABLE:
+        for number, data in enumerate(rows(path.read_bytes())):
+            yield Record(number + 1, number, data)
+        return
     line = offset = 0
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         while data := file.readline(LONGEST):
@@ -63,7 +71,9 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def record_at(path: Path, offset: int) -> bytes:
-    """The line that begins at a byte. Raises OSError."""
+    """The line that begins at a byte, or the row of that number. Raises as `records` does."""
+    if path.suffix == TABLE:
+        return next(islice(rows(path.read_bytes()), offset, None), b"")
     with open(path, "rb") as file:
         file.seek(offset)
         return file.readline(LONGEST)

@@ -172,5 +172,5 @@ def _readings(file: RolloutFile) -> Iterator[tuple[Record, Reading | None]]:
                 continue
             if reading is not None or not record.data:
                 yield record, reading
-    except OSError as error:
-        logger.warning("{}: cannot be read: {}", file.path, error.strerror or error)
+    except (OSError, ValueError) as error:
+        logger.warning("{}: cannot be read: {}", file.path, error)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence, Set
 from datetime import tzinfo
 from pathlib import Path
 
-from rli_agent.discover import Discovery, Found
+from rli_agent.discover import NEEDS, Discovery, Found
 from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.options import WatchOptions
@@ -119,6 +119,10 @@ class RunFiles:
         for (role, note), files in kinds.items():
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
             self._say(f"  {role}: {files[0]}{more} ({note})")
+        wanting = next(((path, why) for path, why in self.scan.skipped if NEEDS in why), None)
+        if wanting is not None and ("", wanting[1]) not in self._introduced:
+            self._introduced.add(("", wanting[1]))
+            self._say(f"  not read: {wanting[0]} ({wanting[1]})")
 
     def _checkpoint(self, store: RunStore, file: str) -> Checkpoint | None:
         return None if self._options.start == "start" and self._first else store.checkpoint(file)

@@ -6,26 +6,17 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Raw, Struct
 
 from rli_agent.parsers.packs import Rollouts
 from rli_agent.parsers.path_fields import path_fields, path_step
 from rli_agent.parsers.rollouts.arrays import without_arrays
-from rli_agent.parsers.rollouts.fields import Fields, Path, hits, holds, path_of, raw_of, value_of, values
+from rli_agent.parsers.rollouts.fields import Fields, Path, hits, raw_of, value_of, values
+from rli_agent.parsers.rollouts.schema import Schema, Told, first, schema_of, value_is_there
 from rli_agent.parsers.rollouts.signals import is_garbled, is_repetitive
-from rli_agent.parsers.rollouts.texts import (
-    Conversation,
-    Text,
-    asked,
-    beginning,
-    conversation,
-    ending,
-    length,
-    shape_of,
-    written,
-)
+from rli_agent.parsers.rollouts.texts import Text, beginning, ending, length, shape_of, written
 
 #: Named parts of a reward, and metrics of an environment, that one rollout may have.
 NAMED = 32
@@ -66,62 +57,12 @@ class Reading(Struct):
     rollouts: list[Rollout]
 
 
-class Told(NamedTuple):
-    """A path, and the word that its value must be; without one it must be true."""
-
-    path: Path
-    word: str | None
-
-
-class Schema:
-    """A pack's entry, its paths made ready: those of the record, and those of each rollout in it."""
-
-    def __init__(self, spec: Rollouts) -> None:
-        self.spec = spec
-        self.each = path_of(spec.each) if spec.each else ()
-        of = _paths
-        self.step = [None if text.startswith("path:") else path_of(text) for text in spec.step]
-        self.environment, self.error, self.group = of(spec.environment), of(spec.error), of(spec.group)
-        self.truncated, self.cancelled, self.ok = told(spec.truncated), told(spec.cancelled), told(spec.ok)
-        self.tool_errors = of(spec.tool_errors)
-        self.reward, self.solved = of(spec.reward), told(spec.solved)
-        self.outcomes = [(name, path_of(name)) for name in spec.outcomes]
-        self.labels = [(label, path_of(path)) for label, path in spec.labels.items()]
-        self.parts, self.metrics = of(spec.parts), of(spec.metrics)
-        self.prompt, self.completion = of(spec.prompt), of(spec.completion)
-        self.tokens, self.prompt_tokens, self.total = of(spec.tokens), of(spec.prompt_tokens), of(spec.total_tokens)
-        self.turns, self.seconds = of(spec.turns), of(spec.seconds)
-
-    def paths(self) -> list[Path]:
-        """All of them, from the record's top."""
-        of_record = [*(path for path in self.step if path), *self.environment, *self.error, *self.group]
-        of_record += [t.path for t in (*self.truncated, *self.cancelled, *self.ok)]
-        of_record += self.tool_errors
-        of_rollout = [*self.reward, *self.parts, *self.metrics, *self.prompt, *self.completion, *self.tokens]
-        of_rollout += [*self.prompt_tokens, *self.total, *self.turns, *self.seconds, *(t.path for t in self.solved)]
-        of_rollout += [path for _, path in (*self.outcomes, *self.labels)]
-        return of_record + [(*self.each, *path) for path in of_rollout]
-
-    def fits(self, record: Any) -> bool:
-        """Whether the record has the keys that this entry asks for."""
-        return all(holds(record, key) for key in self.spec.keys)
-
-    def parts_of(self, record: Any) -> list[Any]:
-        """The rollouts of a record, as `hits` looks into them."""
-        return hits(record, self.each)
-
-    def texts(self, rollout: Any) -> tuple[list[Text], Conversation]:
-        """What the model was asked, and the conversation in which it answered."""
-        prompt = conversation(hit for path in self.prompt for hit in hits(rollout, path)).texts
-        return asked(prompt), conversation(_first(rollout, self.completion))
-
-
 class Reader:
     """Reads the records of a file by the first of its entries whose keys they have. `path` is the file's whole path,
     `step` what it says of the step."""
 
     def __init__(self, specs: Sequence[Rollouts], path: str) -> None:
-        self.schemas = [_schema(spec) for spec in specs]
+        self.schemas = [schema_of(spec) for spec in specs]
         self._keys = tuple(key for spec in specs for key in spec.keys)
         self._paths = tuple(path for schema in self.schemas for path in schema.paths())
         self._fields = _fields(self._paths, self._keys)
@@ -179,7 +120,7 @@ class Reader:
 
     def reading(self, schema: Schema, record: Any) -> Reading:
         """What a record says by this entry."""
-        group = next((_mark(hit) for hit in _first(record, schema.group)), None)
+        group = next((_mark(hit) for hit in first(record, schema.group)), None)
         return Reading(
             schema.spec, self._step_of(schema, record),
             self._phase if schema.spec.phase.startswith("path:") else schema.spec.phase,
@@ -205,19 +146,6 @@ class Reader:
 def _fields(paths: tuple[Path, ...], keys: tuple[str, ...], shapes: tuple[tuple[Path, Any], ...] = ()) -> Fields:
     """One for all files of a schema: a run may have a hundred thousand."""
     return Fields(paths, keys, dict(shapes))
-
-
-_SCHEMAS: dict[int, Schema] = {}
-
-
-def _schema(spec: Rollouts) -> Schema:
-    """Likewise."""
-    known = _SCHEMAS.get(id(spec))
-    if known is None or known.spec is not spec:
-        if len(_SCHEMAS) >= 256:
-            _SCHEMAS.clear()
-        known = _SCHEMAS[id(spec)] = Schema(spec)
-    return known
 
 
 def _rollout(schema: Schema, part: Any, group: int | None) -> Rollout:
@@ -251,12 +179,12 @@ def _is_blank(raw: memoryview) -> bool:
 def _figures(schema: Schema, part: Any) -> dict[str, float]:
     """The quantities that a rollout's fields give."""
     found: dict[str, float] = {}
-    prompt = _total(map(_size, _first(part, schema.prompt_tokens)))
-    tokens = _total(map(_size, _first(part, schema.tokens)))
+    prompt = _total(map(_size, first(part, schema.prompt_tokens)))
+    tokens = _total(map(_size, first(part, schema.tokens)))
     if tokens is None and schema.total and prompt is not None:
-        everything = _total(map(_size, _first(part, schema.total)))
+        everything = _total(map(_size, first(part, schema.total)))
         tokens = everything - prompt if everything is not None else None
-    turns = _total(_number(value_of(hit)) for hit in _first(part, schema.turns))
+    turns = _total(_number(value_of(hit)) for hit in first(part, schema.turns))
     seconds = next((s for v in values(part, schema.seconds) if (s := _seconds(v)) is not None), None)
     quantities = {"prompt_tokens": prompt, "response_tokens": tokens, "turns": turns, "seconds": seconds}
     found.update((name, value) for name, value in quantities.items() if value is not None)
@@ -266,20 +194,6 @@ def _figures(schema: Schema, part: Any) -> dict[str, float]:
                 named = ((name, weighed(v, 1.0)) for name, v in list(value.items())[:NAMED])
                 found.update((f"{kind}:{name}", v) for name, v in named if v is not None)
     return found
-
-
-def _first(record: Any, paths: Iterable[Path]) -> list[Any]:
-    """What stands at the first of the paths that lead to something but null."""
-    for path in paths:
-        found = [hit for hit in hits(record, path) if value_is_there(hit)]
-        if found:
-            return found
-    return []
-
-
-def value_is_there(hit: Any) -> bool:
-    """Whether a hit is anything but null."""
-    return raw_of(hit)[0] != ord("n") if isinstance(hit, Raw) else hit is not None
 
 
 def _size(hit: Any) -> float | None:
@@ -349,12 +263,6 @@ def _error(schema: Schema, record: Any) -> str | None:
     return None
 
 
-def told(texts: Sequence[str]) -> list[Told]:
-    """Conditions: a path, or `path=word`."""
-    split = (text.partition("=") for text in texts)
-    return [Told(path_of(path), word if equals else None) for path, equals, word in split]
-
-
 def _is(record: Any, conditions: Sequence[Told]) -> bool:
     for path, word in conditions:
         for hit in hits(record, path):
@@ -379,7 +287,3 @@ def _marks(texts: Sequence[Text]) -> int:
 def _mark_of(raw: memoryview, mark: int) -> int:
     mark = zlib.crc32(raw[:_TELLING], (mark + len(raw)) & 0xFFFFFFFF)
     return zlib.crc32(raw[-_TELLING:], mark) if len(raw) > _TELLING else mark
-
-
-def _paths(texts: Sequence[str]) -> list[Path]:
-    return [path_of(text) for text in texts]
