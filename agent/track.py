@@ -201,6 +201,11 @@ class Track:
         self._flushed = time.time()
         return self._wanted(self.parser.flush())
 
+    def rest(self) -> None:
+        """Nothing more is expected of it soon."""
+        if isinstance(self.parser, RecordParser) and not self.waiting:
+            self.parser.rest()
+
     def _unknown(self, raw: bytes) -> str | None:
         return self.parser.unknown(raw) if isinstance(self.parser, SourceParser) else record_shape(raw)
 

@@ -58,7 +58,8 @@ class RecordParser:
     ) -> None:
         self.source = source
         self.rules = rules
-        self.state = state or RecordState()
+        self._state: RecordState | None = state or RecordState()
+        self._resting = b""
         self._records = [r for p in packs for r in p.records if path_fits(r.paths, path)]
         rollouts = [r for p in packs for r in p.rollouts if path_fits(r.paths, path)]
         self._step = path_step(path_fields((spec.step or "" for spec in self._records), path))
@@ -67,7 +68,7 @@ class RecordParser:
     @property
     def waiting(self) -> bool:
         """Whether `flush` would give something."""
-        return bool(self.state.changed)
+        return self._state is not None and bool(self._state.changed)
 
     def feed(self, data: bytes, offset: int, line: int, now: float | None = None) -> list[Event]:
         """Read whole lines; see SourceParser.feed."""
@@ -85,6 +86,19 @@ class RecordParser:
             at = end + 1
             line += 1
         return events
+
+    @property
+    def state(self) -> RecordState:
+        """What is remembered."""
+        if self._state is None:
+            self._state, self._resting = RecordState.decode(self._resting), b""
+        return self._state
+
+    def rest(self) -> None:
+        """The file is quiet: what is remembered of it is kept small, since a run may have very many of them."""
+        if self._state is not None:
+            self._resting = self._state.encode()
+            self._state = None
 
     def flush(self) -> list[Event]:
         """The file is quiet or over: the rollouts read so far, summed up."""

@@ -61,6 +61,7 @@ class Looker:
 
     def __init__(self, literals: Iterable[str]) -> None:
         self._literals = sorted(set(literals))
+        self._keys: dict[frozenset[str] | None, frozenset[str] | None] = {}
         self._search = LiteralSearch([text.encode() for text in self._literals])
 
     def look(self, path: str, reader: Reader, thorough: bool) -> Look:
@@ -81,8 +82,14 @@ class Looker:
         if reader == "records":
             keys, whole = _first_record(head.lstrip(b"\x00"), len(head) == size)
             refused = "holds no JSON objects" if keys is None and whole else None
-            return Look(size, inode, refused, frozenset(), keys, whole)
+            return Look(size, inode, refused, frozenset(), self._same(keys), whole)
         return Look(size, inode, None, self._hits(head) | self._hits(tail))
+
+    def _same(self, keys: frozenset[str] | None) -> frozenset[str] | None:
+        """One set for all files that have the same keys: there may be very many."""
+        if len(self._keys) > 1000:
+            self._keys.clear()
+        return self._keys.setdefault(keys, keys)
 
     def _hits(self, data: bytes) -> frozenset[str]:
         return frozenset(self._literals[i] for i in self._search.held(_ANSI.sub(b"", data)))

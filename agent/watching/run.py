@@ -399,6 +399,7 @@ class WatchedRun:
             self._files.was_read(track)
             if taken.ended and track.settled and not (taken.bytes or taken.events or taken.shift):
                 track.live = True  # nothing is new since its checkpoint
+                track.rest()
             elif taken.bytes or taken.events or (taken.ended and not track.live):
                 self._keeper.keep(track, taken.events, taken.ended, taken.shift)
                 self._count(track, taken)
@@ -415,6 +416,7 @@ class WatchedRun:
         for track in self._busy:
             if track.is_overdue(now, quiet):
                 self._keeper.keep(track, track.flush())
+                track.rest()
 
     def _count(self, track: Track, taken: Taken) -> None:
         metrics = self.exposition.own

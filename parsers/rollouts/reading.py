@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -13,8 +12,8 @@ from msgspec import Raw, Struct
 from rli_agent.parsers.packs import Rollouts
 from rli_agent.parsers.path_fields import path_fields, path_step
 from rli_agent.parsers.rollouts.arrays import without_arrays
-from rli_agent.parsers.rollouts.fields import Fields, Path, hits, raw_of, value_of, values
-from rli_agent.parsers.rollouts.schema import Schema, Told, first, schema_of, value_is_there
+from rli_agent.parsers.rollouts.fields import Fields, hits, raw_of, value_of, values
+from rli_agent.parsers.rollouts.schema import Schema, Told, first, value_is_there
 from rli_agent.parsers.rollouts.signals import is_garbled, is_repetitive
 from rli_agent.parsers.rollouts.texts import Text, beginning, ending, length, shape_of, written
 
@@ -57,27 +56,50 @@ class Reading(Struct):
     rollouts: list[Rollout]
 
 
+class _Kind:
+    """What all files have in common that the same entries describe: a run may have a hundred thousand of them."""
+
+    def __init__(self, specs: Sequence[Rollouts]) -> None:
+        self.specs = specs
+        self.schemas = [Schema(spec) for spec in specs]
+        self.paths = [path for schema in self.schemas for path in schema.paths()]
+        self.keys = [key for spec in specs for key in spec.keys]
+        self.fields = Fields(self.paths, self.keys)
+        self.shaped: dict[tuple[Any, ...], Fields] = {}
+        self.arrays = frozenset(step.encode() for path in self.paths for step in path[-2:])
+        self.path_texts = [text for spec in specs for text in (*spec.step, spec.phase)]
+
+
+_KINDS: dict[tuple[int, ...], _Kind] = {}
+
+
+def _kind(specs: Sequence[Rollouts]) -> _Kind:
+    key = tuple(map(id, specs))  # which are theirs as long as the kind holds them
+    known = _KINDS.get(key)
+    if known is None:
+        if len(_KINDS) >= 256:
+            _KINDS.clear()
+        known = _KINDS[key] = _Kind(specs)
+    return known
+
+
 class Reader:
     """Reads the records of a file by the first of its entries whose keys they have. `path` is the file's whole path,
     `step` what it says of the step."""
 
     def __init__(self, specs: Sequence[Rollouts], path: str) -> None:
-        self.schemas = [schema_of(spec) for spec in specs]
-        self._keys = tuple(key for spec in specs for key in spec.keys)
-        self._paths = tuple(path for schema in self.schemas for path in schema.paths())
-        self._fields = _fields(self._paths, self._keys)
+        self._kind = _kind(specs)
         self._shaped: Fields | None = None
         self._misfits = 0
-        self._arrays = frozenset(step.encode() for path in self._paths for step in path[-2:])
         self._passed = 0
-        fields = path_fields((text for spec in specs for text in (*spec.step, spec.phase)), path)
+        fields = path_fields(self._kind.path_texts, path)
         self.step = path_step(fields)
         self._phase = fields.get("phase", "train")
 
     def find(self, data: bytes) -> tuple[Schema, Any] | None:
         """The entry that a record fits, and the record for it; None where none fits. Raises ValueError for no JSON."""
         record = self._read(data)
-        schema = next((s for s in self.schemas if s.fits(record)), None) if record is not None else None
+        schema = next((s for s in self._kind.schemas if s.fits(record)), None) if record is not None else None
         if schema is None:
             return None
         if self._shaped is None and self._misfits < MISFITS:
@@ -93,14 +115,14 @@ class Reader:
             except (ValueError, RecursionError):
                 self._misfits += 1
                 self._shaped = None
-        return self._fields.read(data)
+        return self._kind.fields.read(data)
 
     def _lighter(self, data: bytes) -> bytes:
         """The record without long arrays that no path leads to; tried seldom while there are few."""
         if self._passed:
             self._passed -= 1
             return data
-        lighter = without_arrays(data, self._arrays)
+        lighter = without_arrays(data, self._kind.arrays)
         if len(lighter) * 5 > len(data) * 4:
             self._passed = SELDOM
         return lighter
@@ -111,7 +133,10 @@ class Reader:
         for path in sorted({*schema.prompt, *schema.completion}):
             whole = (*schema.each, *path)
             shapes.append((whole, next((shape_of(hit) for hit in hits(record, whole) if value_is_there(hit)), Raw)))
-        self._shaped = _fields(self._paths, self._keys, tuple(shapes))
+        kind, key = self._kind, tuple(shapes)
+        self._shaped = kind.shaped.get(key)
+        if self._shaped is None:
+            self._shaped = kind.shaped[key] = Fields(kind.paths, kind.keys, dict(shapes))
 
     def read(self, data: bytes) -> Reading | None:
         """What a record says; None where no entry fits it. Raises ValueError for what is no JSON."""
@@ -140,12 +165,6 @@ class Reader:
                 if isinstance(value, int) and not isinstance(value, bool):
                     return value
         return None
-
-
-@lru_cache(maxsize=256)
-def _fields(paths: tuple[Path, ...], keys: tuple[str, ...], shapes: tuple[tuple[Path, Any], ...] = ()) -> Fields:
-    """One for all files of a schema: a run may have a hundred thousand."""
-    return Fields(paths, keys, dict(shapes))
 
 
 def _rollout(schema: Schema, part: Any, group: int | None) -> Rollout:

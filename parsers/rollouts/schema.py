@@ -62,19 +62,6 @@ class Schema:
         return asked(prompt), conversation(first(rollout, self.completion))
 
 
-_SCHEMAS: dict[int, Schema] = {}
-
-
-def schema_of(spec: Rollouts) -> Schema:
-    """The schema of a pack's entry: one for all files that it describes."""
-    known = _SCHEMAS.get(id(spec))
-    if known is None or known.spec is not spec:
-        if len(_SCHEMAS) >= 256:
-            _SCHEMAS.clear()
-        known = _SCHEMAS[id(spec)] = Schema(spec)
-    return known
-
-
 def first(record: Any, paths: Iterable[Path]) -> list[Any]:
     """What stands at the first of the paths that lead to something but null."""
     for path in paths:
