@@ -23,14 +23,13 @@ from typing import Any
 from rli_agent.discover import Discovery
 from rli_agent.rulebook import Rulebook
 from rli_agent.track import Track
+from rli_agent.watching.run import PORTION, TURN
 
 CHANCE = random.Random(7)
 WORDS = [
     "so", "the", "integer", "proof", "hence", "\\boxed{42}", "we", "check", "that", "is", "prime", "tokens", "“x”",
     "因此", "newline\n", '"quoted"',
 ]  # fmt: skip
-#: What a watch reads of all files together in one turn.
-TURN = 16 << 20
 
 
 def prose(size: int) -> str:
@@ -93,7 +92,7 @@ def by_agent(run: Path) -> tuple[float, float]:
     begun, longest, ended = time.process_time(), 0.0, False
     while not ended:
         before = time.process_time()
-        ended = track.take(TURN, time.time(), last=True).ended
+        ended = track.take(TURN, time.time(), last=True, until=time.monotonic() + PORTION).ended
         longest = max(longest, time.process_time() - before)
     return time.process_time() - begun, longest
 
