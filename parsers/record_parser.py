@@ -81,7 +81,7 @@ class RecordParser:
             if raw and not raw.isspace():
                 try:
                     self._record(raw, line, offset + at, now, events)
-                except (ValueError, RecursionError):
+                except (ValueError, OverflowError, RecursionError):
                     self.state.broken += 1
             at = end + 1
             line += 1
@@ -112,7 +112,8 @@ class RecordParser:
         return None
 
     def _record(self, raw: bytes, line: int, offset: int, now: float | None, events: list[Event]) -> None:
-        """Raises ValueError (msgspec.DecodeError is one) or RecursionError for what is no JSON."""
+        """Raises ValueError (msgspec.DecodeError is one) or RecursionError for what is no JSON, OverflowError for a
+        figure of more digits than any float has."""
         if self._reader is not None:
             reading = self._reader.read(raw)
             if reading is not None:

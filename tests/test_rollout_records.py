@@ -241,6 +241,28 @@ def test_a_field_that_is_not_what_the_pack_takes_it_for_is_left_out() -> None:
     assert set(found.figures) == {"reward", "metric:b"}
 
 
+HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("more", "broken"),
+    [
+        (f'"reward": {HUGE}', 1), (f'"tokens": {HUGE}', 1), (f'"time": {{"duration": {HUGE}}}', 1),
+        ('"time": {"start": NaN, "end": Infinity}', 0), ('"parts": {"a": Infinity, "b": -Infinity}', 0),
+        (f'"tokens": [NaN, {HUGE}, 1]', 0), (f'"step": {HUGE}', 0), ('"reward": {"score": 1e308, "weight": 1e308}', 0),
+        ('"env": "\\ud800", "error": "\\udfff"', 0), ('"reward": [Infinity, -Infinity]', 0),
+    ],
+)  # fmt: skip
+def test_numbers_beyond_all_bounds_stop_nothing(more: str, broken: int) -> None:
+    read = parser()
+    read.feed(f'{{"reward": 1, {more}}}\n'.encode() + lines([{"reward": 0.0}]), 0, 1)
+    assert read.state.broken == broken
+    told = [e for e in read.flush() if isinstance(e, RolloutBatch)]
+    assert sum(batch.count for batch in told) == 2 - broken
+    assert all(batch.step is None for batch in told)
+    RecordState.decode(read.state.encode())
+
+
 def test_names_from_records_are_bounded() -> None:
     found = total(*({"metrics": {f"{i}-{j}": 1 for j in range(100)}} for i in range(100)))
     assert len(found.figures) <= 128

@@ -167,7 +167,7 @@ def _readings(file: RolloutFile) -> Iterator[tuple[Record, Reading | None]]:
         for record in records(file.path):
             try:
                 reading = file.reader.read(record.data) if record.data else None
-            except (ValueError, RecursionError):
+            except (ValueError, OverflowError, RecursionError):
                 yield record, None
                 continue
             if reading is not None or not record.data:

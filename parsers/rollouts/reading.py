@@ -17,6 +17,8 @@ from rli_agent.parsers.rollouts.schema import Schema, Told, first, value_is_ther
 from rli_agent.parsers.rollouts.signals import is_garbled, is_repetitive
 from rli_agent.parsers.rollouts.texts import Text, beginning, ending, length, shape_of, written
 
+#: No step is larger: a record may hold any number of digits.
+LAST_STEP = 2**53
 #: Named parts of a reward, and metrics of an environment, that one rollout may have.
 NAMED = 32
 #: Records that are read as they are, after one with few arrays.
@@ -162,7 +164,7 @@ class Reader:
                     return self.step
                 continue
             for value in values(record, (path,)):
-                if isinstance(value, int) and not isinstance(value, bool):
+                if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LAST_STEP:
                     return value
         return None
 
