@@ -191,7 +191,7 @@ class Track:
         ended = not self.reader.more
         shift = None
         if ended:
-            if last:
+            if last or (self.is_bulk and not self.live):  # so that its times are settled with those of its records
                 events += self.parser.flush()
             shift = self.parser.settle(self.reader.mtime)
         return Taken(self._wanted(events), size, lines, ended, shift, self._broken() - broken)

@@ -159,13 +159,13 @@ class RecordParser:
                 about = labels | rollout.labels
                 events.append(self._samples(line, offset, now, known, reading.step, rollout.outcomes, about))
         if not reading.spec.part:
-            self._add(reading, line, offset)
+            self._add(reading, line, offset, now)
         if reading.error is not None:
             about_it = tuple(sorted({**dict(self.rules.labels), **labels}.items()))
             place, said = (self.source.file, line, offset, now, known), reading.error[:4096]
             events.append(Problem(*place, "ERROR", "env_error", said, 1, reading.step, None, about_it))
 
-    def _add(self, reading: Reading, line: int, offset: int) -> None:
+    def _add(self, reading: Reading, line: int, offset: int, now: float | None) -> None:
         """Count a record in."""
         key = f"{reading.step}\0{reading.phase}\0{reading.environment}"
         tally = self.state.tallies.get(key)
@@ -174,6 +174,7 @@ class RecordParser:
         if key not in self.state.changed:
             self.state.changed.append(key)
         tally.add(reading)
+        tally.time = now if now is not None else tally.time
 
     def _samples(
         self, line: int, offset: int, time: float | None, time_is: Any, step: int | None,

@@ -53,6 +53,7 @@ def test_a_restart_and_a_file_that_grows_count_each_rollout_once(tmp_path: Path,
     with contextlib.closing(sqlite3.connect(store(tmp_path))) as db:
         query = "SELECT step, count, identical, groups FROM rollouts WHERE environment = 'chess' ORDER BY step"
         assert db.execute(query).fetchall() == [(1, 12, 4, 2), (2, 6, 0, 2)]
+        assert db.execute("SELECT count(*) FROM rollouts WHERE time IS NULL").fetchone() == (0,)
 
 
 def test_a_log_does_not_wait_for_the_rollouts(tmp_path: Path, agents: Callable[..., Agent]) -> None:

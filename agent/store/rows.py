@@ -177,7 +177,11 @@ class RowWriter:
             batches,
         )
         self._db.executemany(
-            "INSERT INTO rollout_rows VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", list(batches.values())
+            # A batch that is told again may stand at a line whose time was settled before.
+            "INSERT INTO rollout_rows VALUES (NULL, ?1, ?2, ?3, "
+            "coalesce(?4, (SELECT max(time) FROM lines WHERE source = ?1 AND line = ?2)), "
+            "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+            list(batches.values()),
         )
         for statement, rows in others.items():
             self._db.executemany(statement, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from rli_agent.events import RolloutBatch
+from rli_agent.events import RolloutBatch, TimeIs
 from rli_agent.parsers.rollouts.reading import Reading, Rollout
 from rli_agent.rollout_statistics import RolloutStatistics
 
@@ -48,6 +48,8 @@ class Tally(Struct, array_like=True):
     texts: set[int] = set()
     #: The groups that the batches so far told of: groups, uniform, judged, solved.
     told: tuple[int, int, int, int] = (0, 0, 0, 0)
+    #: When the newest record was read, of a file that is followed as it is written.
+    time: float | None = None
 
     def add(self, reading: Reading) -> None:
         """Take in a record."""
@@ -96,8 +98,9 @@ class Tally(Struct, array_like=True):
         self.total.merge(added)
         total = RolloutStatistics()
         total.merge(self.total)
+        time_is: TimeIs = "estimated" if self.time is None else "observed"
         return RolloutBatch(
-            file, self.line, self.offset, None, "estimated", self.step, "eval" if self.phase == "eval" else "train",
+            file, self.line, self.offset, self.time, time_is, self.step, "eval" if self.phase == "eval" else "train",
             self.environment, total, added,
         )  # fmt: skip
 
