@@ -63,7 +63,7 @@ class Selection(Struct):
 def select(files: Sequence[RolloutFile], wanted: Wanted) -> Selection:
     """Read the files of a step. Raises UserError where there are no such rollouts."""
     if not files:
-        hint = "give a run's output directory; docs/rollouts.md says which files are read"
+        hint = "docs/rollouts.md says which files are read; pickles, such as slime writes, are never loaded"
         raise UserError("there are no rollout files here that a rule pack knows", hint)
     for phase in (wanted.phase,) if wanted.phase else ("train", "eval"):
         for step in _steps(files, wanted):
