@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,11 @@ class Holder(NamedTuple):
 
 def holder_of(port: int) -> Holder | None:
     """A process that listens at this TCP port, at any address."""
+    return next(holders_of(port), None)
+
+
+def holders_of(port: int) -> Iterator[Holder]:
+    """All of them: at different addresses there may be several."""
     sockets = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -31,7 +37,6 @@ def holder_of(port: int) -> Holder | None:
             try:
                 if any(str(fd.readlink()) in sockets for fd in (process / "fd").iterdir()):
                     command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                    return Holder(int(process.name), plain(command).replace("\n", " ")[:80])
+                    yield Holder(int(process.name), plain(command).replace("\n", " ")[:80])
             except OSError:  # gone, or not ours
                 continue
-    return None

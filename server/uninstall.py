@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from rli_agent.errors import UserError
 
-from .files import locked
+from .files import locked, make_folder
 from .install import manifest
+from .install.carry_out import MARK
 from .places import Places
 from .programs import NAMES
 from .supervise.state import read_state, supervised, survivors
 
 
 def what_goes(places: Places, only: Sequence[str], data: bool) -> list[Path]:
-    """The directories that would be removed; those of the system's packages are never among them."""
-    folders = [places.services / n for n in NAMES if not only or n in only]
+    """The directories that would be removed: versions that we installed, and never what others did."""
+    folders = [mark.parent for n in NAMES if not only or n in only for mark in (places.services / n).glob(f"*/{MARK}")]
     if not only:
         folders.append(places.downloads)
     if data:
@@ -25,16 +27,18 @@ def what_goes(places: Places, only: Sequence[str], data: bool) -> list[Path]:
     return [f for f in folders if f.is_dir() and not f.is_symlink()]
 
 
-def remove(places: Places, only: Sequence[str], folders: Sequence[Path]) -> None:
+def remove(places: Places, folders: Sequence[Path]) -> None:
     """Raises UserError while anything runs, and where something cannot be removed."""
     state = read_state(places.state)
     if supervised(state) or survivors(state):
         raise UserError("the stack runs", "rli-agent server stop first")
+    make_folder(places.services)
     with locked(places.services / ".lock", "an installation is under way; wait for it"):
         for folder in folders:
             try:
                 shutil.rmtree(folder)
             except OSError as e:
                 raise UserError(f"{e.filename or folder} cannot be removed: {e.strerror or e}") from None
-        for name in only or NAMES:
-            manifest.forget(places.manifest, name)
+            with contextlib.suppress(OSError):  # others have something there
+                folder.parent.rmdir()
+        manifest.forget(places.manifest, folders)

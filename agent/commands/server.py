@@ -281,6 +281,6 @@ def uninstall(root: Path | None, only: tuple[str, ...], data: bool, yes: bool) -
         say(f"{'removing' if yes else 'will be removed'}: {folder}")
     if not yes:
         click.confirm("Remove them?", abort=True)
-    remove(places, only, folders)
+    remove(places, folders)
     say("removed")
     return 0

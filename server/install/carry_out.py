@@ -24,6 +24,9 @@ from .releases import Release
 from .sums import find_sum, sum_of
 from .unpack import ArchiveError, remove, unpack
 
+#: A file in each directory that we installed: RL-Insight installs into the same ones.
+MARK = ".installed-by-rli-agent"
+
 
 class InstallError(Exception):
     """A program that could not be installed. str() says why; `hint` how to go on."""
@@ -152,6 +155,7 @@ class Installer:
                 raise ArchiveError(f"{archive.name} cannot be used: {e}") from None
             if version != it.version:
                 raise ArchiveError(f"{archive.name} holds {program.title} {version}, not {it.version}")
+            (folder / MARK).touch()
             place = home / str(version)
             _put(folder, place)
             inside = place / binary.relative_to(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,16 @@ def record(path: Path, it: Installed, archive: str, url: str, sha256: str, sum_f
     _write(path, services)
 
 
-def forget(path: Path, program: str) -> None:
+def forget(path: Path, folders: Sequence[Path]) -> None:
+    """Take out what was installed below these folders."""
     services = read(path)
-    if services.pop(program, None) is not None:
-        _write(path, services)
+    kept = {n: s for n, s in services.items() if not _below(Path(str(s.get("binary_path"))), folders)}
+    if kept != services:
+        _write(path, kept)
+
+
+def _below(path: Path, folders: Sequence[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _write(path: Path, services: dict[str, dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from rli_agent.port_holder import holder_of
+from rli_agent.port_holder import holders_of
 
 from ..ask import get
 from ..launch import Launch
@@ -117,14 +117,17 @@ class Child:
 
     def _stranger(self) -> str:
         """Who else answers at our port. Prometheus opens its data before it finds its port taken."""
-        found = holder_of(self.service.launch.port)
-        try:
-            # its session is the program's, which may have started another process that listens
-            if found is None or self._popen is None or os.getsid(found.pid) == self._popen.pid:
-                return ""
-        except ProcessLookupError:
+        holders = list(holders_of(self.service.launch.port))
+        if not holders or any(self._is_ours(h.pid) for h in holders):
             return ""
-        return f"process {found.pid} ({found.command})"
+        return f"process {holders[0].pid} ({holders[0].command})"
+
+    def _is_ours(self, pid: int) -> bool:
+        """A program may have started another process that listens: their session is the same."""
+        try:
+            return self._popen is not None and os.getsid(pid) == self._popen.pid
+        except ProcessLookupError:
+            return False
 
     def _ended(self, code: int) -> None:
         service = self.service

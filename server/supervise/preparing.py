@@ -23,6 +23,7 @@ from ..places import Places
 from ..ports import holder, is_taken, next_free, why_not
 from ..processes import users_of
 from ..programs import PROGRAMS, Program, program
+from . import lineage
 
 Say = Callable[[str], None]
 
@@ -54,6 +55,8 @@ def prepare(places: Places, wanted: Wanted, say: Say) -> Ready:
     listens = choose_ports({p.program: _ports(p.program, wanted.settings) for p in found}, wanted, say)
     data = {p.program: data_folder(places, wanted.settings, p.program) for p in found}
     locks = [_lock_data(folder) for folder in data.values()]
+    for it in found:
+        lineage.accept(data[it.program], it)
     _warn_of_network(data, say)
     launches = _launches(places, wanted.settings, found, listens, data)
     for it in found:
@@ -144,7 +147,11 @@ def _cannot_listen(name: str, purpose: str, host: str, port: int, error: OSError
 def _lock_data(folder: Path) -> int:
     """The lock of a data folder, taken. Debian's Prometheus takes none itself."""
     make_folder(folder, private=True)
-    handle = try_lock(folder / ".rli-agent.lock")
+    try:
+        handle = try_lock(folder / ".rli-agent.lock")
+    except OSError as e:
+        mend = "set data_dir in server.yaml to a directory on a local disk"
+        raise UserError(f"the data in {folder} cannot be locked: {e.strerror or e}", mend) from None
     if handle is None:
         mend = "stop that one first; two would destroy each other's data"
         raise UserError(f"the data in {folder} is in use by another stack", mend)
@@ -168,8 +175,8 @@ def _warn_of_openness(settings: Settings, launches: Sequence[Launch], say: Say) 
     open_ones = [p.program for p in launches if p.program != "grafana"]
     if open_ones:
         say(
-            f"warning: whoever reaches {settings.bind} can read and change what {' and '.join(open_ones)} hold: "
-            "they know no logins; let a firewall or a proxy with a login stand before them"
+            f"warning: whoever reaches {settings.bind} can read and change the data of {' and '.join(open_ones)}, "
+            "which ask for no login; let a firewall, or a proxy with a login, stand before"
         )
 
 

@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 from loguru import logger
@@ -114,11 +113,11 @@ class Supervisor:
                 self._say(f"    {line}")
 
     def _do_chores(self) -> None:
-        for child in self._children:
+        for log in self._places.logs.glob("*.log"):
             try:
-                rotate(Path(child.service.launch.log))
+                rotate(log)
             except OSError as e:
-                logger.warning("the log {} cannot be rotated: {}", child.service.launch.log, e)
+                logger.warning("the log {} cannot be rotated: {}", log, e)
         for name in sweep(self._places.targets, time.time()):
             logger.info("the scrape target {} was removed: its agent was not heard of for long", name)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rli_agent.server.install.carry_out import MARK
+
 from .conftest import Stack, until
 
 pytestmark = pytest.mark.real
@@ -168,7 +170,7 @@ def test_what_the_environment_says_to_others_does_not_reach_the_programs(stack: 
 
 def test_opened_to_others_it_warns(stack: Stack) -> None:
     said = stack.start("--only", "prometheus", "--bind", "0.0.0.0")
-    assert "warning: whoever reaches 0.0.0.0 can read and change what prometheus hold" in said.out
+    assert "warning: whoever reaches 0.0.0.0 can read and change the data of prometheus, which ask for no" in said.out
     assert stack.program()["url"] == f"http://127.0.0.1:{stack.ports['prometheus']}"
 
 
@@ -176,12 +178,16 @@ def test_uninstall_refuses_while_it_runs_and_keeps_the_data_unless_told(stack: S
     stack.start()
     installed = stack.root / "services" / "tempo" / "2.6.1"
     installed.mkdir(parents=True)
+    (installed / MARK).touch()
+    of_another = stack.root / "services" / "tempo" / "2.5.0"
+    of_another.mkdir()
     said = stack("uninstall", "--yes")
     assert said.code == 2
     assert "the stack runs" in said.err
     stack("stop")
     assert stack("uninstall", "--yes").code == 0
     assert not installed.exists()
+    assert of_another.is_dir()
     assert (stack.root / "server" / "data" / "prometheus" / "wal").is_dir()
     assert stack("uninstall", "--yes", "--data").code == 0
     assert not (stack.root / "server").exists()

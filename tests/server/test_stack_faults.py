@@ -191,6 +191,18 @@ def test_data_that_a_program_of_somebody_else_has_open_is_left_alone(stack: Stac
         foreign.terminate()
 
 
+def test_data_of_a_newer_major_is_not_opened_by_an_older_one(stack: Stack) -> None:
+    pretend(stack, "exit 3")
+    data = stack.root / "server" / "data" / "prometheus"
+    data.mkdir(parents=True)
+    (data / ".rli-agent.version").write_text("3.5.5\n")
+    said = refused(stack, "--only", "prometheus")
+    assert f"the data in {data} was written by prometheus 3.5.5, which 2.54.1 (" in said
+    (data / ".rli-agent.version").write_text("2.42.0\n")
+    assert stack("start", "--detach", "--only", "prometheus").code == 1  # it was tried
+    assert (data / ".rli-agent.version").read_text() == "2.54.1\n"
+
+
 def test_a_root_that_cannot_be_written(stack: Stack) -> None:
     stack.root = Path("/proc/none")
     said = stack("start", "--detach")

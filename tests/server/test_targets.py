@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from rli_agent.samples import prime_rl_run
 from rli_agent.server import targets
 from rli_agent.server.places import Places
 from rli_agent.server.targets import EXPIRY, TOUCH, Registration, sweep
 
 from .conftest import Stack, until
 
-SAMPLE = Path(__file__).parents[2] / "samples" / "prime-rl"
+RUN = Path(__file__).parents[2] / "samples" / "prime-rl" / prime_rl_run.DIR
 LABELS = {"project": "p", "experiment_name": "", "run": 'r"\n\x1b'}
 
 
@@ -99,23 +98,21 @@ def scraped(stack: Stack) -> list[dict[str, Any]]:
 @pytest.mark.real
 def test_a_watch_is_scraped_under_its_own_labels_until_it_ends(stack: Stack, tmp_path: Path) -> None:
     stack.start()
-    command = [sys.executable, "-m", "rli_agent", "watch", "--listen", "127.0.0.1:0", "--state-dir", tmp_path, SAMPLE]
+    command = [sys.executable, "-m", "rli_agent", "watch", "--listen", "127.0.0.1:0", "--state-dir", tmp_path, RUN]
     environment = {**stack.environment, "RLI_AGENT_SERVER_ROOT": str(stack.root)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as watch:
-        agents = until(lambda: [t for t in scraped(stack) if t["health"] == "up"])
-        run = agents[0]["labels"]["run"]
-        said = stack("status").out
-        assert "scrape targets: " in said
-        assert f"rli-agent {agents[0]['address']} run {run}" in said
+        try:
+            (agent,) = until(lambda: [t for t in scraped(stack) if t["health"] == "up"])
+            run = agent["labels"]["run"]
+            said = stack("status").out
+            assert f"rli-agent {agent['address']} run {run}" in said
 
-        found = stack.get("/api/v1/query?query=rl_run_active")["data"]["result"]
-        (series,) = found
-        assert series["metric"]["run"] == run  # not exported_run
-        assert {"project", "experiment_name", "framework"} <= series["metric"].keys()
-        (lives,) = stack.get("/api/v1/query?query=rl_run_life==1")["data"]["result"]
-        assert lives["metric"]["state"] in ("running", "stalled", "finished")
-
-        os.kill(watch.pid, signal.SIGTERM)
-        assert watch.stdout is not None
-        watch.stdout.read()
+            (series,) = until(lambda: stack.get("/api/v1/query?query=rl_run_active")["data"]["result"])
+            assert series["metric"]["run"] == run  # not exported_run
+            assert {"project", "experiment_name", "framework"} <= series["metric"].keys()
+            (life,) = stack.get("/api/v1/query?query=rl_run_life==1")["data"]["result"]
+            assert life["metric"]["state"] in ("running", "stalled", "finished")
+        finally:
+            watch.terminate()
+            watch.communicate(timeout=60)
     until(lambda: not scraped(stack))
