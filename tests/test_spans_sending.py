@@ -224,7 +224,7 @@ def test_flat_spans_are_roots(store: RunStore, receiver: Receiver) -> None:
 def test_towards_an_rl_insight_server_spans_are_flat(
     store: RunStore, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rli_agent.publish.spans.endpoint._span_port", lambda *_: receiver.port)
+    monkeypatch.setattr("rli_agent.publish.spans.endpoint.span_port", lambda *_: receiver.port)
     store.commit(steps(1, 2), [])
     send_all(store, receiver.url, None)
     assert len({span.trace_id for span in receiver.spans}) == 8

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -26,6 +27,9 @@ from rli_agent.store.location import state_dir
 from rli_agent.watching.pipe import STDIN, Pipe, input_file
 from rli_agent.watching.run import Setting
 from rli_agent.watching.runs import Runs
+
+if TYPE_CHECKING:
+    from rli_agent.publish.insight_target import InsightTarget
 
 #: Where the agent listens unless told otherwise; the next free port where this one is taken.
 DEFAULT_LISTEN = "127.0.0.1:9092"
@@ -46,6 +50,7 @@ class Watch:
         self._notes: set[str] = set()
         self._draining = False
         self._target: Registration | None = None
+        self._insight: InsightTarget | None = None
 
     def stop(self) -> None:
         """End the watch after the turn that is being made; may be called from a signal handler or another thread."""
@@ -95,6 +100,8 @@ class Watch:
                 server.close()
             if self._target is not None:
                 self._target.close()
+            if self._insight is not None:
+                self._insight.close()
             runs.close()
 
     def _serve(self, runs: Runs) -> MetricsServer | None:
@@ -112,7 +119,17 @@ class Watch:
         self._say(f"metrics: {server.url}/metrics")
         if not self._options.once:
             self._target = Registration(*socket.getsockname()[:2])
+            if self._options.otlp_endpoint is not None:
+                self._insight = self._introduce(self._options.otlp_endpoint, *socket.getsockname()[:2])
         return server
+
+    def _introduce(self, endpoint: str, host: str, port: int) -> InsightTarget:
+        """Have the RL-Insight server that may be behind the endpoint for spans scrape this agent."""
+        from rli_agent.publish.insight_target import InsightTarget  # here: it brings requests with it
+
+        target = InsightTarget(endpoint, host, port, self._say)
+        target.start()
+        return target
 
     def _follow(self, runs: Runs, pipe: Pipe | None) -> None:
         from rli_agent.follow.watcher import Watcher  # here: `--once` has no use for it

@@ -194,10 +194,16 @@ def mirror() -> Iterator[Mirror]:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ones: all are held until the last is chosen."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
 
 
 def until(holds: Callable[[], Any], patience: float = 30.0) -> Any:
@@ -215,7 +221,7 @@ class Stack:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.ports = {name: free_port() for name in ("prometheus", "tempo", "otlp", "grpc", "grafana")}
+        self.ports = dict(zip(("prometheus", "tempo", "otlp", "grpc", "grafana"), free_ports(5), strict=True))
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "RLI_AGENT_"))}
         root.mkdir(parents=True)
         self.configure()

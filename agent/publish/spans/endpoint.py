@@ -62,24 +62,24 @@ def recognise(session: requests.Session, url: str) -> Endpoint:
     """
     parts = urlsplit(url)
     if not parts.path:
-        port = _span_port(session, url)
+        port = span_port(session, url)
         if port is not None:
-            return Endpoint(traces_url(_with_port(url, "http", port)), True)
+            return Endpoint(traces_url(with_port(url, "http", port)), True)
     traces = traces_url(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        behind = parts.port != SERVER_PORT and _span_port(session, _with_port(url, "http", SERVER_PORT)) == port
+        behind = parts.port != SERVER_PORT and span_port(session, with_port(url, "http", SERVER_PORT)) == port
     except requests.RequestException:
         behind = False
     return Endpoint(traces, behind)
 
 
-def _with_port(url: str, scheme: str, port: int) -> str:
+def with_port(url: str, scheme: str, port: int) -> str:
     host = urlsplit(url).hostname or ""
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _span_port(session: requests.Session, server: str) -> int | None:
+def span_port(session: requests.Session, server: str) -> int | None:
     """The port for spans that an RL-Insight server at this URL names; None when it is none."""
     with session.get(server + SERVICES, timeout=WAIT, allow_redirects=False, stream=True) as answer:
         if answer.status_code != 200:
