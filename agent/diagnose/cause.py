@@ -93,7 +93,8 @@ def _timeouts(case: Case, first: Problem, problems: list[Problem]) -> list[colle
         if problem.file in files:
             continue
         files.add(problem.file)
-        told = collectives.timeouts_in(quotes.text_from(case.root, problem))
+        text = quotes.text_from(case.root, problem)
+        told = collectives.timeouts_in(text) or collectives.timeouts_in(problem.message)  # the file may be another now
         found += [t for t in told if not found or abs(t.number - found[0].number) <= _NEAR]
     return found
 

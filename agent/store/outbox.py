@@ -79,8 +79,8 @@ def waiting(db: sqlite3.Connection, channel: str, *, critical: bool, most: int =
 def unresolved(db: sqlite3.Connection, channel: str, since: float, most: int = 100) -> list[Waiting]:
     """The last messages of incidents that this channel was told of and that are not over, made since a moment."""
     rows = db.execute(
-        f"SELECT {_MESSAGE}, d.delivered, d.times {_HERE} AND d.delivered IS NOT NULL AND o.severity <> 'info' "
-        "AND NOT o.resolved AND o.made >= ? "
+        f"SELECT {_MESSAGE}, d.delivered, d.times {_HERE} AND d.delivered IS NOT NULL AND d.dropped IS NULL "
+        "AND o.severity <> 'info' AND NOT o.resolved AND o.made >= ? "
         "AND NOT EXISTS (SELECT 1 FROM outbox later WHERE later.episode = o.episode AND later.id > o.id) "
         "ORDER BY d.delivered LIMIT ?",
         (channel, since, most),
