@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from agent_process import Agent
 from hypothesis import settings
+from receivers import HttpReceiver
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -27,3 +28,10 @@ def agents(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
     for agent in started:
         with contextlib.suppress(ProcessLookupError):
             agent.kill()
+
+
+@pytest.fixture
+def receiver() -> Iterator[HttpReceiver]:
+    one = HttpReceiver()
+    yield one
+    one.close()

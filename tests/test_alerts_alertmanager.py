@@ -62,13 +62,6 @@ class Alertmanager:
 
 
 @pytest.fixture
-def receiver() -> Iterator[HttpReceiver]:
-    one = HttpReceiver()
-    yield one
-    one.close()
-
-
-@pytest.fixture
 def manager(tmp_path: Path, receiver: HttpReceiver) -> Iterator[Alertmanager]:
     one = Alertmanager(tmp_path, receiver)
     yield one

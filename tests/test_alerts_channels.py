@@ -7,7 +7,6 @@ import hmac
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,6 @@ STALLED = Message(
     labels=(("run", "grpo-1"),), values=(("kl", float("nan")),),
 )  # fmt: skip
 OVER = notice(replace(STALLED, resolved=True, severity="info"), STALLED)
-
-
-@pytest.fixture
-def receiver() -> Iterator[HttpReceiver]:
-    one = HttpReceiver()
-    yield one
-    one.close()
 
 
 def channel(tmp_path: Path, settings: str) -> Channel:

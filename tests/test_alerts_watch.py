@@ -18,13 +18,6 @@ from rli_agent.samples.make_samples import make
 
 
 @pytest.fixture
-def receiver() -> Iterator[HttpReceiver]:
-    one = HttpReceiver()
-    yield one
-    one.close()
-
-
-@pytest.fixture
 def watch(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
     started: list[Agent] = []
 

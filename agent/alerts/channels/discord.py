@@ -5,31 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rli_agent.alerts import words
-from rli_agent.alerts.channel import Answer, Channel, Notice
-from rli_agent.alerts.post import checked_address, post
-from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import Discord
+from rli_agent.alerts.channel import Notice
+from rli_agent.alerts.channels.chat import ChatChannel
 from rli_agent.alerts.words import cut
-from rli_agent.durations import seconds
 
 #: Discord's limits: an embed's title, its description, a field's value; all of an embed has at most 6000 characters.
 _TITLE, _DESCRIPTION, _VALUE = 256, 3000, 1024
 _COLOURS = {"critical": 0xFF0000, "warning": 0xFFA500, "info": 0x3B82F6}
 _GREEN = 0x00C000
-
-
-class DiscordChannel(Channel):
-    """A channel of Discord."""
-
-    merges = True
-
-    def __init__(self, settings: Discord, secrets: Secrets) -> None:
-        self._url = secrets.address(settings.url)
-        self._timeout = seconds(settings.timeout)
-        super().__init__(settings.name, checked_address(self._url), secrets)
-
-    def deliver(self, notice: Notice) -> Answer:
-        return post(self._url, words.encoded(form(notice)), notice.key, self._timeout)
 
 
 def form(notice: Notice) -> dict[str, Any]:
@@ -55,3 +38,9 @@ def form(notice: Notice) -> dict[str, Any]:
             }
         ],
     }
+
+
+class DiscordChannel(ChatChannel):
+    """A channel of Discord."""
+
+    form = staticmethod(form)

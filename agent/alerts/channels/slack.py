@@ -5,29 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rli_agent.alerts import words
-from rli_agent.alerts.channel import Answer, Channel, Notice
-from rli_agent.alerts.post import checked_address, post
-from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import Slack
+from rli_agent.alerts.channel import Notice
+from rli_agent.alerts.channels.chat import ChatChannel
 from rli_agent.alerts.words import cut
-from rli_agent.durations import seconds
 
 #: Slack's limits: a header, a section's text; of the fields, of which a section has at most ten, a part.
 _HEADER, _SECTION, _FIELD = 150, 3000, 1900
-
-
-class SlackChannel(Channel):
-    """A channel of Slack."""
-
-    merges = True
-
-    def __init__(self, settings: Slack, secrets: Secrets) -> None:
-        self._url = secrets.address(settings.url)
-        self._timeout = seconds(settings.timeout)
-        super().__init__(settings.name, checked_address(self._url), secrets)
-
-    def deliver(self, notice: Notice) -> Answer:
-        return post(self._url, words.encoded(form(notice)), notice.key, self._timeout)
 
 
 def form(notice: Notice) -> dict[str, Any]:
@@ -62,3 +45,9 @@ def _shown(text: str, most: int) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+class SlackChannel(ChatChannel):
+    """A channel of Slack."""
+
+    form = staticmethod(form)
