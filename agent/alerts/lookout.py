@@ -23,9 +23,12 @@ from rli_agent.store.knowledge import Alerted
 from rli_agent.store.run_store import RunStore
 
 _NAME = "detectors"
-#: Lines of one make in one file that wait, while old files are read, for those of other files; the newest. Twice as
-#: many as a detector looks back.
+#: Lines of one make that wait, while old files are read, for those of other files; the newest. Twice as many as a
+#: detector looks back.
 _WAITING = 500
+#: Seconds between two notes of what waits: a run has thousands of old files, each with a commit of its own. Lines that
+#: are read in between and lost with the agent are missing from the history, and from nothing else.
+_NOTED_EVERY = 1.0
 
 
 class Noted(Struct):
@@ -63,6 +66,7 @@ class Lookout:
             self._wait(when, readings)
         self._live = False
         self._changed = False
+        self._now = self._noted_at = 0.0
         self._rows: list[Alerted] = []
         #: Detectors whose alert is not over, with its severity; for other threads to read.
         self.active: dict[str, Severity] = {}
@@ -72,6 +76,7 @@ class Lookout:
 
     def prepare(self, events: Sequence[Event], source: Source, now: float) -> None:
         """Take in events that are about to be committed."""
+        self._now = now
         if not self._live:
             events = self._newest(events)
         for readings in self._reader.read(events, source):
@@ -83,8 +88,9 @@ class Lookout:
 
     def write(self) -> None:
         """Inside the transaction that commits them; again, where that failed."""
-        if not self._changed:
+        if not self._changed or (not self._live and self._now - self._noted_at < _NOTED_EVERY):
             return
+        self._noted_at = self._now
         noted = self._noted
         noted.waiting = [] if self._live else list(itertools.chain.from_iterable(self._waiting.values()))
         kept = self._store.knowledge
@@ -97,7 +103,8 @@ class Lookout:
     def record(self, events: Sequence[Event], source: Source, now: float) -> None:
         """They are in the store by now."""
         del events, source, now
-        self._written()
+        if self._live:
+            self._written()
 
     def tick(self, now: float) -> None:
         """Time has passed: all that stood there is read."""
@@ -199,7 +206,7 @@ class Lookout:
         return kept
 
     def _wait(self, when: float, readings: list[Reading]) -> None:
-        kind = (readings[0].file, readings[0].key)
+        kind = (readings[0].role, readings[0].key)
         self._waiting.setdefault(kind, deque(maxlen=_WAITING)).append((when, readings))
 
     def _written(self) -> None:
@@ -213,7 +220,7 @@ def _in_time(waiting: Iterable[deque[tuple[float, list[Reading]]]]) -> list[tupl
     for lines in waiting:
         last = 0.0
         for when, readings in lines:
-            last = max(last, when)
+            last = when or last
             found.append((last, readings))
     return sorted(found, key=itemgetter(0))
 
