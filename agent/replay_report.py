@@ -51,12 +51,11 @@ def report(
         readings = _readings(places, engine, rules, framework)
         found = 0
         for alert in replay(readings, engine):
-            file = alert.file if places is logs else name
             found += alert.status == "firing"
             if json_lines:
-                say(json_line(as_object(alert, known[alert.detector], file)))
+                say(json_line(as_object(alert, known[alert.detector])))
             else:
-                _tell(alert, known[alert.detector], file, engine, plot, say)
+                _tell(alert, known[alert.detector], engine, plot, say)
         if not json_lines:
             say(plain(f"{name}: {found or 'no'} alert{'s' if found != 1 else ''}"))
 
@@ -73,11 +72,9 @@ def _readings(
     return run_readings(places, reader, book, named_zone(None), framework)
 
 
-def _tell(
-    alert: Alert, detector: Detector, file: str, engine: Engine, plot: bool, say: Callable[[str], None]
-) -> None:
+def _tell(alert: Alert, detector: Detector, engine: Engine, plot: bool, say: Callable[[str], None]) -> None:
     word = "over" if alert.status == "resolved" else alert.severity
-    say(plain(f"[{word}] {file}: {title(alert)}"))
+    say(plain(f"[{word}] {alert.file}: {title(alert)}"))
     if alert.status == "resolved":
         return
     part = f" (part of {alert.incident})" if alert.incident != alert.id else ""

@@ -56,7 +56,7 @@ def trace_readings(path: Path) -> Iterator[list[Reading]]:
 
 
 def run_readings(
-    paths: Sequence[Path], wanted: Reader, book: Rulebook, zone: tzinfo, framework: str | None
+    paths: Sequence[Path], reader: Reader, book: Rulebook, zone: tzinfo, framework: str | None
 ) -> Iterator[list[Reading]]:
     """What the files of a run say, in the order of time: trainer and orchestrator write files of their own."""
     scan = discover(paths, book, framework)
@@ -66,9 +66,9 @@ def run_readings(
     timed: list[tuple[float, list[Reading]]] = []
     for found, sifted in files_read(scan, book, zone):
         last = -math.inf
-        for readings in wanted.read(sifted.new, found.source):
+        for readings in reader.read(sifted.new, found.source):
             time = readings[0].time
-            last = max(last, time) if time is not None else last
+            last = time if time is not None else last
             timed.append((last, readings))
     timed.sort(key=lambda item: item[0])
     for _, readings in timed:
@@ -81,11 +81,11 @@ def replay(readings: Iterator[list[Reading]], engine: Engine) -> Iterator[Alert]
         yield from engine.record(line)
 
 
-def as_object(alert: Alert, detector: Detector, file: str) -> dict[str, Any]:
+def as_object(alert: Alert, detector: Detector) -> dict[str, Any]:
     """An alert as it is printed; figures that are not finite are null."""
     evidence = alert.evidence
     return {
-        "file": file,
+        "file": alert.file,
         "detector": alert.detector,
         "step": alert.step,
         "severity": alert.severity,
