@@ -10,6 +10,8 @@ from rli_agent.events import Labels
 
 #: Samples kept of a series: the longest window that a detector may look at.
 KEPT = 240
+#: The run's first finite values that are kept for good: from where it began to climb.
+EARLY = 12
 #: Samples that another file must give in a row before it is believed that the run goes on there.
 _TAKES_OVER = 3
 
@@ -17,8 +19,8 @@ _TAKES_OVER = 3
 class History(Struct):
     """A series: the figures that one writer gives under one name.
 
-    `values` are the finite ones and `steps` theirs; `seen` counts all samples, `dropped` the finite ones that are no
-    longer kept. `broken` are the numbers (as `seen` counts) of the newest that were not finite. `file` is where it is
+    `values` are the finite ones and `steps` theirs, `early` the very first; `seen` counts all samples, `dropped` the
+    finite ones that are no longer kept. `broken` are the numbers (as `seen` counts) of the newest that were not finite. `file` is where it is
     read: a file that says the same again is passed over.
     """
 
@@ -29,6 +31,7 @@ class History(Struct):
     file: str
     steps: list[int | None] = []
     values: list[float] = []
+    early: list[float] = []
     broken: list[int] = []
     seen: int = 0
     dropped: int = 0
@@ -53,6 +56,8 @@ class History(Struct):
             self.broken.append(self.seen)
             del self.broken[:-KEPT]
             return True
+        if len(self.early) < EARLY:
+            self.early.append(value)
         self.values.append(value)
         self.steps.append(step)
         extra = len(self.values) - KEPT

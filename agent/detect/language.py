@@ -80,8 +80,8 @@ class NotFinite(Test, tag="not_finite"):
 
 class LostGain(Test, tag="lost_gain"):
     """The recent median lies below that of the 40 samples before it, and below the best `recent` in a row of the last
-    `window` samples by more than `share` of what was gained in the window, `sigmas` standard deviations of neighbouring
-    samples, and `waves` of the samples around their trend."""
+    `window` samples by more than `share` of what was gained since the run began, `sigmas` standard deviations of
+    neighbouring samples, and `waves` of the samples around their trend."""
 
     share: float = 0.5
     sigmas: float = 5.0
@@ -93,9 +93,10 @@ class LostGain(Test, tag="lost_gain"):
 
 
 class Plateau(Test, tag="plateau"):
-    """The mean of the last `window` steps is a quarter of its standard error below that of as many before, or more. It
-    is over when the mean climbs `sigmas` standard errors above that. least: samples of a window, also where each tells
-    of many steps. ceiling: a level of a score between 0 and 1 that counts as reached."""
+    """The mean of the last `window` steps, in a long run of an eighth of its samples, is a quarter of its standard
+    error below that of as many before, or more. It is over when the mean climbs `sigmas` standard errors above that.
+    least: samples of a window, also where each tells of many steps. ceiling: a level of a score between 0 and 1 that
+    counts as reached."""
 
     window: int = 80
     least: int = 20

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, structs
 
-from rli_agent.detect.history import History
+from rli_agent.detect.history import KEPT, History
 from rli_agent.detect.language import (
     AnyTest,
     Level,
@@ -23,6 +23,8 @@ from rli_agent.detect.language import (
 )
 from rli_agent.detect.robust import FLOOR, differences, level_out, logs, median, slope, spread
 
+#: A plateau lasts at least twice this part of the run so far: 1 / _OF_THE_RUN.
+_OF_THE_RUN = 8
 #: Samples before a fall that lie above it.
 _BEFORE = 40
 #: Below this a figure is nothing.
@@ -180,7 +182,7 @@ def _lost_gain(test: LostGain, history: History) -> Evidence | None:
     if now >= median(old[-_BEFORE:]):  # the cheap look first
         return None
     best = max(median(old[i : i + width]) for i in range(0, len(old) - width + 1, max(1, width // 2)))
-    need = test.share * (best - min(median(values[:width]), best))
+    need = test.share * (best - min(median(history.early), best))
     if best - now <= need:
         return None
     noise = differences(old)
@@ -193,7 +195,8 @@ def _lost_gain(test: LostGain, history: History) -> Evidence | None:
 
 def _plateau(test: Plateau, history: History) -> Evidence | None:
     values = history.values
-    width = max(test.least, round(test.window / history.stride))
+    wanted = max(test.least, test.window / history.stride, history.seen / _OF_THE_RUN)
+    width = min(round(wanted), KEPT // 2)
     if len(values) < 2 * width:
         return None
     now, before = values[-width:], values[-2 * width : -width]

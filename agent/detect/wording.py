@@ -99,9 +99,9 @@ def _test(test: Shift | Level | Spikes | NotFinite | LostGain | Plateau) -> str:
         )  # fmt: skip
     if isinstance(test, LostGain):
         return (
-            f"the median of the last {test.recent} samples has lost {test.share:.0%} of what was gained in the last "
-            f"{test.window}, {test.sigmas:g} standard deviations of neighbouring samples, and {test.waves:g} of the "
-            "slower waves"
+            f"the median of the last {test.recent} samples has lost {test.share:.0%} of what was gained by the "
+            f"best of the last {test.window}, {test.sigmas:g} standard deviations of neighbouring samples, and "
+            f"{test.waves:g} of the slower waves"
         )
     ceiling = f", below {test.ceiling:g} where it is a score between 0 and 1" if test.ceiling is not None else ""
     return (
