@@ -20,8 +20,9 @@ class History(Struct):
     """A series: the figures that one writer gives under one name.
 
     `values` are the finite ones and `steps` theirs, `early` the very first; `seen` counts all samples, `dropped` the
-    finite ones that are no longer kept. `broken` are the numbers (as `seen` counts) of the newest that were not finite. `file` is where it is
-    read: a file that says the same again is passed over.
+    finite ones that are no longer kept. `broken` are the numbers (as `seen` counts) of the newest that were not finite.
+    `step` is the newest one's. `file` is where it is read: another file that says the same is passed over, and `repeats`
+    counts how often in a row.
     """
 
     name: str
