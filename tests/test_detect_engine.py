@@ -14,7 +14,7 @@ from rli_agent.detect.loading import packaged
 from rli_agent.detect.readings import Reading
 
 DETECTORS = packaged()
-KL, LOSS, GRAD = "rl_policy_kl", "rl_policy_loss", "rl_grad_norm"
+KL, LOSS, GRAD, REWARD = "rl_policy_kl", "rl_policy_loss", "rl_grad_norm", "rl_reward_mean"
 
 
 def reading(name: str, step: int | None, value: float, file: str = "train.log") -> Reading:
@@ -142,6 +142,15 @@ def test_a_trend_that_goes_on_is_no_shift() -> None:
     for follow, expected in ((True, 0), (False, 1)):
         case = Case(series="x", when=[Shift(towards="up", by=1.5, sigmas=5, gap=10, follow=follow)])
         assert len(feed(Engine([Detector(name="d", about="", todo="", cases=[case])]), "x", growing)) == expected
+
+
+def test_a_wave_late_in_a_long_run_is_no_collapse_and_a_fall_back_to_the_beginning_is_one() -> None:
+    rng = random.Random(4)
+    climb = [0.7 - 0.6 * math.exp(-step / 200) + 0.01 * rng.gauss(0, 1) for step in range(600)]
+    for depth, expected in ((0.1, False), (0.5, True)):
+        dipped = [value - depth * (500 < step < 520) for step, value in enumerate(climb)]
+        alerts = feed(Engine(DETECTORS), REWARD, dipped)
+        assert any(a.detector == "reward_collapse" for a in alerts) == expected
 
 
 @settings(deadline=None, max_examples=40)

@@ -21,8 +21,8 @@ class History(Struct):
 
     `values` are the finite ones and `steps` theirs, `early` the very first; `seen` counts all samples, `dropped` the
     finite ones that are no longer kept. `broken` are the numbers (as `seen` counts) of the newest that were not finite.
-    `step` is the newest one's. `file` is where it is read: another file that says the same is passed over, and `repeats`
-    counts how often in a row.
+    `step` is the newest one's. `file` is where it is read: another file that says the same is passed over, and
+    `repeats` counts how often in a row.
     """
 
     name: str

@@ -182,7 +182,7 @@ def _lost_gain(test: LostGain, history: History) -> Evidence | None:
     if now >= median(old[-_BEFORE:]):  # the cheap look first
         return None
     best = max(median(old[i : i + width]) for i in range(0, len(old) - width + 1, max(1, width // 2)))
-    need = test.share * (best - min(median(history.early), best))
+    need = test.share * (best - min(median(history.early or values), best))
     if best - now <= need:
         return None
     noise = differences(old)
