@@ -9,7 +9,7 @@ import msgspec
 
 from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples
 from rli_agent.parsers.timeline import intervals
-from rli_agent.rollout_statistics import COUNTS
+from rli_agent.rollout_statistics import COUNTS, RolloutStatistics
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(list[float | int | str]).decode
@@ -73,6 +73,15 @@ def _objects(event: Event) -> Iterator[dict[str, Any]]:
         yield _said(said, {})
 
 
+def figures_object(total: RolloutStatistics) -> dict[str, Any]:
+    """How each quantity of some rollouts is spread."""
+    return {
+        name: {"count": d.count, "mean": d.mean, "std": d.std, "min": d.least, "max": d.most}
+        for name, d in total.figures.items()
+        if d.count
+    }
+
+
 def _rollouts(event: RolloutBatch) -> dict[str, Any]:
     place = {"type": "rollouts", "file": event.file, "line": event.line, "step": event.step, "phase": event.phase}
     total = event.total
@@ -82,11 +91,7 @@ def _rollouts(event: RolloutBatch) -> dict[str, Any]:
     )
     counts = {name: getattr(total, name) for name in COUNTS}
     always = {"count", "errors", "truncated"}
-    figures = {
-        name: {"count": d.count, "mean": d.mean, "std": d.std, "min": d.least, "max": d.most}
-        for name, d in total.figures.items()
-        if name != "reward" and d.count
-    }
+    figures = {name: figure for name, figure in figures_object(total).items() if name != "reward"}
     said = place | {"environment": event.environment, **rewards}
     said |= {name: count for name, count in counts.items() if count or name in always}
     return _said(said | ({"figures": figures} if figures else {}), {})

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rli_agent.parsers.rollouts.texts import Text, beginning, ending, whole, written
+from rli_agent.printing import figures_object
 from rli_agent.rollout_statistics import COUNTS, RolloutStatistics
 from rli_agent.rollouts.records import record_at
 from rli_agent.rollouts.selecting import Hit, Selection
@@ -127,13 +128,8 @@ def selection_object(found: Selection) -> dict[str, Any]:
 
 def statistics_object(total: RolloutStatistics) -> dict[str, Any]:
     """Counts, and of each quantity its count, mean, std, min and max."""
-    figures = {
-        name: {"count": d.count, "mean": d.mean, "std": d.std, "min": d.least, "max": d.most}
-        for name, d in total.figures.items()
-        if d.count
-    }
     ratios = {"solved_ratio": total.solved_ratio, "pass_at_k": total.pass_at_k}
-    return {name: getattr(total, name) for name in COUNTS} | ratios | {"figures": figures}
+    return {name: getattr(total, name) for name in COUNTS} | ratios | {"figures": figures_object(total)}
 
 
 def hit_object(hit: Hit, full: bool) -> dict[str, Any]:

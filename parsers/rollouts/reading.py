@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -13,14 +13,13 @@ from rli_agent.parsers.packs import Rollouts
 from rli_agent.parsers.path_fields import path_fields, path_step
 from rli_agent.parsers.rollouts.arrays import without_arrays
 from rli_agent.parsers.rollouts.fields import Fields, hits, raw_of, value_of, values
+from rli_agent.parsers.rollouts.quantities import quantities, weighed
 from rli_agent.parsers.rollouts.schema import Schema, Told, first, value_is_there
 from rli_agent.parsers.rollouts.signals import is_garbled, is_repetitive
 from rli_agent.parsers.rollouts.texts import Text, beginning, ending, length, shape_of, written
 
 #: No step is larger: a record may hold any number of digits.
 LAST_STEP = 2**53
-#: Named parts of a reward, and metrics of an environment, that one rollout may have.
-NAMED = 32
 #: Records that are read as they are, after one with few arrays.
 SELDOM = 31
 #: Times that a record's texts may be of another shape than those before, until that is no longer reckoned with.
@@ -175,7 +174,7 @@ def _rollout(schema: Schema, part: Any, group: int | None) -> Rollout:
     for name, path in schema.outcomes:
         outcomes.update((name, v) for v in values(part, (path,)) if isinstance(v, int | float))
     total = reward if reward is not None else next((float(v) for v in outcomes.values()), None)
-    figures = _figures(schema, part)
+    figures = quantities(schema, part)
     asked_for, answer = schema.texts(part)
     texts = written(answer.texts)
     if answer.turns and "turns" not in figures:
@@ -195,67 +194,6 @@ def _rollout(schema: Schema, part: Any, group: int | None) -> Rollout:
 
 def _is_blank(raw: memoryview) -> bool:
     return len(raw) < 1000 and not beginning(raw).strip()
-
-
-def _figures(schema: Schema, part: Any) -> dict[str, float]:
-    """The quantities that a rollout's fields give."""
-    found: dict[str, float] = {}
-    prompt = _total(map(_size, first(part, schema.prompt_tokens)))
-    tokens = _total(map(_size, first(part, schema.tokens)))
-    if tokens is None and schema.total and prompt is not None:
-        everything = _total(map(_size, first(part, schema.total)))
-        tokens = everything - prompt if everything is not None else None
-    turns = _total(_number(value_of(hit)) for hit in first(part, schema.turns))
-    seconds = next((s for v in values(part, schema.seconds) if (s := _seconds(v)) is not None), None)
-    quantities = {"prompt_tokens": prompt, "response_tokens": tokens, "turns": turns, "seconds": seconds}
-    found.update((name, value) for name, value in quantities.items() if value is not None)
-    for kind, paths in (("part", schema.parts), ("metric", schema.metrics)):
-        for value in values(part, paths):
-            if isinstance(value, dict):
-                named = ((name, weighed(v, 1.0)) for name, v in list(value.items())[:NAMED])
-                found.update((f"{kind}:{name}", v) for name, v in named if v is not None)
-    return found
-
-
-def _size(hit: Any) -> float | None:
-    """How many tokens a field tells of: a number; or a list, one item a token, of which those count that are not 0 or
-    false (a mask)."""
-    raw = raw_of(hit)
-    if raw[0] != ord("["):
-        return _number(value_of(hit))
-    text = bytes(raw)
-    masked = text.count(b"true")
-    if masked or b"false" in text:
-        return float(masked)
-    items = value_of(hit)
-    return float(sum(bool(item) for item in items)) if isinstance(items, list) else None
-
-
-def _seconds(value: Any) -> float | None:
-    """A duration: a number, or an object with its `duration`, or its `start` and `end`."""
-    if isinstance(value, dict):
-        if (lasted := _number(value.get("duration"))) is not None:
-            return lasted
-        start, end = _number(value.get("start")), _number(value.get("end"))
-        return end - start if start is not None and end is not None and end >= start > 0 else None
-    return _number(value)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _total(found: Iterable[float | None]) -> float | None:
-    known = [value for value in found if value is not None]
-    return math.fsum(known) if known else None
-
-
-def weighed(value: Any, weight: float | None = None) -> float | None:
-    """A part of a reward: a number, or a {score, weight} object. `weight` takes the place of its own."""
-    if isinstance(value, dict):
-        score, own = value.get("score"), value.get("weight", 1.0) if weight is None else weight
-        return score * own if isinstance(score, int | float) and isinstance(own, int | float) else None
-    return value if isinstance(value, int | float) else None
 
 
 def _reward(schema: Schema, part: Any) -> float | None:
