@@ -66,7 +66,6 @@ class SourceParser:
         incidents = self.state.problems.incidents
         candidates = self.rules.scanner.candidates(data)
         start, stop, literal = next(candidates, _NONE)
-        leading, state = self.rules.leading, self.state
         self._bars.release(data, 0)
         while True:
             while incidents and at < len(data):  # line by line, as long as a problem may go on
@@ -78,19 +77,15 @@ class SourceParser:
                     self._problems.pass_by(strangers)
                     at, line = begin, line + strangers
                     continue
-                at = self._follow_on(data, at, offset, line, at == start)
+                at = self._follow_on(data, at, offset, line, literal if at == start else None)
                 line += 1
             while start < at:
                 start, stop, literal = next(candidates, _NONE)
             if start >= len(data):
                 return events
             line += data.count(b"\n", at, start)
-            first = leading[literal] if literal >= 0 and not state.regions else None
-            if first is None or not self._leading(
-                first, self.rules.scanner.literals[literal], data[start:stop], line, offset + start
-            ):
-                self._line(data[start:stop], line, offset + start)
-                self._bars.release(data, stop + 1)
+            self._candidate(data[start:stop], literal, line, offset + start)
+            self._bars.release(data, stop + 1)
             at, line = stop + 1, line + 1
 
     def reference(self, time: float) -> None:
@@ -126,6 +121,12 @@ class SourceParser:
 
     # -- lines
 
+    def _candidate(self, raw: bytes, literal: int, line: int, offset: int) -> None:
+        """Read a line that holds a literal (the index of one; -1 where all lines are read)."""
+        first = self.rules.leading[literal] if literal >= 0 and not self.state.regions else None
+        if first is None or not self._leading(first, self.rules.scanner.literals[literal], raw, line, offset):
+            self._line(raw, line, offset)
+
     def _leading(self, compiled: CompiledRule, literal: bytes, raw: bytes, line: int, offset: int) -> bool:
         """Try the one rule that comes before all others on a line of nothing but figures; the short way of `_line`."""
         if self.state.held is not None or b"\r" in raw or b"%|" in raw:
@@ -148,14 +149,15 @@ class SourceParser:
         self._matches.figures(compiled, match, At(line, offset, time, time_is, origin, None))
         return True
 
-    def _follow_on(self, data: bytes, at: int, offset: int, line: int, candidate: bool) -> int:
-        """Read the line that begins here, while an incident is open; where the next one begins."""
+    def _follow_on(self, data: bytes, at: int, offset: int, line: int, literal: int | None) -> int:
+        """Read the line that begins here, while an incident is open; where the next one begins. `literal`: that of a
+        candidate."""
         stop = data.find(b"\n", at)
         stop = len(data) if stop < 0 else stop
         text = data[at:stop]
-        if candidate:
+        if literal is not None:
             if not self._goes_on(text, line):
-                self._line(text, line, offset + at)
+                self._candidate(text, literal, line, offset + at)
                 self._bars.release(data, stop + 1)
         elif not (_PLAIN.match(text) and self._problems.plainly_over()):
             self._goes_on(text, line)
