@@ -19,6 +19,8 @@ from rli_agent.events import Event, RunFact, Samples, Source
 EVERY, LONGEST = 10.0, 120.0
 #: Servers of a run that are asked, and how many at a time.
 MOST, AT_ONCE = 64, 8
+#: How the names of engines' metrics begin.
+ENGINES = ("vllm:", "sglang:")
 #: Facts that tell addresses, and the one that names a Prometheus configuration.
 _ADDRESSES = ("engine_address", "engine_addresses")
 _CONFIGURATION = "prometheus_file"
@@ -30,6 +32,7 @@ class _Server(Struct):
     pause: float = EVERY
     complaint: str | None = None
     answers: bool = False
+    kind: str = ""
 
 
 class EnginePoller:
@@ -74,6 +77,12 @@ class EnginePoller:
         """How many servers answered when they were asked last."""
         with self._lock:
             return sum(server.answers for server in self._servers.values())
+
+    @property
+    def known(self) -> dict[Address, str]:
+        """The engines that have ever answered, and what each is: `vllm` or `sglang`."""
+        with self._lock:
+            return {server.page.address: server.kind for server in self._servers.values() if server.kind}
 
     def close(self, patience: float) -> None:
         """End the thread; one that waits for a server is left behind after `patience` seconds."""
@@ -126,6 +135,8 @@ class EnginePoller:
             server.complaint = None
             logger.info("{}: it answers now", address.url)
         server.answers = True
+        names = (name for samples in told for name in samples.shape.names)
+        server.kind = server.kind or next((n.partition(":")[0] for n in names if n.startswith(ENGINES)), "")
         server.due, server.pause = time.monotonic() + self._every, self._every
         with self._lock:
             self._answers.append((server.page.source, told))

@@ -32,6 +32,7 @@ from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.publisher import Publisher
 from rli_agent.resume import earlier_events
 from rli_agent.rulebook import Rulebook
+from rli_agent.server.engine_targets import EngineTargets
 from rli_agent.status import RunStatus
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
@@ -122,6 +123,7 @@ class WatchedRun:
             self._lookout = self._look_out()
             self._spans = self._export_spans()
             self._check_in(setting.zone)
+            self._register_engines()
         except BaseException:
             self._keeper.close()
             raise
@@ -170,6 +172,16 @@ class WatchedRun:
         self._keeper.participants.insert(0, lookout)
         self._keeper.publishers.insert(0, lookout)
         return lookout
+
+    def _register_engines(self) -> None:
+        """Have the machine's Prometheus, if there is one, scrape the engines too."""
+        poller, tracker = self._engines, self._pager.tracker
+        if poller is not None and not self._options.private:
+            self._keeper.publishers.append(
+                EngineTargets(
+                    self.id, lambda: poller.known, lambda: asdict(self.labels()), lambda: tracker.life not in ENDS
+                )
+            )
 
     def _export_spans(self) -> Publisher | None:
         options = self._options
