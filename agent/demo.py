@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,7 +31,8 @@ def demo(framework: str, home: Path, speed: float, watch_options: Sequence[str],
     output.mkdir(parents=True, exist_ok=True)
     say(f"A {framework} run is played, {playback.seconds / speed:.0f} s long. It is watched as you would watch one:")
     say(f"    rli-agent watch {output}\n")
-    arguments = ["watch", str(output), "--state-dir", str(home / "state"), "--log-level", "WARNING", *watch_options]
+    alone = ["--config", os.devnull, "--state-dir", str(home / "state"), "--log-level", "WARNING"]
+    arguments = ["watch", str(output), *alone, *watch_options]
     over = threading.Event()
     signal.signal(signal.SIGTERM, _interrupt)
     watch = subprocess.Popen([sys.executable, "-m", "rli_agent", *arguments], stdout=subprocess.PIPE, text=True)

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from rli_agent.cli import main
+from rli_agent.cli import group, main
 from rli_agent.commands.watch import command as watch
+from rli_agent.settings.command import Configured
 from rli_agent.settings.declared import OF_A_RUN, settings_of
 
 Show = Callable[..., dict[str, tuple[object, str]]]
@@ -167,6 +169,33 @@ def test_other_commands_take_the_settings_that_they_have_options_for(
         assert main(["parse", str(log)]) == 0
         (said,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "moon" in line]
         assert said["time"] == time
+
+
+def commands(group: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for word in group.list_commands(context):
+            command = group.get_command(context, word)
+            assert command is not None
+            yield from commands(command, f"{name} {word}".strip())
+    else:
+        yield name, group
+
+
+def test_every_command_with_an_option_that_is_a_setting_takes_it() -> None:
+    known = {(s.key, s.option.name) for s in settings_of(watch.params)}
+    for name, command in commands(group):
+        shared = known & {(s.key, s.option.name) for s in settings_of(command.params)}
+        passed_on = name == "demo"  # to the watch that it starts, which looks them up
+        assert isinstance(command, Configured) or not shared or passed_on, (name, shared)
+
+
+def test_an_option_of_the_same_name_that_means_something_else_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RLI_AGENT_FROM", "end")  # of `watch`
+    assert main(["rules", "new"]) == 2
+    assert "Missing option '--from'" in capsys.readouterr().err
 
 
 def test_rl_insights_variables_are_honoured(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:

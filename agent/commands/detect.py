@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
 
 
-@click.command()
+@click.command(cls=Configured)
 @click.argument("paths", metavar="OUTPUT_DIR|TRACE...", nargs=-1, type=click.Path(path_type=Path))
 @reading.framework
 @reading.rules

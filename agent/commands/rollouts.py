@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
 
 #: Rollouts shown unless told otherwise.
 SHOWN = 3
 
 
-@click.command()
+@click.command(cls=Configured)
 @click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
 @reading.framework
 @reading.rules

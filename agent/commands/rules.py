@@ -9,6 +9,7 @@ import click
 from rli_agent.commands import reading
 from rli_agent.commands.rules_explain import command as explain
 from rli_agent.commands.rules_new import command as new
+from rli_agent.settings.command import Configured
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -22,7 +23,7 @@ command.add_command(explain)
 command.add_command(new)
 
 
-@command.command("list")
+@command.command("list", cls=Configured)
 @click.argument("paths", metavar="[OUTPUT_DIR...]", nargs=-1, type=click.Path(path_type=Path))
 @reading.rules
 def list_packs(paths: tuple[Path, ...], rules: tuple[Path, ...]) -> int:
@@ -45,7 +46,7 @@ def list_packs(paths: tuple[Path, ...], rules: tuple[Path, ...]) -> int:
     return 1 if broken else 0
 
 
-@command.command()
+@command.command(cls=Configured)
 @click.argument("pack", metavar="PACK")
 @reading.rules
 def show(pack: str, rules: tuple[Path, ...]) -> int:

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
 
 _LOG = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("new")
+@click.command("new", cls=Configured)
 @click.option("--from", "log", required=True, type=_LOG, metavar="FILE", help="A log of the trainer.")
 @click.option("--name", metavar="NAME", help="The pack's name; otherwise the log's.")
 @click.option(

@@ -25,6 +25,8 @@ class Configured(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if any("--config" in param.opts for param in self.params):
+            return  # it means another file by that
         self.params.append(
             click.Option(
                 ["--config", "config_file"], type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -39,15 +41,17 @@ class Configured(click.Command):
 
         return settings_of(watch.params)
 
+    def taken(self) -> list[Setting]:
+        """Those that this command has an option for: one of the same name that means the same."""
+        meant = {(s.key, s.option.name) for s in self.settings()}
+        return [s for s in settings_of(self.params) if (s.key, s.option.name) in meant]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        settings = self.settings()
-        known = {s.key: s for s in settings}
-        for own in settings_of(self.params):
-            if own.key in known:
-                own.option.envvar = own.variable
+        for setting in self.taken():
+            setting.option.envvar = setting.variable
         asked, _, _ = self.make_parser(ctx).parse_args(list(args))
         if not set(args) & set(ctx.help_option_names):
-            self._look_up(ctx, settings, asked)
+            self._look_up(ctx, asked)
         try:
             return super().parse_args(ctx, args)
         except click.BadParameter as e:
@@ -56,13 +60,14 @@ class Configured(click.Command):
                 raise UserError(f"{variable} in the environment: {e.message}", "mend it, or unset it") from None
             raise
 
-    def _look_up(self, ctx: click.Context, settings: list[Setting], asked: dict[str, Any]) -> None:
+    def _look_up(self, ctx: click.Context, asked: dict[str, Any]) -> None:
+        settings = self.settings()
         for complaint in misspelt(os.environ, settings):
             click.echo(complaint, err=True)
         named = asked.get("config_file") or os.environ.get(CONFIG_VARIABLE) or None
         files = places(Path(named) if named else None, [Path(p) for p in _paths(asked.get("paths"))])
         given = from_rl_insight(os.environ) | from_files(settings, files)
-        names = {own.key: own.option.name or own.key for own in settings_of(self.params)}
+        names = {s.key: s.option.name or s.key for s in self.taken()}
         mine = {names[key]: value for key, value in given.items() if key in names}
         ctx.default_map = {name: value.value for name, value in mine.items()}
         ctx.meta[_FILES] = [place.path for place in files]
