@@ -65,7 +65,7 @@ def command(
     total, unknown = sum(e.lines for e in told), sum(e.unknown.lines for e in told)
     figures, problems = sum(e.figures for e in told), sum(e.problems for e in told)
     read = f"{figures:,} figures, {problems:,} problems"
-    say(f"{len(told)} files, {total:,} lines: {read}; no rule took {unknown:,} lines")
+    say(f"{len(told)} file{'' if len(told) == 1 else 's'}, {total:,} lines: {read}; no rule took {unknown:,} lines")
     for one in told:
         say(f"\n{one.found.source.file} ({one.found.note}): {one.lines:,} lines, {one.figures:,} figures")
         for rule, count in one.rules.most_common():
