@@ -40,10 +40,10 @@ class LineShape(Struct):
         return self.text.count("<n>")
 
 
-def shape_of(message: str) -> str:
+def shape_of(message: str, longest: int = LONGEST) -> str:
     """A line with `<n>` for each figure, `<d>` for digits inside words, and `<time>`, `<address>`, `<path>`, `<id>`,
     `<text>` for what those are. A quoted key (`'loss': 0.5`) stays."""
-    return _CHANGING.sub(_placeholder, message[:LONGEST].strip())
+    return _CHANGING.sub(_placeholder, message[:longest].strip())
 
 
 def _placeholder(part: re.Match[str]) -> str:
@@ -67,17 +67,18 @@ def record_shape(raw: bytes) -> str:
 class Shapes:
     """Counts lines by shape, in bounded memory: when `limit` shapes are known the rarer half is forgotten.
 
-    `keep`: so many examples of each are kept.
+    `keep`: so many examples of each are kept; `longest`: so many characters of a line.
     """
 
-    def __init__(self, limit: int = 2_000, keep: int = 3) -> None:
+    def __init__(self, limit: int = 2_000, keep: int = 3, longest: int = LONGEST) -> None:
         self._limit = limit
         self._keep = keep
+        self._longest = longest
         self._known: dict[str, LineShape] = {}
         self.lines = 0
 
     def add(self, message: str, line: int) -> None:
-        text = shape_of(message)
+        text = shape_of(message, self._longest)
         if not text:
             return
         self.lines += 1
@@ -88,7 +89,7 @@ class Shapes:
             known = self._known[text] = LineShape(text, 0, line, [])
         known.count += 1
         if len(known.examples) < self._keep:
-            known.examples.append(message[:LONGEST])
+            known.examples.append(message[: self._longest])
 
     def commonest(self, most: int = 5) -> list[LineShape]:
         """The most frequent shapes, the earlier first where two are as frequent."""

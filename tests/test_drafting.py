@@ -66,6 +66,8 @@ def test_the_walk_through_comes_true(
         (["{{'loss': 0.{i}, 'grad_norm': {i}.5, 'epoch': 0.{i}}}"], {"loss", "grad_norm", "epoch"}),
         (['{{"loss": 0.{i}, "reward": {i}.5}}'], {"loss", "reward"}),
         (["[2026-01-02 10:11:1{i}] INFO: update {i} of 9, reward = {i}.5 (took {i}.1s)"], {"reward", "took"}),
+        (["step={i}" + "".join(f", part_{n}={{i}}.{n}" for n in range(90))], {f"part_{n}" for n in range(90)}),
+        (["loss {i}.5", "loss {i}.5 in {i}1 parts"], {"loss", "parts"}),
         (["Loaded {i}2 files", "noise", "GPU {i}1 °C"], {"files", "GPU"}),
     ],
 )
@@ -108,7 +110,9 @@ def test_nothing_is_overwritten(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert pack.read_text() == "mine"
 
 
-WORDS = st.sampled_from(re.findall(r"\S+", r"loss it's step x= [k] {q} ( )* k: {0} 1.5 /a/b 's' % \d $ ^ | it, #"))
+WORDS = st.sampled_from(
+    re.findall(r"\S+", r"loss it's step x= [k] {q} ( )* k: {0} 1.5 /a/b 's' nan x=nan % \d $ ^ | it, #")
+)
 
 
 @pytest.mark.real

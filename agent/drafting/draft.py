@@ -27,8 +27,8 @@ MOST_RULES = 20
 RARE = 2
 #: Examples of a shape from which its figures are understood, and those that go into the pack.
 EXAMPLES, SHOWN = 40, 2
-#: Longer lines make no examples that one would read.
-LONGEST = 400
+#: Longer lines (characters) make no examples that one would read.
+LONGEST = 4_000
 _SCRIPT = re.compile(r"[\w-]+(?:/[\w-]+)*\.py\b")
 
 
@@ -59,8 +59,11 @@ def draft(log: Path, name: str, packs: Sequence[Pack], schema: Path, zone: tzinf
             f"{log}: no line with a figure that has a name comes more than once and is not read already",
             "`rli-agent rules explain` shows what its lines are",
         )
-    examples = {rule.id: _examples(rule, name) for rule in rules}
-    near = {rule.id: _near(rule, rules, left_out, name) for rule in rules}
+    rules.sort(key=lambda rule: -len(rule.pattern))  # what takes more of a line comes before what takes less
+    pack = _made(rules, name)
+    assert pack is not None
+    examples = {rule.id: [(line, _gives(pack, line)) for line in rule.shape.examples[:SHOWN]] for rule in rules}
+    near = {rule.id: _near(rule, rules, left_out, pack) for rule in rules}
     hints = _common_names(packs)
     telling = _telling(rules, shapes.commonest(1000))
     text = pack_text(name, log, schema, telling, rules, examples, near, hints)
@@ -71,7 +74,7 @@ def _shapes(log: Path, packs: Sequence[Pack], zone: tzinfo) -> Shapes:
     source = Source(log.name, "trainer", packs=tuple(p.pack for p in packs))
     reader = FileReader(log, None)
     explainer = LineExplainer(source, packs, [log.name], zone, reader.mtime)
-    shapes = Shapes(keep=EXAMPLES)
+    shapes = Shapes(keep=EXAMPLES, longest=LONGEST)
     try:
         while True:
             for block in reader.read(16 << 20, last=True):
@@ -90,8 +93,8 @@ def _shapes(log: Path, packs: Sequence[Pack], zone: tzinfo) -> Shapes:
     return shapes
 
 
-def _alone(rules: Iterable[DraftRule], name: str) -> Pack | None:
-    """A pack of these rules and nothing else; None where they make none."""
+def _made(rules: Iterable[DraftRule], name: str) -> Pack | None:
+    """A pack of these rules; None where they make none."""
     try:
         return parse_pack(pack_text(name, None, None, [], list(rules), {}, {}, {}), name)
     except PackError:
@@ -104,7 +107,7 @@ def _gives(pack: Pack, line: str) -> list[dict[str, Any]]:
 
 def _works(rule: DraftRule, name: str) -> bool:
     """Whether the rule is cheap (it has a literal) and reads a figure in each of its examples."""
-    pack = _alone([rule], name)
+    pack = _made([rule], name)
     if pack is None:
         return False
     if not required_literals(rule.pattern):
@@ -112,19 +115,11 @@ def _works(rule: DraftRule, name: str) -> bool:
     return all(any(e["type"] == "metric" for e in _gives(pack, line)) for line in rule.shape.examples[:SHOWN])
 
 
-def _examples(rule: DraftRule, name: str) -> list[tuple[str, list[dict[str, Any]]]]:
-    pack = _alone([rule], name)
-    assert pack is not None
-    return [(line, _gives(pack, line)) for line in rule.shape.examples[:SHOWN]]
-
-
 def _near(
-    rule: DraftRule, rules: Sequence[DraftRule], others: Iterable[LineShape], name: str
+    rule: DraftRule, rules: Sequence[DraftRule], others: Iterable[LineShape], pack: Pack
 ) -> tuple[str, bool] | None:
     """A line that looks like the rule's and gives nothing: one of the log where there is one (True), else one in which
     the rule's own is quoted (False). None where another rule's lines look alike: they show it."""
-    pack = _alone(rules, name)
-    assert pack is not None
     literals = required_literals(rule.pattern)
     alike = [r for r in rules if r is not rule and any(x in r.shape.examples[0] for x in literals)]
     if any(re.search(rule.pattern, r.shape.examples[0]) is None for r in alike):

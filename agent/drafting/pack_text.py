@@ -79,7 +79,8 @@ def _rule(rule: DraftRule) -> Iterator[str]:
 
 
 def _catalogue(rules: Sequence[DraftRule], examples: Examples, common: Mapping[str, str]) -> Iterator[str]:
-    names = dict.fromkeys(e["name"] for rule in rules for _, gives in examples.get(rule.id, ()) for e in gives)
+    given = [event for rule in rules for _, gives in examples.get(rule.id, ()) for event in gives]
+    names = dict.fromkeys(event["name"] for event in given if "name" in event)
     hints = [(n, common[word]) for n in names if (word := n.lower().rpartition("/")[2]) in common]
     if hints:
         yield ""
@@ -90,6 +91,8 @@ def _catalogue(rules: Sequence[DraftRule], examples: Examples, common: Mapping[s
 
 
 def _expected(event: Mapping[str, Any]) -> str:
+    if event["type"] == "problem":
+        return f"{{kind: {event['kind']}}}"
     step = f", step: {event['step']}" if "step" in event else ""
     value = event["value"]
     return f"{{name: {quoted(event['name'])}{step}, value: {quoted(value) if isinstance(value, str) else value}}}"
