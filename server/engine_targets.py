@@ -7,7 +7,6 @@ histograms of latencies) are what the dashboard of engines shows.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +15,9 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from rli_agent.events import Event, Source
-from rli_agent.publish.naming import clean
 
-from .files import write_whole
 from .places import Places, default_root
-from .targets import TOUCH
+from .targets import TOUCH, put, target_group
 
 if TYPE_CHECKING:
     from rli_agent.engines.addresses import Address  # it brings what reads configurations with it
@@ -61,17 +58,13 @@ class EngineTargets:
         self._remove()
 
     def _write(self, engines: Mapping[Address, str]) -> None:
-        labels = {name: clean(value) for name, value in self._labels().items() if value}
-        groups = [
-            {
-                "targets": [address.name],
-                "labels": {**labels, "job": job, "__scheme__": address.scheme, "__metrics_path__": address.path},
-            }
-            for address, job in sorted(engines.items())
-        ]
+        labels = self._labels()
+        groups = []
+        for address, job in sorted(engines.items()):
+            place = {"__scheme__": address.scheme, "__metrics_path__": address.path}
+            groups.append(target_group(address.name, {**labels, **place, "job": job}))
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, json.dumps(groups) + "\n")
+            put(self.path, groups)
         except OSError as e:
             logger.debug("engines are not registered as scrape targets: {}", e)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loguru import logger
@@ -35,8 +35,7 @@ class Registration:
     def __init__(self, host: str, port: int, root: Path | None = None) -> None:
         places = Places(root or default_root())
         self._stack = places.server
-        self._folder = places.targets
-        self.path = self._folder / f"{os.getpid()}-{port}.json"
+        self.path = places.targets / f"{os.getpid()}-{port}.json"
         self._target = _reachable(host, port)
         self._labels: Mapping[str, str] | None = None
         self._touched = 0.0
@@ -60,9 +59,18 @@ class Registration:
             self.path.unlink()
 
     def _write(self, labels: Mapping[str, str]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        legal = {name: clean(value) for name, value in labels.items() if value}
-        write_whole(self.path, json.dumps([{"targets": [self._target], "labels": legal}]) + "\n")
+        put(self.path, [target_group(self._target, labels)])
+
+
+def target_group(address: str, labels: Mapping[str, str]) -> dict[str, object]:
+    """One address in the form of file_sd."""
+    return {"targets": [address], "labels": {name: clean(value) for name, value in labels.items() if value}}
+
+
+def put(path: Path, groups: Sequence[object]) -> None:
+    """Let Prometheus see these targets. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(groups) + "\n")
 
 
 def sweep(folder: Path, now: float) -> list[str]:
