@@ -6,7 +6,7 @@ PYTHON ?= python3
 VIEW := build/view/rli_agent
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: venv check lint types layers unit view test system docs demo demo-server bench clean
+.PHONY: venv check lint types layers unit view test system docs demo demo-server bench torture clean
 
 venv: $(VENV)/installed
 
@@ -56,6 +56,10 @@ demo: venv
 
 demo-server: venv
 	$(BIN)/rli-agent server demo
+
+# Killed 500 times under rotation; about seven minutes.
+torture: venv
+	RLI_TORTURE_KILLS=500 $(BIN)/python -m pytest -q tests/test_torture.py
 
 bench: venv
 	for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python $$file || exit 1; done

@@ -60,7 +60,8 @@ class Track:
 
     def __init__(
         self, found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo, checkpoint: Checkpoint | None = None,
-        *, live: bool = False, settled: bool = False, from_end: bool = False, block_size: int = 1 << 19,
+        *, live: bool = False, settled: bool = False, from_end: bool = False, fixed: bool = False,
+        block_size: int = 1 << 19,
     ) -> None:  # fmt: skip
         self.found = found
         self.source = found.source
@@ -74,7 +75,7 @@ class Track:
             )
         self.reader = FileReader(
             found.path, position, block_size=block_size, line_limit=_LINE if found.source.reader == "text" else _RECORD,
-            start_at_end=from_end and position is None, framing=_FRAMINGS.get(found.source.reader),
+            start_at_end=from_end and position is None, fixed=fixed, framing=_FRAMINGS.get(found.source.reader),
         )  # fmt: skip
         self.unread = Unread(self._unknown)
         self._told = ""

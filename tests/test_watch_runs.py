@@ -140,3 +140,21 @@ def test_a_framework_that_no_pack_knows_is_an_error(
     agent = agents(tmp_path / "outputs", "--framework", framework, "--listen", "none")
     assert agent.process.wait(PATIENCE) == 2
     assert "error: no framework's pack is called" in agent.output
+
+
+def test_attempts_are_read_in_their_order_also_the_tenth(tmp_path: Path, agents: Callable[..., Agent]) -> None:
+    for attempt in range(1, 12):
+        begin = f"[trainer0]:{8 + attempt:02}:00:00    INFO"
+        said = f"{begin} Starting RL trainer in World(rank=0)\n"
+        if attempt > 1:
+            said += f"{begin} Resuming training from checkpoint step {2 * attempt - 2}\n"
+        for step in range(2 * attempt - 1, 2 * attempt + 2):
+            said += trainer(step, 3600 * (8 + attempt) + 60 * (step % 60))
+        write(tmp_path / "run", f"logs/attempt_{attempt}/trainer.log", said)
+    agent = agents(tmp_path / "run", "--listen", "none", "--once")
+    assert agent.process.wait(PATIENCE) == 0, agent.output
+    (path,) = tmp_path.glob("state/runs/run-*/run.sqlite")
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        found = db.execute("SELECT number, first_step, last_step, resumed_from FROM attempts ORDER BY number")
+        listed = found.fetchall()
+    assert listed == [(n, 2 * n - 1, 2 * n + 1, 2 * n - 2 if n > 1 else None) for n in range(1, 12)]

@@ -12,8 +12,8 @@ import click
 from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.life.wording import spoken
+from rli_agent.publish.naming import clean
 from rli_agent.rulebook import Rulebook
-from rli_agent.terminal import plain
 
 #: So many are offered, the last written ones.
 OFFERED = 20
@@ -30,7 +30,7 @@ def choose(here: Path, rules: Sequence[Path], ask: bool) -> Path:
     now = time.time()
     names = [os.path.relpath(place.path, here) for place in places[:OFFERED]]
     lines = [
-        f"{number:3}  {plain(name)}  (written {spoken(now - place.changed)} ago)"
+        f"{number:3}  {clean(name)}  (written {spoken(now - place.changed)} ago)"
         for number, (name, place) in enumerate(zip(names, places, strict=False), start=1)
     ]
     if not ask:

@@ -30,6 +30,7 @@ def list_stores(state_dir: Path | None, as_json: bool) -> None:
     import msgspec
 
     from rli_agent.life.wording import spoken
+    from rli_agent.publish.naming import clean
     from rli_agent.store.registry import list_runs
     from rli_agent.terminal import say
 
@@ -49,7 +50,7 @@ def list_stores(state_dir: Path | None, as_json: bool) -> None:
     for info in runs:
         written = "being watched" if info.writing else f"{spoken(time.time() - info.changed)} ago"
         known = (info.framework or "-", info.life or "-", "-" if info.last_step is None else str(info.last_step))
-        rows.append((info.run, *known, _size(info.bytes), written, info.error or info.root or "-"))
+        rows.append((info.run, *known, _size(info.bytes), written, clean(info.error or info.root or "-", 500)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         say("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))

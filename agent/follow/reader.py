@@ -7,8 +7,10 @@ while one of them can still be found, and nothing is given twice.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -42,7 +44,8 @@ class FileReader:
     with what came of the blocks given so far: a new reader made from it gives exactly the bytes after them.
     A line longer than `line_limit` bytes loses its end (`Block.cut`). With a `framing` the file is one of records, and
     blocks and positions count these instead of lines. `start_at_end` skips the lines that a file has
-    when it is first seen (it is read once, to count them), unless there is a position.
+    when it is first seen (it is read once, to count them), unless there is a position. `fixed`: the file that the path
+    names first is the one to read, wherever it goes, and none that comes after it under the same name.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class FileReader:
         block_size: int = 1 << 18,
         line_limit: int = 1 << 20,
         start_at_end: bool = False,
+        fixed: bool = False,
         framing: Framing | None = None,
         now: Callable[[], float] = time.monotonic,
         handles: Handles = _OPEN_FILES,
@@ -73,7 +77,7 @@ class FileReader:
         first = None
         if start.inode:
             first = Followed(start.device, start.inode, self._cursor(start.offset, start.line, start.fingerprint))
-        self._at = Succession(path, handles, self._cursor, first)
+        self._at = Succession(path, handles, self._cursor, first, fixed)
         self._start_at_end = start_at_end and first is None
 
     @property
@@ -84,6 +88,16 @@ class FileReader:
     def lag(self) -> int:
         """Bytes behind the position when the files were last looked at, an unterminated last line included."""
         return sum(max(0, file.size - file.cursor.offset) for file in self._at.files if not file.over)
+
+    @property
+    def files(self) -> list[tuple[int, int]]:
+        """Device and inode of the files that are being read."""
+        return [(file.device, file.inode) for file in self._at.files]
+
+    @property
+    def finished(self) -> list[Position]:
+        """Of the files that the path named before and that were read to their end, the newest last, where that is."""
+        return [_position(file) for file in self._at.finished]
 
     @property
     def mtime(self) -> float:
@@ -105,6 +119,11 @@ class FileReader:
         times = [handle.used + self._handles.idle for handle in open_now if not handle.kept]
         times += [file.quiet_at for file in files[:1] if file.left is not None and not file.over]
         return min(times, default=None)
+
+    def pin(self) -> None:
+        """The file to begin with is the one that the path names now, not the one at the first `read`."""
+        with suppress(OSError):
+            self._at.look(self._now())
 
     def close(self) -> None:
         for file in self._at.files:
@@ -215,5 +234,23 @@ class FileReader:
         return 0
 
     def _keep_position(self, file: Followed) -> None:
-        at = file.cursor
-        self._position = Position(file.device, file.inode, at.offset, at.line, at.fingerprint)
+        self._position = _position(file)
+
+
+def _position(file: Followed) -> Position:
+    at = file.cursor
+    return Position(file.device, file.inode, at.offset, at.line, at.fingerprint)
+
+
+def same_text(path: Path, offset: int, fingerprint: bytes) -> bool:
+    """Whether a file holds, up to `offset`, the text that was read when a position got this fingerprint."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return Cursor(offset, 1, fingerprint, block_size=1, line_limit=1).matches(fd)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)

@@ -1,9 +1,26 @@
-"""Where a file went whose path now names another one, or nothing."""
+"""Where a file went whose path now names another one, or nothing; and whose past a file is, by its name."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+
+_STAMP = r"\d{4}-?\d\d-?\d\d(?:[-_T.]?[\d:_-]+)?"
+#: train.log.1 (logrotate, RotatingFileHandler), train.log-20261121 and train.log.2026-11-21 (by date),
+#: train.2026-11-21_10-00-00_000000.log (loguru).
+_ROTATED = (
+    re.compile(rf"(?P<base>.+)(?:\.\d{{1,4}}|[.-]{_STAMP})"),
+    re.compile(rf"(?P<base>.+)\.{_STAMP}(?P<end>\.\w+)"),
+)
+
+
+def rotated_from(name: str) -> str | None:
+    """What a rotated file was called before, if its name says that it was rotated."""
+    for form in _ROTATED:
+        if match := form.fullmatch(name):
+            return match["base"] + (match.groupdict().get("end") or "")
+    return None
 
 
 def find_moved(path: str, device: int, inode: int, real: str = "") -> str | None:

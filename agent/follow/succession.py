@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +59,9 @@ class Followed:
 class Succession:
     """`files` begins with the one to read now; the path named the others after it. The last one is the newest."""
 
-    def __init__(self, path: Path, handles: Handles, new_cursor: Callable[[], Cursor], first: Followed | None) -> None:
+    def __init__(
+        self, path: Path, handles: Handles, new_cursor: Callable[[], Cursor], first: Followed | None, fixed: bool
+    ) -> None:
         self.files = [first] if first else []
         #: The path named another file than before, so that offsets and lines begin anew.
         self.turned = False
@@ -69,6 +72,9 @@ class Succession:
         self._path = path
         self._handles = handles
         self._new_cursor = new_cursor
+        self._fixed = fixed
+        #: What the path named and was read to its end, the newest last.
+        self.finished: deque[Followed] = deque(maxlen=16)
 
     def look(self, now: float) -> None:
         """Find out what the path names. Raises OSError where that cannot be known, or if it is no regular file."""
@@ -132,7 +138,7 @@ class Succession:
         """Go on from a file that is over to the next one, if there is one."""
         if len(self.files) == 1:
             return False
-        del self.files[0]
+        self.finished.append(self.files.pop(0))
         self.turned = True
         return True
 
@@ -149,6 +155,8 @@ class Succession:
         if newest.left is None:
             newest.left = newest.grew = now
             self._hold(newest, now)
+        if self._fixed:
+            return
         if status is not None:
             for file in self.files[:-1]:
                 if file.is_at(status):  # it is named again

@@ -190,6 +190,10 @@ class RunStore:
         """How far each file was read."""
         return {found.file: found for found in self._checkpoints()}
 
+    def checkpoints_of(self, device: int, inode: int) -> list[Checkpoint]:
+        """How far a file was read, under each name that it had."""
+        return list(self._checkpoints("AND device = ? AND inode = ?", (_signed(device), _signed(inode))))
+
     def unsettled(self) -> set[str]:
         """The files of which something waits for `place`."""
         return {file_name(key) for (key,) in self._read(settling.UNSETTLED)}

@@ -14,8 +14,9 @@ from rli_agent.options import WatchOptions
 from rli_agent.parsers.packs import Pack
 from rli_agent.parsing import run_files
 from rli_agent.rulebook import Rulebook
-from rli_agent.store.run_store import Checkpoint, RunStore
+from rli_agent.store.run_store import RunStore
 from rli_agent.track import Track
+from rli_agent.watching.moved import Beginning, beginnings, in_order, may_be_moved
 
 
 class RunFiles:
@@ -39,6 +40,7 @@ class RunFiles:
         self.tracks: dict[Path, Track] = {}
         self._names: list[str] = []
         self._framework: str | None = None
+        self.taken_over: list[Track] = []  # of files that were read before under another name
         self._introduced: set[tuple[str, str]] = set()
         self._first = True
         self._newest = 0.0
@@ -91,22 +93,44 @@ class RunFiles:
         if self._framework != framework:
             self._framework = framework
             self._say(f"{scan.run.root}: {scan.run.why}")
-        fresh = [f for f in scan.found if f.path not in self.tracks]
         unsettled = store.unsettled() if self._first else set()
-        for found in fresh:
-            file = found.source.file
-            self.tracks[found.path] = Track(
-                found, self._book, self._names, self._zone, self._checkpoint(store, file), live=not self._first,
-                settled=file not in unsettled, from_end=self._options.start == "end" and self._first,
-            )  # fmt: skip
+        kept = None if self._options.start == "start" and self._first else store
+        fresh = self._begin(kept, unsettled)
+        if any(f.source.reader == "text" for f in fresh):
+            self.scan = self._discovery.scan()  # what was rotated since the last one and before they were begun
+            fresh += self._begin(kept, unsettled)
         self._introduce(fresh)
-        for found in scan.found:
-            track = self.tracks[found.path]
-            if track.found != found:
+        for found in self.scan.found:
+            track = self.tracks.get(found.path)
+            if track is not None and track.found != found:
                 track.turn_into(found, self._book, self._names)
-        gone = self.tracks.keys() - {f.path for f in scan.found}
+        gone = self.tracks.keys() - {f.path for f in self.scan.found}
         self._first = False
         return [f.source for f in fresh], [self.tracks.pop(path) for path in gone]
+
+    def _begin(self, store: RunStore | None, unsettled: Set[str]) -> list[Found]:
+        """Give those of the scan that are new, and not just called anew, a track."""
+        new = [f for f in self.scan.found if f.path not in self.tracks]
+        begun = [Beginning(f, store.checkpoint(f.source.file) if store else None) for f in new if not may_be_moved(f)]
+        if len(begun) < len(new):
+            readers = [track.reader for track in self.tracks.values() if may_be_moved(track.found)]
+            begun += beginnings(
+                filter(may_be_moved, new), store, {f.source.file for f in self.scan.found},
+                {file for r in readers for file in r.files},
+                {(p.device, p.inode): p for r in readers for p in r.finished},
+            )  # fmt: skip
+        for beginning in in_order(begun):
+            found = beginning.found
+            track = self.tracks[found.path] = Track(
+                found, self._book, self._names, self._zone, beginning.checkpoint, fixed=beginning.is_past,
+                live=not self._first, settled=found.source.file not in unsettled,
+                from_end=self._options.start == "end" and self._first,
+            )  # fmt: skip
+            if may_be_moved(found):
+                track.reader.pin()
+            if beginning.is_taken_over:
+                self.taken_over.append(track)
+        return [beginning.found for beginning in begun]
 
     def _introduce(self, fresh: Sequence[Found]) -> None:
         """Say which files were found and why; many of one kind in one line. Steps make records as they go: once."""
@@ -123,9 +147,6 @@ class RunFiles:
         if wanting is not None and ("", wanting[1]) not in self._introduced:
             self._introduced.add(("", wanting[1]))
             self._say(f"  not read: {wanting[0]} ({wanting[1]})")
-
-    def _checkpoint(self, store: RunStore, file: str) -> Checkpoint | None:
-        return None if self._options.start == "start" and self._first else store.checkpoint(file)
 
     def why_none(self) -> str:
         """Why there is nothing to read."""

@@ -60,6 +60,8 @@ LAST_WORDS = 2.0
 #: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
 #: twice as many from look to look, up to LONGEST.
 RESCAN, LONGEST = 5.0, 20.0
+#: Seconds between two looks where something changed that is not read.
+SHORTEST = 0.1
 #: Seconds between two status lines.
 STATUS_EVERY = 10.0
 #: Seconds between two looks at what is older or more than is to be kept.
@@ -96,7 +98,7 @@ class WatchedRun:
         self._said: dict[str, str] = {}
         self._stood: tuple[int | None, str] | None = None
         self._looked = self._answered = 0.0
-        self._rescan = RESCAN
+        self._rescan, self._pause, self._unknown = RESCAN, SHORTEST, False
         self._owed: dict[Track, None] = {}  # those whose turn has not come yet
         self._busy: set[Track] = set()  # those that have more to give, or something to do at a certain time
         self.status = RunStatus(setting.zone)
@@ -271,12 +273,17 @@ class WatchedRun:
         known = set(tracks)
         if changed:
             self._rescan = RESCAN
+        # What is not read may change all the time: a look takes at most a twentieth of it.
+        self._unknown = self._unknown or not changed <= known
         named = self._places.learn(self.status.facts)
-        if named or changed - known or now - self._looked >= self._rescan or not known or self._files.stale:
+        wait = self._pause if self._unknown or not known else self._rescan
+        if named or now - self._looked >= wait or self._files.stale:
             if not changed and known:
                 self._rescan = min(2 * self._rescan, LONGEST)
-            self._looked = now
+            self._unknown = False
             self._look_again()
+            self._looked = time.monotonic()
+            self._pause = max(SHORTEST, 20 * (self._looked - now))
         fresh = tracks.keys() - known
         self._busy = {track for track in self._busy if track.is_busy}
         due = {track for track in self._busy if track.is_due(now)}
@@ -327,7 +334,9 @@ class WatchedRun:
     @property
     def patience(self) -> float:
         """For how many seconds nothing needs to be done unless something changes."""
-        return 0.0 if self._owed or any(track.reader.more for track in self._busy) else QUIET
+        if self._owed or any(track.reader.more for track in self._busy):
+            return 0.0
+        return min(QUIET, max(0.0, self._looked + self._pause - time.monotonic())) if self._unknown else QUIET
 
     def _stands(self) -> tuple[int | None, str]:
         return self.status.step, self.status.life
@@ -379,6 +388,9 @@ class WatchedRun:
             self._owed.pop(track, None)
         if fresh:
             self.store.describe(fresh)
+        if files.taken_over:
+            self.store.commit([], [track.checkpoint for track in files.taken_over])
+            files.taken_over.clear()
         now = time.time()
         facts: list[Event] = [
             RunFact(os.path.relpath(f.file, run.root), f.line or 1, 0, now, "observed", f.key, str(f.value))

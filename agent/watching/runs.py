@@ -16,9 +16,10 @@ from rli_agent.discover.runs import Place, RunFinder
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition, page
+from rli_agent.publish.naming import clean
 from rli_agent.rulebook import Rulebook
 from rli_agent.status import RunStatus
-from rli_agent.store.registry import run_id
+from rli_agent.store.registry import run_id, store_path
 from rli_agent.watching.run import RESCAN, Setting, WatchedRun
 
 #: So many runs below a directory, the last written ones, are read and shown.
@@ -53,6 +54,7 @@ class Runs:
         self._failed: dict[str, float] = {}
         self._left_out = 0
         self._looked = time.monotonic()
+        self._new = not store_path(setting.state, run_id(Path(self._root))).exists()
         if self.several:
             say(f"{options.paths[0]}: a directory of {len(self._places)} runs (as one run: --one-run)")
         self._open(self._places[0] if self.several else Place(self._root))
@@ -125,7 +127,9 @@ class Runs:
             self._do(path, partial(run.follow, news[path], brief=self.several))
         place = self._next()
         if place is not None and self._try_to_open(place):
-            self._do(place.path, self._awake[place.path].begin)
+            run = self._awake[place.path]
+            self._do(place.path, run.begin)
+            self._shown[place.path] = (run.exposition, run.status)
             self._rest()
 
     def finish(self) -> None:
@@ -177,7 +181,8 @@ class Runs:
         store = self._awake[self._root].store.path
         self._put_down(self._root)
         del self._shown[self._root], self._over[self._root]
-        shutil.rmtree(store.parent, ignore_errors=True)
+        if self._new:
+            shutil.rmtree(store.parent, ignore_errors=True)
         self.several = True
 
     def _next(self) -> Place | None:
@@ -215,10 +220,10 @@ class Runs:
         name = self._named(place.path)
         run = WatchedRun(options, self._setting, book, place.without, lambda text: self._say(name + text))
         self._awake[place.path] = run
-        self._shown[place.path] = (run.exposition, run.status)
+        self._shown.setdefault(place.path, (run.exposition, run.status))  # of one taken up again, what it showed before
 
     def _named(self, path: str) -> str:
-        return f"{os.path.relpath(path, self._root)}: " if self.several else ""
+        return f"{clean(os.path.relpath(path, self._root))}: " if self.several else ""
 
     def _do(self, path: str, work: Callable[[], None]) -> None:
         """Work on one run. Where there are several, one that fails does not stop the others."""
