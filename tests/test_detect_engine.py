@@ -50,7 +50,7 @@ def test_an_alert_is_raised_once_cleared_and_armed_again() -> None:
 
 def test_what_gets_much_worse_is_told_again_as_critical() -> None:
     engine = Engine(DETECTORS)
-    alerts = feed(engine, KL, steady(0.05, 60) + steady(0.2, 10, 1) + steady(2.0, 10, 2))
+    alerts = feed(engine, KL, steady(0.05, 60) + steady(0.2, 10, 1) + steady(3.0, 10, 2))
     assert [a.severity for a in alerts] == ["warning", "critical"]
     assert alerts[0].id == alerts[1].id
 

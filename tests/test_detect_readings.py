@@ -93,7 +93,9 @@ def test_rollouts_that_fail_or_are_unreadable_raise_alerts() -> None:
 
     errors: list[Event] = [batch(step, RolloutStatistics(100, errors=20)) for step in range(8)]
     assert [a.detector for a in judged(errors)] == ["rollout_errors"]
-    garbled: list[Event] = [batch(step, RolloutStatistics(100, garbled=40)) for step in range(8)]
-    assert [a.detector for a in judged(garbled)] == ["garbled_output"]
+    garbled: list[Event] = [batch(s, RolloutStatistics(100, garbled=40 if s >= 20 else 0)) for s in range(30)]
+    assert [(a.detector, a.severity) for a in judged(garbled)][-1:] == [("garbled_output", "warning")]
+    always: list[Event] = [batch(step, RolloutStatistics(100, garbled=40)) for step in range(30)]
+    assert [(a.detector, a.severity) for a in judged(always)] == [("garbled_output", "info")]
     fine: list[Event] = [batch(step, RolloutStatistics(100, errors=1, garbled=1)) for step in range(8)]
     assert judged(fine) == []
