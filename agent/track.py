@@ -13,6 +13,7 @@ from loguru import logger
 from rli_agent.discover import Found
 from rli_agent.events import METRIC_FILES, Event, Interval, Problem, RolloutBatch, RunFact, Samples
 from rli_agent.follow.reader import FileReader, Framing, Position
+from rli_agent.parsers.compiled import PATTERN_TIMEOUT
 from rli_agent.parsers.metric_files import history, leveldb_log, tfrecords
 from rli_agent.parsers.metric_files.history import HistoryParser, HistoryState
 from rli_agent.parsers.metric_files.tensorboard import TensorBoardParser, TensorBoardState
@@ -218,6 +219,20 @@ class Track:
     def _broken(self) -> int:
         """Records so far that could not be read."""
         return 0 if isinstance(self.parser, SourceParser) else self.parser.state.broken
+
+    def slow_rules(self) -> list[tuple[str, int]]:
+        """Rules whose patterns ran out of time on a line, and how often, since this was asked last; they are told."""
+        found = []
+        for rule in self.rules.rules:
+            if rule.untold:
+                found.append((rule.id, rule.untold))
+                rule.untold = 0
+                what = "it is switched off until the pack is changed" if rule.off else "the line is passed over"
+                logger.warning(
+                    "rule {}: its pattern needs more than {} s on a line of {}: {}; `rli-agent rules check` tries it",
+                    rule.id, PATTERN_TIMEOUT, self.source.file, what,
+                )  # fmt: skip
+        return found
 
     def _complain(self) -> None:
         if self._broken() and not self._told_broken:

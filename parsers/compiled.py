@@ -41,7 +41,8 @@ def found_in(pattern: str, text: str) -> bool:
 class CompiledRule:
     """A rule whose pattern is compiled when a line first holds one of its literals: most rules meet none in a run.
 
-    `timeouts` counts how often it ran out of time; `off` when that was too often.
+    `timeouts` counts how often it ran out of time, `untold` how often of that nobody was told; `off` when that was too
+    often.
     """
 
     def __init__(self, rule: Rule, pack: Pack) -> None:
@@ -51,7 +52,7 @@ class CompiledRule:
         self.levels = frozenset(rule.when.level) if rule.when and rule.when.level else None
         given = [rule.contains] if isinstance(rule.contains, str) else rule.contains
         self.literals = tuple(given) or required_literals(rule.pattern)
-        self.timeouts = 0
+        self.timeouts = self.untold = 0
         self.off = False
         self.id = f"{pack.pack}/{rule.id}"
         #: The line is figures and nothing else: what is read by the shortest way.
@@ -80,6 +81,7 @@ class CompiledRule:
             return match
         except TimeoutError:
             self.timeouts += 1
+            self.untold += 1
             self.off = self.timeouts >= TIMEOUTS_ALLOWED
             return None
 

@@ -68,8 +68,8 @@ class SelfMetrics:
     def parse_errors(self, role: str, count: int = 1) -> None:
         self._parse_errors.labels(clean(role)).inc(count)
 
-    def rule_timed_out(self, rule: str) -> None:
-        self._timeouts.labels(clean(rule)).inc()
+    def rule_timed_out(self, rule: str, times: int = 1) -> None:
+        self._timeouts.labels(clean(rule)).inc(times)
 
     def recorded(self, type: str, count: int) -> None:
         """`type` as in printed events: metric, state, problem, rollouts, fact."""

@@ -447,6 +447,8 @@ class WatchedRun:
         metrics.read(track.source.role, taken.lines, taken.bytes)
         if taken.broken > 0:
             metrics.parse_errors(track.source.role, taken.broken)
+        for rule, times in track.slow_rules():
+            metrics.rule_timed_out(rule, times)
         lag = track.reader.lag
         metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
 
