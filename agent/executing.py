@@ -6,20 +6,28 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from types import FrameType
 
+from msgspec.structs import replace
+
 from rli_agent.errors import UserError
+from rli_agent.life.outcome import Outcome
 from rli_agent.options import WatchOptions
 from rli_agent.watching.process import Watch
 
 #: A terminal sends these to all processes in its foreground; others are sent to the trainer's first process alone.
 _TO_ALL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
+#: Who passes one of these on wants the run to end.
+_TO_END = frozenset({signal.SIGINT, signal.SIGTERM})
 _PASSED = (*_TO_ALL, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 #: Seconds between two looks at a log that is echoed.
 _PAUSE = 0.1
+#: Seconds for which the command's last output may still be written before how it ended is said.
+_LAST_WORDS = 2.0
 
 
 def execute(
@@ -29,29 +37,35 @@ def execute(
     """Run a command, its output in `log`, and watch what `options` say until it ends; its exit code, 128 + N where
     signal N ended it.
 
+    How it ended is how the run ended: it is kept, told and said last. Who passed SIGINT or SIGTERM on has cancelled it.
     The command writes into the file itself, in a session of its own: whatever becomes of the agent, it goes on. Should
     the watch fail, that is said, and the command is waited for. echo: what it writes is written to standard output too.
     Raises UserError where the command cannot be started.
     """
+    options = replace(options, launched=time.time())
     trainer = _start(command, log)
+    cancelled = threading.Event()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         del frame
         send = os.killpg if number in _TO_ALL else os.kill
         if trainer.poll() is None:
+            if number in _TO_END:
+                cancelled.set()
             send(trainer.pid, number)
 
     for number in _PASSED:
         signal.signal(number, pass_on)
     watch = Watch(options, zone, say, opened)
+    echoing = [threading.Thread(target=_echo, args=(log, trainer), daemon=True)] if echo else []
 
     def wait() -> None:
-        trainer.wait()
-        watch.stop()
+        status = trainer.wait()
+        for thread in echoing:
+            thread.join(_LAST_WORDS)
+        watch.stop(Outcome(Path(command[0]).name, status, cancelled.is_set()))
 
-    threads = [threading.Thread(target=wait, daemon=True)]
-    if echo:
-        threads.append(threading.Thread(target=_echo, args=(log, trainer), daemon=True))
+    threads = [*echoing, threading.Thread(target=wait, daemon=True)]
     for thread in threads:
         thread.start()
     try:

@@ -16,7 +16,8 @@ class WatchOptions(Struct):
     that says whom the agent tells. one_run: all that lies below the path is one run, whatever it looks like. tee: pass
     on what comes from standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them.
     detectors: files that change detectors of learning failures, or add some. status_md: seconds between two entries in
-    `status_file` (None: STATUS.md in the run's directory). private: nobody is told of anything."""
+    `status_file` (None: STATUS.md in the run's directory). private: nobody is told of anything.
+    launched: when the agent started the run itself (Unix seconds)."""
 
     paths: list[Path]
     framework: str | None = None
@@ -41,3 +42,4 @@ class WatchOptions(Struct):
     private: bool = False
     status_md: float | None = None
     status_file: Path | None = None
+    launched: float | None = None

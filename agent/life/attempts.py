@@ -68,7 +68,7 @@ class Attempts:
         if state.life in ENDS:
             if earlier:
                 return  # a line that was read late
-            self._begin(now, None)
+            self.begin(now, None)
         if state.ending is not None and not earlier:
             state.ending = None
         if not earlier:
@@ -119,7 +119,7 @@ class Attempts:
             self.tracker.say("resumed", "info", f"resumed from step {step}", text, self.tracker.at)
             return
         if not state.restarting or attempt.first_step is not None:
-            self._begin(now, step)
+            self.begin(now, step)
         attempt = state.attempt
         attempt.resumed_from = step
         self._tell_resumed(step, now)
@@ -130,13 +130,13 @@ class Attempts:
         state = self.tracker.state
         ended = state.ended_at
         if state.life in ENDS and ended is not None and now - ended > _PAUSE:
-            self._begin(now, None)
+            self.begin(now, None)
 
     def _new(self, now: float, resumed_from: int | None) -> None:
         if not self.tracker.state.restarting:
-            self._begin(now, resumed_from)
+            self.begin(now, resumed_from)
 
-    def _begin(self, now: float, resumed_from: int | None) -> None:
+    def begin(self, now: float, resumed_from: int | None) -> None:
         """A new attempt begins; what is usual stays known."""
         state = self.tracker.state
         old = state.attempt

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
+from rli_agent.life.outcome import Outcome
 from rli_agent.options import WatchOptions
 from rli_agent.priority import step_back
 from rli_agent.publish.listen import ListenError, bind
@@ -47,15 +48,18 @@ class Watch:
         self._opened = opened
         self._stop = threading.Event()
         self._wake: Callable[[], None] = lambda: None
+        self._outcome: Outcome | None = None
         self._notes: set[str] = set()
         self._draining = False
         self._target: Registration | None = None
         self._insight: InsightTarget | None = None
 
-    def stop(self) -> None:
-        """End the watch after the turn that is being made; may be called from a signal handler or another thread."""
+    def stop(self, outcome: Outcome | None = None) -> None:
+        """End the watch after the turn that is being made; may be called from a signal handler or another thread.
+        outcome: how the run's process ended."""
         if self._draining:
             raise KeyboardInterrupt
+        self._outcome = outcome
         self._stop.set()
         self._wake()
 
@@ -154,7 +158,7 @@ class Watch:
         finally:
             watcher.close()
         if self._stop.is_set():
-            runs.finish()
+            runs.finish(self._outcome)
         else:
             runs.read_once()  # standard input is over, and the run with it
 

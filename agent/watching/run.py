@@ -24,8 +24,9 @@ from rli_agent.detect.loading import detector_files, load
 from rli_agent.errors import UserError
 from rli_agent.events import Event, Labels, RunFact, Source
 from rli_agent.keeping import Keeper
+from rli_agent.life.outcome import LAUNCHER, Outcome
 from rli_agent.life.state import ENDS
-from rli_agent.life.wording import spoken
+from rli_agent.life.wording import spoken, where
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.naming import RunLabels
@@ -55,6 +56,8 @@ PORTION = 0.05
 OWED = 256
 #: Seconds of quiet after which a problem that waits for more lines is told.
 QUIET = 1.0
+#: Seconds by which a file system's clock may be behind ours.
+CLOCK = 1.0
 #: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
 LAST_WORDS = 2.0
 #: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
@@ -257,7 +260,16 @@ class WatchedRun:
                 self._keeper.overlap.sift([event], source)
                 if self._engines is not None:
                     self._engines.record([event], source, 0.0)
+        if self._options.launched is not None:
+            self._launched(self._options.launched)
         self._take_in()
+
+    def _launched(self, when: float) -> None:
+        """The agent has started the run: where no older file is read, all that is read is news."""
+        paths = [found.path for found in self._files.scan.found]
+        if all(not path.exists() or path.stat().st_mtime > when - CLOCK for path in paths):
+            self._pager.tracker.state.attached = True
+        self._keeper.keep_told([RunFact(".", 0, 0, when, "observed", "life", "starting")], LAUNCHER)
 
     def _read(self, *, last: bool = False, bulk: bool = True) -> None:
         """Read to the end of every file, in turns. `last`: nothing more will come. `bulk`: also of what may wait."""
@@ -310,11 +322,21 @@ class WatchedRun:
         except StoreError as e:
             logger.warning("{}; nothing was deleted, it is tried again", e)
 
-    def finish(self) -> None:
-        """Told to stop: read what is there by now, and say how the run stands."""
+    def finish(self, outcome: Outcome | None = None) -> None:
+        """Told to stop: read what is there by now, and say how the run stands. outcome: how its process ended."""
+        if outcome is not None:
+            self._look_again()
         self._turn(list(self._files.tracks.values()), patience=LAST_WORDS)
         self._flush_quiet(0.0)
-        self._answer()
+        if outcome is None:
+            self._answer()
+            return
+        self._keeper.keep_told(outcome.events(time.time()), LAUNCHER)
+        self._lookout.settle(time.time())
+        self._pager.settle(time.time())
+        self._say_what_is_silent(last=True)
+        state = self._pager.tracker.state
+        self._say(f"{state.life}: {outcome.text} {where(state)}")
 
     def leave_out(self, directories: Set[str]) -> None:
         """Directories below the run's paths became runs of their own."""

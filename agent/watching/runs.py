@@ -14,6 +14,7 @@ from msgspec.structs import asdict, replace
 
 from rli_agent.discover.runs import Place, RunFinder
 from rli_agent.errors import UserError
+from rli_agent.life.outcome import Outcome
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition, page
 from rli_agent.publish.naming import clean
@@ -132,10 +133,10 @@ class Runs:
             self._shown[place.path] = (run.exposition, run.status)
             self._rest()
 
-    def finish(self) -> None:
-        """Told to stop: read what is there by now, and say how each run stands."""
+    def finish(self, outcome: Outcome | None = None) -> None:
+        """Told to stop: read what is there by now, and say how each run stands; outcome: how its process ended."""
         for path, run in list(self._awake.items()):
-            self._do(path, run.finish)
+            self._do(path, partial(run.finish, outcome))
 
     def close(self) -> None:
         for run in self._awake.values():
