@@ -34,7 +34,16 @@ def demo(framework: str, home: Path, speed: float, watch_options: Sequence[str],
     alone = ["--config", os.devnull, "--state-dir", str(home / "state"), "--log-level", "WARNING"]
     arguments = ["watch", str(output), *alone, *watch_options]
     over = threading.Event()
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        interrupted.set()  # the exception may be raised where Python can only ignore it
+        over.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     watch = subprocess.Popen([sys.executable, "-m", "rli_agent", *arguments], stdout=subprocess.PIPE, text=True)
     listener = threading.Thread(target=_repeat, args=(watch, say, over), daemon=True)
     listener.start()
@@ -51,6 +60,8 @@ def demo(framework: str, home: Path, speed: float, watch_options: Sequence[str],
             except subprocess.TimeoutExpired:
                 watch.kill()
         listener.join(ENDING)
+    if interrupted.is_set():
+        raise KeyboardInterrupt
     return status
 
 
@@ -68,7 +79,3 @@ def _repeat(watch: subprocess.Popen[str], say: Callable[[str], None], over: thre
             say(f"    try: sqlite3 -readonly -box {store} 'SELECT * FROM series'")
     over.set()
 
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise KeyboardInterrupt

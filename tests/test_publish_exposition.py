@@ -68,6 +68,14 @@ def problem(kind: str = "nan", level: str = "ERROR", count: int = 1) -> Problem:
     return Problem(TRAINER.file, 1, 0, 1.0, "logged", level, kind, "it broke", count)  # type: ignore[arg-type]
 
 
+def statistics(rewards: list[float], part: str) -> RolloutStatistics:
+    found = RolloutStatistics(len(rewards))
+    for reward in rewards:
+        found.add("reward", reward)
+        found.add(f"part:{part}", reward)
+    return found
+
+
 def batch(
     count: int, total: float, step: int = 1, *, errors: int = 0, truncated: int = 0, **more: object
 ) -> RolloutBatch:
@@ -556,8 +564,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Problem, TEXT, st.just(1), st.just(0), TIMES, st.just("logged"), st.sampled_from(["ERROR", "WARNING"]),
               TEXT, TEXT, st.integers(1, 9), st.none(), st.none(), LABELS),
     st.builds(RolloutBatch, TEXT, st.just(1), st.just(0), TIMES, st.just("logged"), st.none(),
-              st.sampled_from(["train", "eval"]), TEXT, st.integers(0, 9), st.integers(0, 9), FLOATS, st.none(),
-              st.none(), st.integers(0, 9), st.integers(0, 9)),
+              st.sampled_from(["train", "eval"]), TEXT, st.builds(statistics, st.lists(FLOATS, max_size=3), TEXT)),
     st.builds(RunFact, TEXT, st.just(1), st.just(0), TIMES, st.just("logged"),
               st.sampled_from(["max_steps", "x"]), TEXT),
 )  # fmt: skip

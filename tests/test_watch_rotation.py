@@ -142,3 +142,16 @@ def test_what_was_rotated_before_the_agent_came_is_read_first_and_once(
         order = [row[0] for row in db.execute("SELECT step FROM samples WHERE name = 'loss/mean' ORDER BY rowid")]
         assert db.execute("SELECT count(*) FROM attempts").fetchone() == (1,)
     assert order == sorted(order)
+
+
+def test_what_was_rotated_since_is_read_while_the_log_itself_is_away(run: Run, agents: Callable[..., Agent]) -> None:
+    """Rotated twice while no agent ran, and the next one comes before the trainer has opened a new log."""
+    watched(run, agents).kill()
+    for _ in range(2):
+        run.print()
+        run.shift()
+    agents(run.root, "--listen", "none", "--once").process.wait(PATIENCE)
+    assert steps(run.root.parent) == list(range(1, run.step + 1))
+    run.print()
+    agents(run.root, "--listen", "none", "--once").process.wait(PATIENCE)
+    assert steps(run.root.parent) == list(range(1, run.step + 1))

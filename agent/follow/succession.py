@@ -164,15 +164,7 @@ class Succession:
                     self.files.append(file)
                     file.left, file.over, self.turned = None, False, True
                     return
-        moved = find_moved(str(self._path), newest.device, newest.inode)
-        for name in rotated_between(str(self._path), moved) if moved else ():
-            with suppress(OSError):
-                between = self._followed(os.stat(name))
-                between.left = between.grew = now
-                between.real = name
-                self.files.append(between)
-                self.rotations += 1
-                self._hold(between, now)
+        moved = self._follow_between(newest, now)
         if status is None:
             return
         following = self._followed(status)
@@ -184,6 +176,27 @@ class Succession:
         else:
             self.files.append(following)
             self.rotations += 1
+
+    def _follow_between(self, newest: Followed, now: float) -> str | None:
+        """Follow what the path named after `newest` and before it names the present one. Where `newest` is."""
+        moved, found = None, list[Followed]()
+        for _ in range(5):
+            moved = find_moved(str(self._path), newest.device, newest.inode)
+            names = rotated_between(str(self._path), moved) if moved else []
+            found.clear()
+            for name in names:
+                with suppress(OSError):
+                    between = self._followed(os.stat(name))
+                    between.real = name
+                    found.append(between)
+            if find_moved(str(self._path), newest.device, newest.inode, moved or "") == moved:
+                break  # otherwise it was rotated meanwhile, and the names are others'
+        for between in found:
+            between.left = between.grew = now
+            self.files.append(between)
+            self.rotations += 1
+            self._hold(between, now)
+        return moved
 
     @staticmethod
     def _is_copy(old: Followed, new: Followed) -> bool:

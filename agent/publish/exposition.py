@@ -208,11 +208,13 @@ class Exposition:
                 if steps is not None:
                     self._set("rl_max_steps", label_set((("role", key[1]),)), steps, item)
         for figure in rollouts:
-            series = self._series(figure.name, label_set(*figure.labels))
+            spread = isinstance(figure.value, Distribution)
+            bounds = BOUNDS[figure.quantity] if spread else ()
+            series = self._series(figure.name, label_set(*figure.labels), bounds)
             if series is None:
                 continue
             if isinstance(figure.value, Distribution):
-                series.show(figure.value, BOUNDS[figure.quantity])
+                series.show(figure.value)
             else:
                 series.set(figure.value)
 
@@ -295,9 +297,9 @@ class Exposition:
             if series:
                 series.set(value)
 
-    def _series(self, name: str, labels: Labels) -> Series | None:
+    def _series(self, name: str, labels: Labels, bounds: tuple[float, ...] = ()) -> Series | None:
         quantity = self._catalogue[name]
-        return self._table.series(name, labels, quantity.help, quantity.type)
+        return self._table.series(name, labels, quantity.help, quantity.type, bounds)
 
     def _set(self, name: str, labels: Labels, value: float, item: _Newest) -> None:
         series = self._series(name, labels)

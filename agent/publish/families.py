@@ -53,9 +53,9 @@ class Series:
             self.value += more
             self.family.body = None
 
-    def show(self, spread: Distribution, bounds: tuple[float, ...]) -> None:
+    def show(self, spread: Distribution) -> None:
         """Of a histogram: all that was observed."""
-        self.spread, self.bounds = spread, bounds
+        self.spread = spread
         self.family.body = None
 
     def histogram(self, labels: str) -> str:
@@ -132,13 +132,17 @@ class Table:
         for family in self._families.values():
             family.forget_prefixes()
 
-    def series(self, name: str, labels: Labels, help: str, type: MetricType = "gauge") -> Series | None:
-        """The series, made where it is new. None beyond the limit: counted, and said once."""
+    def series(
+        self, name: str, labels: Labels, help: str, type: MetricType = "gauge", bounds: tuple[float, ...] = ()
+    ) -> Series | None:
+        """The series, made where it is new. None beyond the limit: counted, and said once. A histogram, with these
+        bounds of its buckets, counts as what it is: a series a line."""
         family = self._families.get(name)
         series = family.series.get(labels) if family else None
         if series:
             return series
-        if self.count >= self._limit:
+        lines = _lines(bounds) if type == "histogram" else 1
+        if self.count + lines > self._limit:
             self._refuse(name, labels)
             return None
         if family is None:
@@ -148,15 +152,16 @@ class Table:
             family.label_names = ("role", *sorted(new.union(family.label_names) - {"role"}))
             family.forget_prefixes()
         series = family.series[labels] = Series(family, labels)
+        series.bounds = bounds
         family.body = None
-        self.count += 1
+        self.count += lines
         return series
 
     def remove(self, series: Series) -> None:
         family = series.family
         del family.series[series.labels]
         family.body = None
-        self.count -= 1
+        self.count -= _lines(series.bounds) if family.type == "histogram" else 1
         if not family.series:
             del self._families[family.name]
 
@@ -175,6 +180,11 @@ class Table:
             self.dropped += 1
             if len(self._refused) < 10 * self._limit + 1000:
                 self._refused.add(key)
+
+
+def _lines(bounds: tuple[float, ...]) -> int:
+    """Of a histogram: its buckets, with the last one, its sum and its count."""
+    return len(bounds) + 3
 
 
 def pairs(labels: Iterable[tuple[str, str]]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence, Set
 from datetime import tzinfo
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
 
 from rli_agent.discover import NEEDS, Discovery, Found
 from rli_agent.errors import UserError
 from rli_agent.events import Source
+from rli_agent.follow.rotation import rotated_from
 from rli_agent.options import WatchOptions
 from rli_agent.parsers.packs import Pack
 from rli_agent.parsing import run_files
@@ -104,18 +107,23 @@ class RunFiles:
             track = self.tracks.get(found.path)
             if track is not None and track.found != found:
                 track.turn_into(found, self._book, self._names)
-        gone = self.tracks.keys() - {f.path for f in self.scan.found}
+        there = {f.path for f in self.scan.found}
+        away = self._away()
+        gone = {p for p, t in self.tracks.items() if p not in there and t.found.source.file not in away}
         self._first = False
         return [f.source for f in fresh], [self.tracks.pop(path) for path in gone]
 
     def _begin(self, store: RunStore | None, unsettled: Set[str]) -> list[Found]:
         """Give those of the scan that are new, and not just called anew, a track."""
         new = [f for f in self.scan.found if f.path not in self.tracks]
+        tracked = {t.found.source.file for t in self.tracks.values()}
+        known = {n for n in self._away() if n in tracked or (store is not None and store.checkpoint(n))}
+        new += [f for name, f in self._away().items() if name in known - tracked]
         begun = [Beginning(f, store.checkpoint(f.source.file) if store else None) for f in new if not may_be_moved(f)]
         if len(begun) < len(new):
             readers = [track.reader for track in self.tracks.values() if may_be_moved(track.found)]
             begun += beginnings(
-                filter(may_be_moved, new), store, {f.source.file for f in self.scan.found},
+                filter(may_be_moved, new), store, {f.source.file for f in self.scan.found} | known,
                 {file for r in readers for file in r.files},
                 {(p.device, p.inode): p for r in readers for p in r.finished},
             )  # fmt: skip
@@ -131,6 +139,18 @@ class RunFiles:
             if beginning.is_taken_over:
                 self.taken_over.append(track)
         return [beginning.found for beginning in begun]
+
+    def _away(self) -> dict[str, Found]:
+        """Files whose rotated past is there while they are not: they come back, and who follows them reads their past
+        up to then."""
+        names = {f.source.file for f in self.scan.found}
+        found: dict[str, Found] = {}
+        for past in self.scan.found:
+            name = rotated_from(past.source.file)
+            if name is not None and name not in names and name not in found:
+                path = past.path.with_name(PurePosixPath(name).name)
+                found[name] = replace(past, path=path, source=replace(past.source, file=name))
+        return found
 
     def _introduce(self, fresh: Sequence[Found]) -> None:
         """Say which files were found and why; many of one kind in one line. Steps make records as they go: once."""
