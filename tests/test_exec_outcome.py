@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import closing
@@ -97,3 +99,15 @@ def test_a_second_start_that_fails_before_its_first_step_is_told_too(tmp_path: P
         )  # fmt: skip
     assert told(tmp_path) == ["failed", "failed", "failed"]  # the second of them closes the first incident
     assert life(tmp_path) == [("failed",)]
+
+
+@pytest.mark.real
+def test_the_last_line_on_a_terminal_says_how_it_ended(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m rli_agent exec --listen none --state-dir {tmp_path}/state -- sh -c 'exit 3'"
+    done = subprocess.run(
+        [sys.executable, "-c", "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))",
+         "sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, text=True,
+        env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[-1] == "failed: sh ended with exit status 3 before the first step"

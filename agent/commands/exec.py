@@ -63,8 +63,16 @@ def command(
     from rli_agent.view import Background, View  # here: what draws is not needed for lines
 
     view = View(stamps)
+    last = ""
+
+    def keep(text: str) -> None:
+        nonlocal last
+        last = text
+        view.say(text)
+
     log_to(view.say, "INFO")
     with Background(view):
-        code = execute(words, log, options, stamps, view.say, view.opened, echo=False)
+        code = execute(words, log, options, stamps, keep, view.opened, echo=False)
     say(f"exit code {code}; log: {log}")
+    say(last)  # how it ended: what was drawn is gone
     return code
