@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rli_agent.discover import Discovery, Found, Scan
+from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.events import METRIC_FILES, Event, RunFact, Source
 from rli_agent.overlap import Overlap, Sifted, without_states
@@ -55,6 +56,13 @@ def discover(paths: Sequence[Path], book: Rulebook, framework: str | None) -> Sc
         return Discovery(paths, book.packs, framework).scan()
     except ValueError as e:
         raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
+
+
+def refuse_several(paths: Sequence[Path], book: Rulebook) -> None:
+    """Raise UserError where the paths are one directory of several runs: read as one they would tell of none."""
+    places = RunFinder(paths[0], book.packs).find() if len(paths) == 1 and paths[0].is_dir() else []
+    if len(places) > 1:
+        raise UserError(f"{paths[0]} holds {len(places)} runs", "name one run's directory")
 
 
 def run_files(scan: Scan) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from loguru import logger
@@ -15,7 +16,7 @@ from rli_agent.detect.readings import Reader, Reading
 from rli_agent.detect.wording import explained, title
 from rli_agent.errors import UserError
 from rli_agent.printing import json_line
-from rli_agent.replaying import as_object, is_trace, replay, run_readings, trace_readings
+from rli_agent.replaying import as_object, is_trace, replay, run_readings, trace_readings, traces_in
 from rli_agent.rulebook import Rulebook
 from rli_agent.terminal import plain
 from rli_agent.zone import named_zone
@@ -37,20 +38,27 @@ def report(
     paths: Sequence[Path], detectors: Sequence[Detector], rules: Sequence[Path], framework: str | None,
     say: Callable[[str], None], *, json_lines: bool, plot: bool,
 ) -> None:  # fmt: skip
-    """Replay each trace, and what is left of `paths` as one run; print the alerts as they arise."""
+    """Replay each trace, also those of a directory of traces, and what is left of `paths` as one run; print the alerts
+    as they arise. Raises UserError, at the end, where there was nothing to judge."""
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or directory", "give a run's output directory, or a metric trace")
     known = {detector.name: detector for detector in detectors}
-    runs: list[tuple[str, tuple[Path, ...]]] = [(path.name, (path,)) for path in paths if is_trace(path)]
-    logs = tuple(path for path in paths if not is_trace(path))
+    given = [file for path in paths for file in ((path.is_dir() and traces_in(path)) or [path])]
+    runs: list[tuple[str, tuple[Path, ...]]] = [(path.name, (path,)) for path in given if is_trace(path)]
+    logs = tuple(path for path in given if not is_trace(path))
     if logs:
         runs.append((str(logs[0]), logs))
+    empty: list[Path] = []
     for name, places in runs:
         engine = Engine(detectors)
         readings = _readings(places, engine, rules, framework)
+        first = next((told for told in readings if told), None)
+        if first is None:
+            empty += places
+            continue
         found = 0
-        for alert in replay(readings, engine):
+        for alert in replay(chain([first], readings), engine):
             found += alert.status == "firing"
             if json_lines:
                 say(json_line(as_object(alert, known[alert.detector])))
@@ -58,6 +66,9 @@ def report(
                 _tell(alert, known[alert.detector], engine, plot, say)
         if not json_lines:
             say(plain(f"{name}: {found or 'no'} alert{'s' if found != 1 else ''}"))
+    if empty:
+        where = ", ".join(map(str, empty))
+        raise UserError(f"no figure to judge in {where}", "name a run's directory, its logs, or trace files")
 
 
 def _readings(

@@ -14,7 +14,7 @@ from rli_agent.detect.language import Detector
 from rli_agent.detect.readings import Reader, Reading
 from rli_agent.detect.wording import detail, title
 from rli_agent.errors import UserError
-from rli_agent.parsing import discover, files_read
+from rli_agent.parsing import discover, files_read, refuse_several
 from rli_agent.rulebook import Rulebook
 
 #: Keys of metric traces → the common names of the same quantities; other keys stand for themselves.
@@ -34,6 +34,12 @@ def is_trace(path: Path) -> bool:
     with path.open("rb") as file:
         heads = [file.readline(1 << 20) for _ in range(2)]
     return any(isinstance(row, dict) and {"step", "metrics"} <= row.keys() for row in map(_row, heads))
+
+
+def traces_in(folder: Path) -> list[Path]:
+    """The traces directly in a directory that holds nothing else but prose: a run may keep such a file among others."""
+    files = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.suffix not in (".md", ".txt"))
+    return files if all(map(is_trace, files)) else []
 
 
 def trace_readings(path: Path) -> Iterator[list[Reading]]:
@@ -58,7 +64,9 @@ def trace_readings(path: Path) -> Iterator[list[Reading]]:
 def run_readings(
     paths: Sequence[Path], reader: Reader, book: Rulebook, zone: tzinfo, framework: str | None
 ) -> Iterator[list[Reading]]:
-    """What the files of a run say, in the order of time: trainer and orchestrator write files of their own."""
+    """What the files of a run say, in the order of time: trainer and orchestrator write files of their own. Raises
+    UserError where there is nothing to read, or more than one run."""
+    refuse_several(paths, book)
     scan = discover(paths, book, framework)
     if not scan.found:
         where = ", ".join(map(str, paths))

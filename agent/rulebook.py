@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import rli_agent.rules
+from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.parsers.compiled import RuleSet, holds
 from rli_agent.parsers.packs import Pack, PackError, load_pack
@@ -26,10 +27,11 @@ def pack_files(output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), hom
     """
     config = Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path.home()) / ".config")
     folders = [packaged_rules(), config / "rli-agent" / "rules", *(d / ".rli-agent" / "rules" for d in output_dirs)]
-    found = [f for folder in folders for f in _yaml_in(folder)]
-    for path in extra:
-        found += _yaml_in(path) if path.is_dir() else [path]
-    return found
+    return [f for folder in folders for f in _yaml_in(folder)] + _named(extra)
+
+
+def _named(extra: Sequence[Path]) -> list[Path]:
+    return [file for path in extra for file in (_yaml_in(path) if path.is_dir() else [path])]
 
 
 def _yaml_in(folder: Path) -> list[Path]:
@@ -44,9 +46,16 @@ def _yaml_in(folder: Path) -> list[Path]:
 
 class Rulebook:
     """The packs in force, by name; `version` counts their changes. `complaints` are the messages of packs that could
-    not be loaded (newest last)."""
+    not be loaded (newest last).
 
-    def __init__(self, output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), home: Path | None = None) -> None:
+    Raises UserError if a pack of `extra` cannot be loaded, for it was asked for; `lenient`: it is a complaint as others
+    are, for a watch goes on whatever becomes of a file.
+    """
+
+    def __init__(
+        self, output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), home: Path | None = None, *,
+        lenient: bool = False,
+    ) -> None:  # fmt: skip
         self._where = (tuple(output_dirs), tuple(extra), home)
         self._loaded: dict[Path, tuple[tuple[int, int], Pack | None]] = {}
         self._sets: dict[object, RuleSet] = {}
@@ -55,6 +64,8 @@ class Rulebook:
         self.packs: dict[str, Pack] = {}
         self.version = 0
         self.complaints: list[str] = []
+        if not lenient:
+            _refuse_broken(_named(extra))
         self.reload()
 
     def reload(self) -> bool:
@@ -100,6 +111,14 @@ class Rulebook:
         """The packs that read a source: those it names, or all where it names none."""
         names = source.packs or tuple(self.packs)
         return sorted((self.packs[n] for n in names if n in self.packs), key=_rank)
+
+
+def _refuse_broken(files: Sequence[Path]) -> None:
+    for path in files:
+        try:
+            load_pack(path)
+        except PackError as e:
+            raise UserError(str(e), "mend the rule pack that --rules names, or leave it out") from None
 
 
 def _rank(pack: Pack) -> int:

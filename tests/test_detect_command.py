@@ -43,6 +43,29 @@ def test_traces_are_runs_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixt
     assert {a["file"] for a in found if a["detector"] == "nan_loss"} == {"0.jsonl", "1.jsonl", "2.jsonl"}
 
 
+def test_each_trace_of_a_directory_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for n in range(3):
+        written(tmp_path / f"{n}.jsonl", failing(random.Random(n), "nan_loss", "math"))
+    found = detect(capsys, tmp_path)
+    assert {a["file"] for a in found if a["detector"] == "nan_loss"} == {"0.jsonl", "1.jsonl", "2.jsonl"}
+
+
+@pytest.mark.parametrize("text", ["", '{"step": 1, "metrics": {}}\n', '{"loss": 1}\n'])
+def test_what_has_no_figure_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text(text)
+    trace = written(tmp_path / "a.jsonl", failing(random.Random("cli"), "nan_loss", "math"))
+    assert main(["detect", str(empty)]) == 2
+    assert f"error: no figure to judge in {empty}" in capsys.readouterr().err
+    assert main(["detect", str(trace), str(empty)]) == 2
+    assert "nan_loss" in capsys.readouterr().out, "what can be judged is"
+
+
+def test_a_directory_of_several_runs_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detect", str(SAMPLE.parent)]) == 2
+    assert "runs\n  name one run's directory" in capsys.readouterr().err
+
+
 def test_a_healthy_run_gives_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert detect(capsys, SAMPLE) == []
 

@@ -17,7 +17,10 @@ from agents import clock, query, step
 from click.testing import CliRunner
 
 from rli_agent.cli import group
+from rli_agent.diagnose.case import Case
+from rli_agent.diagnose.report import diagnosis
 from rli_agent.errors import UserError
+from rli_agent.life.state import LifeState
 from rli_agent.samples.make_samples import make
 
 START = f"{clock(30000)}    INFO Starting RL trainer\n{clock(30000)}    INFO Starting training loop (max_steps=90)\n"
@@ -183,6 +186,35 @@ def test_problems_that_end_no_run_are_listed(tmp_path: Path) -> None:
     told = diagnose(run(tmp_path, trainer=STEPS + nan + nan.replace("Step 6", "Step 7")))
     assert told["answer"].startswith("stalled")
     assert [(p["kind"], p["count"]) for p in told["problems_seen"]] == [("nan", 2)]
+
+
+def test_the_first_line_on_a_run_that_goes_on_names_its_nan(tmp_path: Path) -> None:
+    nans = "".join(step(n, 30000 + 60 * n).replace("Loss 0.00", "Loss nan #") for n in (6, 7))
+    folder = run(tmp_path, trainer=STEPS + nans.replace("nan #60", "nan").replace("nan #70", "nan"))
+    os.utime(folder / "logs" / "trainer.log")
+    assert diagnose(folder)["answer"].startswith("running, at step 7 of 90, but: NaN since step 6: ")
+    with (folder / "logs" / "trainer.log").open("a") as log:
+        log.write(step(8, 30480))
+    assert diagnose(folder)["answer"].startswith("running, at step 8 of 90, but: NaN at step 7: ")
+
+
+def test_what_moved_a_moment_ago_does_not_lack_progress() -> None:
+    """Copied logs: their stamps are old, the other files are new."""
+    now = 1_795_000_000.0
+    state = LifeState("stalled", step=4, step_at=now - 86_400, progress_at=now - 1.2, facts={"max_steps": "7"})
+    told = diagnosis(Case(state, [], {}, now), None)
+    assert (told.life, told.answer) == ("running", "running, at step 4 of 7; the last step is logged 1 d ago")
+    assert not told.todo
+    state.progress_at = now - 601
+    assert diagnosis(Case(state, [], {}, now), None).life == "stalled"
+
+
+def test_a_directory_of_several_runs_is_refused(tmp_path: Path) -> None:
+    make(tmp_path)
+    result = CliRunner().invoke(group, ["diagnose", str(tmp_path)])
+    assert isinstance(result.exception, UserError)
+    assert " holds " in str(result.exception)
+    assert result.exception.hint == "name one run's directory"
 
 
 def test_what_ended_an_earlier_attempt_is_told_after_the_present_state(tmp_path: Path) -> None:

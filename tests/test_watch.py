@@ -156,12 +156,16 @@ def test_a_broken_pack_is_named_with_line_and_mend_and_the_rest_works(
     run = tmp_path / "run"
     for file, text in script(3):
         write(run, file, text)
-    bad = tmp_path / "mine.yaml"
+    bad = run / ".rli-agent" / "rules" / "mine.yaml"
+    bad.parent.mkdir(parents=True)
     bad.write_text("pack: mine\nrules:\n  - {id: a, patern: 'x'}\n")
-    agent = agents(run, "--rules", bad, "--listen", "none", "--once")
+    agent = agents(run, "--listen", "none", "--once")
     assert agent.process.wait(PATIENCE) == 0
     assert re.search(r"mine\.yaml:3:13: unknown key `patern`; did you mean `pattern`\?", agent.output)
     assert len(rows(store(tmp_path))["samples"]) > 40
+    named = agents(run, "--rules", bad, "--listen", "none", "--once")
+    assert named.process.wait(PATIENCE) == 2, "a pack that was asked for is refused at the start"
+    assert re.search(r"error: .*mine\.yaml:3:13: unknown key `patern`", named.output)
 
 
 @pytest.mark.real

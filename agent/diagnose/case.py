@@ -21,7 +21,7 @@ from rli_agent.life.problems import grade
 from rli_agent.life.state import LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.overlap import Overlap
-from rli_agent.parsing import discover, events_of, run_files
+from rli_agent.parsing import discover, events_of, refuse_several, run_files
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
@@ -71,6 +71,7 @@ def case_of_logs(paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework:
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or directory", "give a run's output directory, or log files")
+    refuse_several(paths, book)
     scan = discover(paths, book, framework)
     files = run_files(scan)
     written = 0.0

@@ -10,6 +10,7 @@ from rli_agent.diagnose.case import Case, Ended
 from rli_agent.diagnose.cause import Cause, Consequence, seen
 from rli_agent.diagnose.collectives import in_words
 from rli_agent.life import wording
+from rli_agent.life.deadlines import FLOOR
 from rli_agent.life.signs import clock, headline
 from rli_agent.life.state import ENDS, Suspect
 from rli_agent.life.wording import spoken
@@ -48,6 +49,8 @@ def diagnosis(case: Case, cause: Cause | None) -> Diagnosis:
     """Put what is known into words."""
     state, now = case.state, case.now
     life = state.life
+    if life == "stalled" and now - (state.progress_at or now) < FLOOR:
+        life = "running"
     if life not in ENDS and life != "stalled" and cause is not None and cause.grade >= 1:
         life = "suspected"
     if life == "stalled" and cause is not None and cause.grade == 2:
@@ -58,7 +61,7 @@ def diagnosis(case: Case, cause: Cause | None) -> Diagnosis:
     said = [cut(line, _LINE) for line in wording.last_words(state, now)]
     ended = [_ended(attempt) for attempt in case.ended[-5:]]
     return Diagnosis(
-        _answer(case, cause, life),
+        _answer(case, cause, unexplained, life),
         life,
         cause,
         unexplained,
@@ -70,7 +73,7 @@ def diagnosis(case: Case, cause: Cause | None) -> Diagnosis:
     )
 
 
-def _answer(case: Case, cause: Cause | None, life: str) -> str:
+def _answer(case: Case, cause: Cause | None, unexplained: list[Consequence], life: str) -> str:
     state = case.state
     at = wording.where(state)
     if cause is not None and life in ("failed", "cancelled", "preempted", "suspected"):
@@ -83,7 +86,36 @@ def _answer(case: Case, cause: Cause | None, life: str) -> str:
     if life in ENDS:
         said = "" if life == "finished" else "; the logs say no more than that"
         return f"{life}, {at}{said}"
+    if unexplained:
+        return f"{life}, {at}, but: {_worst(case, unexplained)}{silent}"
+    if case.state.life == "stalled":
+        return f"{life}, {at}{_late(case)}"
     return f"nothing is known to be wrong: {life}, {at}{silent}"
+
+
+def _worst(case: Case, unexplained: list[Consequence]) -> str:
+    """What is wrong with a run that goes on: NaN before all else, otherwise what was seen last."""
+    nans = [problem for problem in case.problems if problem.kind == "nan"]
+    steps = sorted({problem.step for problem in nans if problem.step is not None})
+    if not nans:
+        last = unexplained[-1]
+        return f"{last.who}: {last.kind}: {cut(last.text, _ANSWER)} ({last.file}:{last.line})"
+    when, told = "", nans[-1]
+    if steps:
+        step, word = steps[-1], "at"
+        if step == case.state.step:
+            word = "since"
+            stride = max(1, case.state.stride)
+            while step - stride in steps:
+                step -= stride
+        when = f" {word} step {step}"
+        told = next(problem for problem in nans if problem.step == step)
+    return f"NaN{when}: {cut(headline(told.message), _ANSWER)} ({told.file}:{told.line})"
+
+
+def _late(case: Case) -> str:
+    """How long ago its last step was: others write, but a step is overdue, or its log was copied from elsewhere."""
+    return f"; the last step is logged {spoken(case.now - case.state.step_at)} ago" if case.state.step_at else ""
 
 
 def _silence(case: Case) -> float:

@@ -150,8 +150,8 @@ class Runs:
             return None
         return RunFinder(paths[0], self._book.packs)
 
-    def _rules(self, folders: Iterable[Path]) -> Rulebook:
-        book = Rulebook(list(folders), self._options.rules)
+    def _rules(self, folders: Iterable[Path], lenient: bool = False) -> Rulebook:
+        book = Rulebook(list(folders), self._options.rules, lenient=lenient)
         _complain(book)
         return book
 
@@ -217,7 +217,7 @@ class Runs:
         if self.several:
             options = replace(options, paths=[Path(place.path)])
             if os.path.isdir(os.path.join(place.path, ".rli-agent")) and place.path != self._root:
-                book = self._rules([Path(self._root), Path(place.path)])
+                book = self._rules([Path(self._root), Path(place.path)], lenient=True)
         name = self._named(place.path)
         run = WatchedRun(options, self._setting, book, place.without, lambda text: self._say(name + text))
         self._awake[place.path] = run
