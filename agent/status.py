@@ -49,6 +49,8 @@ class RunStatus:
         self.tracker: LifeTracker | None = None
         #: Detectors whose alert is not over, with its severity.
         self.alerts: Callable[[], Mapping[str, str]] = dict
+        #: Seconds by which the clock of the run's lines lags behind ours: those of a copied run tell of the past.
+        self.behind = 0.0
         self.lanes: dict[str, Lane] = {}
         self.facts: dict[str, str] = {}
         self.step: int | None = None
@@ -129,8 +131,10 @@ class RunStatus:
 
     def finishes(self, now: float) -> float | None:
         """When the run will have done all its steps (Unix seconds); None where that cannot be said: it has not begun,
-        nobody says how many steps there are, or none is done any more."""
+        nobody says how many steps there are, none is done any more, or its lines tell of the past."""
         told, whole = self._told_durations(), self.max_steps
+        if self.behind:
+            return None
         a_step = self._pace.mean or (mean(told) if told else None)
         if a_step is None or whole is None or self.step is None or self.step >= whole or self._silence(now):
             return None
@@ -182,7 +186,7 @@ class RunStatus:
             if interval is None or interval.start is None:
                 continue
             usual = lane.usual.get(interval.state)
-            text = f"{name} in {interval.state} for {spoken(now - interval.start)}"
+            text = f"{name} in {interval.state} for {spoken(now - self.behind - interval.start)}"
             said.append(text + (f" (usually {spoken(median(usual))})" if usual else ""))
         return ", ".join(said[:3])
 

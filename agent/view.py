@@ -35,7 +35,7 @@ PATIENCE = 5.0
 #: What the agent said that is shown, and runs that are shown beside the one in full.
 _SAID, _RUNS = 4, 20
 _URL = re.compile(r"metrics: http://([^/\s]+):(\d+)/metrics")
-_ORDER = {"Down": 0, "Degraded": 1, "Healthy": 2}
+_ORDER = {"Down": 0, "Degraded": 1, "Unknown": 2, "Healthy": 3}
 
 
 class Shown:

@@ -182,8 +182,8 @@ def test_control_sequences_of_a_log_are_shown_and_not_obeyed(status: Status, tmp
     ("make", "says"),
     [
         (lambda _: None, "no such file or directory"),
-        (lambda place: place.mkdir(), "nothing read yet"),
-        (lambda place: (place.mkdir(), (place / "a.log").write_bytes(os.urandom(5000))), "nothing read yet"),
+        (lambda place: place.mkdir(), "holds no log file"),
+        (lambda place: (place.mkdir(), (place / "a.log").write_bytes(os.urandom(5000))), "a.log is skipped: binary"),
     ],
 )
 def test_bad_input_gets_an_answer_and_no_traceback(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rli_agent.answer.report import Health, Progress, Series, Told, Trouble
@@ -40,15 +41,18 @@ class Judged(NamedTuple):
 
 def judge(
     progress: Progress, quality: Sequence[Series], problems: Sequence[Trouble], messages: Sequence[Told],
-    late: str | None,
+    late: str | None, alerts: Mapping[str, str] = MappingProxyType({}), reached: float | None = None,
 ) -> Judged:  # fmt: skip
-    """How the run is. `problems`: the newest ones, of level ERROR and above; `late`: what `overdue` says."""
+    """How the run is. `problems`: the newest ones, of level ERROR and above; `late`: what `overdue` says; `alerts`:
+    titles by detector of those that are not over; `reached`: the time of the newest line, where lines have one."""
     if progress.life == "finished":
         return Judged("Healthy", ["finished"])
     if progress.life in DOWN:
         return Judged("Down", [progress.life + _cause(progress.life, problems, messages)])
     reasons = [m.title for m in messages if m.open and m.severity in ("warning", "critical")]
-    reasons += _problems(progress, problems)
+    told = {m.kind for m in messages if m.open}
+    reasons += [title for detector, title in sorted(alerts.items()) if detector not in told]
+    reasons += _problems(progress, problems, reached)
     for series in quality:
         limit, what = LIMITS.get(series.metric, (None, ""))
         if limit is not None and series.value > limit:
@@ -75,9 +79,9 @@ def _cause(life: str, problems: Sequence[Trouble], messages: Sequence[Told]) -> 
     return f": {problems[-1].kind}: {headline(problems[-1].message)[:160]}" if problems and life != "stalled" else ""
 
 
-def _problems(progress: Progress, problems: Sequence[Trouble]) -> list[str]:
+def _problems(progress: Progress, problems: Sequence[Trouble], reached: float | None) -> list[str]:
     """What went wrong of late, by kind."""
-    end = progress.last_written_at
+    end = reached if reached is not None else progress.last_written_at
     window = max(FRESH, FRESH_STEPS * (progress.step_seconds or 0.0))
     fresh = [p for p in problems if end is None or p.time is None or p.time > end - window]
     grave = [p for p in fresh if p.kind in GRAVE]

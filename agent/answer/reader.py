@@ -56,6 +56,16 @@ _PROBLEMS, _MESSAGES, _FILES = 5000, 200, 200
 #: Environments whose rewards are told apart.
 _ENVIRONMENTS = 12
 SHOWN = 5
+#: A file written so many seconds after the newest of its lines that has a time is a copy.
+COPIED = 3600.0
+#: When each file's newest line was logged, and when the file was written.
+_NEWEST_LINES = "SELECT max(time), mtime FROM (" + " UNION ALL ".join(
+    f"SELECT s.id, s.mtime, (SELECT CASE time_is WHEN 'logged' THEN {time} END FROM {table} "
+    "WHERE source = s.id ORDER BY line DESC LIMIT 1) AS time FROM sources s"
+    for table, time in (
+        ("lines", "time"), ("problem_rows", "time"), ('interval_rows', '"end"'), ("interval_open", "start"),
+    )
+) + ") WHERE time IS NOT NULL AND mtime IS NOT NULL GROUP BY id"  # fmt: skip
 
 
 class StoreReader:
@@ -88,22 +98,27 @@ class StoreReader:
         told = [] if watched else tracker.tick(now)
         self._curves.refresh(self._db)
         status, state = self._status(tracker), tracker.state
-        progress = self._progress(status, now)
+        reached, later = self._reached(state)
+        if reached is not None and later > COPIED:
+            status.behind = max(0.0, now - reached)
+        progress, answer = self._progress(status, now), status.sentence(now)
         problems = self._newest_problems()
         quality = self._series(QUALITY, state.step) + self._rewards(state.step)
         steady = self._series(STABILITY, state.step)
         messages = self._told(told)
-        health, reasons = judge(progress, quality, problems, messages, overdue(state, now))
+        health, reasons = judge(progress, quality, problems, messages, overdue(state, now), self._alerts(), reached)
+        if progress.last_written_at is None and status.life == "starting" and not quality and not steady:
+            health, reasons = "Unknown", [answer]
         facts = status.facts
         return Report(
-            VERSION, now, status.sentence(now), health, reasons,
+            VERSION, now, answer, health, reasons,
             RunFacts(
                 run, root, str(self.path) if watched else None, watched, facts.get("framework"), facts.get("model"),
                 facts.get("project"), facts.get("experiment"), self._environments(facts.get("environments")),
                 facts.get("batch_size"), state.attempt.number, state.attempt.resumed_from,
             ),
             progress, quality, steady, self._performance(state),
-            lanes=_lanes(status, state, now), usual=_usual(state), problem_count=status.problems,
+            lanes=_lanes(status, state, now - status.behind), usual=_usual(state), problem_count=status.problems,
             problems=problems[-SHOWN:], messages=messages[-SHOWN:],
             files=self._files(Path(root)),
         )  # fmt: skip
@@ -129,6 +144,21 @@ class StoreReader:
         raised = dict(self._db.execute("SELECT detector, severity FROM alerts WHERE resolved_time IS NULL").fetchall())
         status.alerts = lambda: raised
         return status
+
+    def _alerts(self) -> dict[str, str]:
+        """Titles by detector of the alerts that are not over and ask for somebody."""
+        rows = self._db.execute(
+            "SELECT detector, title FROM alerts WHERE resolved_time IS NULL AND severity <> 'info' ORDER BY time"
+        )
+        return dict(rows.fetchall())
+
+    def _reached(self, state: LifeState) -> tuple[float | None, float]:
+        """The time of the run's newest line, by its own clock, and by how much the files were written later, at least.
+        None where its lines, or those of its steps, have no time."""
+        if state.step is not None and state.leader_time is None:
+            return None, 0.0
+        rows = self._db.execute(_NEWEST_LINES).fetchall()
+        return max((time for time, _ in rows), default=None), min((mtime - time for time, mtime in rows), default=0.0)
 
     def _count_problems(self) -> tuple[Problem | None, int]:
         new = "FROM problem_rows WHERE id > ? AND level IN ('ERROR', 'CRITICAL')"
@@ -232,8 +262,7 @@ class StoreReader:
 
     def _files(self, root: Path) -> list[FileState]:
         rows = self._db.execute(
-            "SELECT file, role, offset, mtime FROM sources WHERE offset IS NOT NULL "
-            "ORDER BY mtime DESC LIMIT ?",
+            "SELECT file, role, offset, mtime FROM sources WHERE offset IS NOT NULL ORDER BY mtime DESC LIMIT ?",
             (_FILES,),
         )
         found = []

@@ -15,7 +15,8 @@ from rli_agent.machine.slurm import Job
 #: Goes up when a field changes its meaning or goes away; new fields may come at any time.
 VERSION = 1
 
-Health: TypeAlias = Literal["Healthy", "Degraded", "Down"]
+#: Unknown: nothing of the run could be read.
+Health: TypeAlias = Literal["Healthy", "Degraded", "Down", "Unknown"]
 
 
 class RunFacts(Struct, frozen=True, omit_defaults=True):

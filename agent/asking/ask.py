@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rli_agent.alerts.opening import open_alerts
-from rli_agent.answer.reader import StoreReader
+from rli_agent.answer.reader import SHOWN, StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
 from rli_agent.discover.runs import RunFinder
@@ -120,12 +120,25 @@ def ask(run: Asked, zone: tzinfo, job: str | None = None) -> Report:
             report = reader.report(time.time(), watched)
     except StoreError as error:
         raise UserError(str(error)) from None
+    if report.health == "Unknown":
+        report = _unread(report, run)
     host = look(Path(report.run.root), zone, job, [file.file for file in report.files])
     return replace(report, processes=host.processes, gpus=host.gpus, job=host.job)
 
 
+def _unread(report: Report, run: Asked) -> Report:
+    """The same, saying why nothing could be read."""
+    scan = discover(run.options.paths, run.book, run.options.framework)
+    reasons = [f"{found.source.file}: nothing in it yet" for found in scan.found[:SHOWN]]
+    reasons += [f"{path.name} is skipped: {why}" for path, why in scan.skipped[:SHOWN]]
+    reasons = reasons or [f"{report.run.root} holds no log file (*.log, *.out, *.txt, *.jsonl)"]
+    return replace(report, answer=reasons[0], reasons=reasons)
+
+
 def note_down(report: Report, path: Path) -> None:
     """Append an entry to a STATUS.md; the first one says what the run is. Raises UserError."""
+    if report.health == "Unknown":  # the form of the file has no word for it
+        raise UserError(report.answer, "name the run's output directory, or its log files; nothing was written")
     try:
         append(path, entry(report, launch=is_empty(path)))
     except OSError as error:

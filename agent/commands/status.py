@@ -10,7 +10,7 @@ from rli_agent.commands import reading
 from rli_agent.settings.command import Configured
 
 #: Exit codes by health: what a script asks for.
-CODES = {"Healthy": 0, "Degraded": 1, "Down": 2}
+CODES = {"Healthy": 0, "Degraded": 1, "Down": 2, "Unknown": 2}
 
 
 @click.command(cls=Configured)
@@ -34,7 +34,7 @@ def command(
     """Say how a run is, in one screen: OUTPUT_DIR's, or the one that was watched last. Where OUTPUT_DIR holds several
     runs, each gets a line.
 
-    Exit code 0: healthy or finished. 1: degraded. 2: down, or it cannot be told.
+    Exit code 0: healthy or finished. 1: degraded. 2: down, unknown, or it cannot be told.
     """
     import sys
 

@@ -58,9 +58,13 @@ class CheckIns:
             return now
 
     def _append(self, now: float) -> bool:
+        """False where it is to be tried again: the file cannot be written, or nothing of the run was read yet."""
         try:
             with closing(StoreReader(self._store, self._zone)) as reader:
-                append(self._path, entry(reader.report(now), launch=is_empty(self._path)))
+                report = reader.report(now)
+            if report.health == "Unknown":
+                return False
+            append(self._path, entry(report, launch=is_empty(self._path)))
         except (OSError, StoreError) as error:
             logger.warning("no entry could be written into {}: {}; it is tried again", self._path, error)
             return False

@@ -20,7 +20,7 @@ from rli_agent.life.wording import spoken
 from rli_agent.reporters.figures import clock, curve, figure, many, name
 from rli_agent.terminal import plain
 
-COLOURS = {"Healthy": "bold green", "Degraded": "bold yellow", "Down": "bold red"}
+COLOURS = {"Healthy": "bold green", "Degraded": "bold yellow", "Down": "bold red", "Unknown": "bold yellow"}
 _SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}
 #: Figures that are kept where there is no room for all, in this order; never fewer than FEWEST.
 _FIRST = {
@@ -97,7 +97,7 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def _reasons(report: Report) -> list[str]:
-    return [] if report.health == "Healthy" else report.reasons
+    return [] if report.health == "Healthy" else [reason for reason in report.reasons if reason != report.answer]
 
 
 def _run(report: Report, zone: tzinfo) -> Text:
