@@ -23,9 +23,9 @@ from rli_agent.store.knowledge import Alerted
 from rli_agent.store.run_store import RunStore
 
 _NAME = "detectors"
-#: Lines of one make that wait, while old files are read, for those of other files; the newest. Twice as many as a
-#: detector looks back.
-_WAITING = 500
+#: Lines of one make in one file that wait, while old files are read, for those of other files; the newest. A detector
+#: looks back on 240 (detect/history.py).
+_WAITING = 300
 #: Seconds between two notes of what waits: a run has thousands of old files, each with a commit of its own. Lines that
 #: are read in between and lost with the agent are missing from the history, and from nothing else.
 _NOTED_EVERY = 1.0
