@@ -87,7 +87,8 @@ class Shape(Struct, frozen=True):
 
 class Samples(Struct, gc=False):
     """All metrics of one line or record. `printed` is a JSON array of the values as the text has them; non-finite
-    ones are the strings "NaN", "Infinity" and "-Infinity". `values` are the same as floats."""
+    ones are the strings "NaN", "Infinity" and "-Infinity". `values` are the same as floats. The store takes the array
+    as it is: whoever makes one has encoded it, or read it as JSON."""
 
     file: str
     line: int

@@ -108,10 +108,10 @@ class LineReader:
         Two lines are of one shape when all that is no figure is the same. None sends the line the careful way.
         """
         raw = text.encode()
-        wrapped = b"np." in raw
+        wrapped = raw.find(b"np.") >= 0
         if wrapped:  # `np.float64(0.5)` becomes `0.5)`
             raw = raw.replace(b"np.float64(", b"")
-            raw = _WRAPPED.sub(b"", raw) if b"np." in raw else raw
+            raw = _WRAPPED.sub(b"", raw) if raw.find(b"np.") >= 0 else raw
         signature = raw.translate(None, _FIGURES + b")" if wrapped else _FIGURES)
         key = (rule.id, signature, tuple(extra.items()))
         known = self._known.get(key)

@@ -20,10 +20,10 @@ class Scanner:
     def __init__(self, literals: Sequence[bytes], idle: Set[bytes] = frozenset(), every_line: bool = False) -> None:
         self.literals = tuple(literals)
         self.every_line = every_line
-        wanted = [literal for literal in literals if literal not in idle]
         # where a shorter literal stands inside a longer one, it selects the line as well
-        shortest = {literal for literal in wanted if not any(o != literal and o in literal for o in wanted)}
-        self._selecting = [i for i, literal in enumerate(literals) if literal in shortest]
+        wanted = [literal.decode("latin-1") for literal in literals if literal not in idle]
+        shortest = {literal for literal in wanted if not any(o in literal and o != literal for o in wanted)}
+        self._selecting = [i for i, literal in enumerate(literals) if literal.decode("latin-1") in shortest]
         self._select = LiteralSearch([literals[i] for i in self._selecting])
         self._dispatch = LiteralSearch(literals)
 

@@ -46,6 +46,7 @@ class SourceParser:
         self._clock = Clock(self.state.clock, zone, reference)
         self._beginnings = Beginnings(self._unwrap)
         self._now: float | None = None
+        self._unwrapped: tuple[bytes, Unwrapped] | None = None  # of the line before: a line is asked for twice
         self._matches = matches = MatchReader(source, rules, self.state)
         self._problems = ProblemReader(
             source, rules, self.state.problems, lambda problem: matches.events.append(problem)
@@ -129,7 +130,7 @@ class SourceParser:
 
     def _leading(self, compiled: CompiledRule, literal: bytes, raw: bytes, line: int, offset: int) -> bool:
         """Try the one rule that comes before all others on a line of nothing but figures; the short way of `_line`."""
-        if self.state.held is not None or b"\r" in raw or b"%|" in raw:
+        if self.state.held is not None or raw.find(b"\r") >= 0 or raw.find(b"%|") >= 0:
             return False
         start, origin = self._beginnings.read(raw, literal)
         if origin is not None:
@@ -165,6 +166,11 @@ class SourceParser:
 
     def _unwrap(self, raw: bytes) -> Unwrapped:
         """A line without its wrappers and the framework's own tag."""
+        if self._unwrapped is None or self._unwrapped[0] is not raw:
+            self._unwrapped = raw, self._untagged(raw)
+        return self._unwrapped[1]
+
+    def _untagged(self, raw: bytes) -> Unwrapped:
         unwrapped = self._unlabelled(raw)
         for tag in self.rules.tags:
             try:
@@ -196,9 +202,9 @@ class SourceParser:
         return self._problems.continues(unwrapped.origin.who, header.message, header.level, stamped, line)
 
     def _line(self, raw: bytes, line: int, offset: int) -> None:
-        if self.rules.bars and b"%|" in raw:
+        if self.rules.bars and raw.find(b"%|") >= 0:
             self._bars.read(raw, line, offset, self._now)
-        if b"\r" in raw:
+        if raw.find(b"\r") >= 0:
             for segment in segments(raw):
                 self._text(segment, line, offset)
         else:
@@ -207,7 +213,7 @@ class SourceParser:
     def _text(self, raw: bytes, line: int, offset: int) -> None:
         unwrapped = self._unwrap(raw)
         body = unwrapped.text
-        if b"%|" in body and not is_table(body):
+        if body.find(b"%|") >= 0 and not is_table(body):
             body = split_bar(body)[1] or body
             body = split_tail(body)[0]
         if body[:1] == b"{" and self._record(body, unwrapped.origin, line, offset):

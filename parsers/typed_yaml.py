@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -57,20 +57,17 @@ class Document(Generic[T]):
 
 
 def read_typed(
-    text: str, name: str, kind: type[T], *, quote: str = "values", trusted: bool = False, unread: Sequence[str] = ()
+    text: str, name: str, kind: type[T], *, quote: str = "values", trusted: bool = False
 ) -> Document[T]:
     """Read a mapping into the struct `kind`. `name` is the file's, `quote` what to quote where it is no YAML.
 
-    Raises TypedYamlError, and nothing else for what a file can hold. trusted: it ships with the package. unread: keys
-    that are passed over.
+    Raises TypedYamlError, and nothing else for what a file can hold. trusted: it ships with the package.
     """
     try:
         if not trusted:
             _bound(text, name)
         loader = _Loader(text)
         node = loader.get_single_node()
-        if unread and isinstance(node, yaml.MappingNode):
-            node.value = [(key, value) for key, value in node.value if key.value not in unread]
         data = loader.construct_document(node) if node is not None else None
     except TypedYamlError:
         raise

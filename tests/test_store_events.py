@@ -103,12 +103,6 @@ def test_samples_are_exactly_the_printed_values(figures: list[list[float]]) -> N
         assert value == last[place] or (math.isnan(value) and math.isnan(last[place]))
 
 
-@pytest.mark.parametrize("printed", ["[0.5", "[１, 2]", "[1]", "[nan, 2]", "\udc80", "{}", "[1_0, 2]"])
-def test_a_broken_array_is_rebuilt_from_the_floats(store: RunStore, printed: str) -> None:
-    store.commit([Samples("a.log", 1, 0, 1.0, "logged", 1, shape("x", "y"), [0.25, math.inf], printed)], [])
-    assert rows(store, "SELECT printed, value FROM samples") == [("0.25", 0.25), ("Infinity", math.inf)]
-
-
 def test_every_kind_of_event_is_kept(store: RunStore) -> None:
     figures = {
         "reward": Distribution.of([0.0, 1.0, 0.0, 1.0]), "response_tokens": Distribution.of([500.0, 900.0], (512.0,)),

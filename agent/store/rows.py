@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
-from msgspec import DecodeError, Raw
-from msgspec.json import Decoder, Encoder
+from msgspec.json import Encoder
 
-from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, as_printed
+from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape
 from rli_agent.parsers.timeline import lasted
 from rli_agent.store.rollout_columns import statistics_json
 
@@ -21,9 +20,7 @@ Row = tuple[Any, ...]
 #: Names are kept in memory up to this many of a kind; a run that has more looks the rest up in the file.
 CACHED = 4096
 _LARGEST = 2**63 - 1
-# Raw: the array is checked for being one, while no number is converted.
 _encode = Encoder().encode
-_array = Decoder(list[Raw])
 
 
 def text(value: str) -> str:
@@ -62,20 +59,6 @@ def _json(value: object) -> str:
 def _integer(value: int | None) -> int | None:
     """None for what no 64-bit integer holds: a log may print any number of digits."""
     return value if value is None or -_LARGEST <= value <= _LARGEST else None
-
-
-def _printed(samples: Samples) -> str:
-    """The values as printed, or rebuilt from the floats when that is no JSON array of the shape's length.
-
-    One such row would make every query over the view `samples` fail.
-    """
-    printed = samples.printed
-    try:
-        if len(_array.decode(printed)) == len(samples.shape.names):
-            return printed
-    except (DecodeError, UnicodeEncodeError):
-        pass
-    return _json([as_printed(value) for value in samples.values])
 
 
 class Names:
@@ -158,11 +141,11 @@ class RowWriter:
             if isinstance(event, Interval):
                 intervals.append(event)
             elif isinstance(event, Samples):
-                name, step, printed = shape(event.shape), _integer(event.step), _printed(event)
+                name, step = shape(event.shape), _integer(event.step)
                 place = (source(event.file), event.line, event.offset)
                 plan = event.shape.plan
                 passed = lasted(plan, event.values) if plan is not None else None
-                lines.append((*place, name, step, event.time, event.time_is, printed, passed))
+                lines.append((*place, name, step, event.time, event.time_is, event.printed, passed))
             elif isinstance(event, RolloutBatch):  # it sums up the file so far: the one before it says less
                 key = (source(event.file), event.line, _integer(event.step), event.phase, text(event.environment))
                 batches[key] = (source(event.file), *_rollout(event))
