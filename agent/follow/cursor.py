@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeAlias
 HEAD = 1024
 TAIL = 64
 _DIGEST = 8
+#: Bytes that tell whether lines are long, and from which length on they are.
+_SAMPLE, _LONG = 1 << 13, 512
 
 
 #: How a file that is not made of lines is cut: (data, at, offset) → (end, count). `data[at:]` is what the file holds
@@ -44,6 +46,16 @@ class Block(NamedTuple):
     final: bool = False
     restarted: bool = False
     cut: int = 0
+
+
+def newlines(data: bytes) -> int:
+    """How many there are. Where lines are long, looking for each is faster than looking at each byte."""
+    if data.count(b"\n", 0, _SAMPLE) * _LONG > min(len(data), _SAMPLE):
+        return data.count(b"\n")
+    count, at = 0, data.find(b"\n")
+    while at >= 0:
+        count, at = count + 1, data.find(b"\n", at + 1)
+    return count
 
 
 def _digest(data: bytes) -> bytes:
@@ -197,7 +209,7 @@ class Cursor:
         block = Block(data, self.offset, self.line, final=final, cut=cut)
         grows = self.offset < HEAD
         self.offset = self._scanned = self.offset + len(data) + cut
-        self.line += data.count(b"\n") + final if count is None else count
+        self.line += newlines(data) + final if count is None else count
         self._tail = _digest(tail)
         if grows:
             self._head = _digest(os.pread(fd, min(HEAD, self.offset), 0))
@@ -241,7 +253,7 @@ class Cursor:
             budget -= len(chunk)
             place, end = self._scanned, chunk.rfind(b"\n") + 1
             if end:
-                self.line += chunk.count(b"\n")
+                self.line += newlines(chunk)
                 self._move(fd, place + end)
             self._scanned = place + len(chunk)
         self._scanned = self.offset
