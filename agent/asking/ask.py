@@ -121,12 +121,12 @@ def ask(run: Asked, zone: tzinfo, job: str | None = None) -> Report:
     except StoreError as error:
         raise UserError(str(error)) from None
     if report.health == "Unknown":
-        report = _unread(report, run)
+        report = unread(report, run)
     host = look(Path(report.run.root), zone, job, [file.file for file in report.files])
     return replace(report, processes=host.processes, gpus=host.gpus, job=host.job)
 
 
-def _unread(report: Report, run: Asked) -> Report:
+def unread(report: Report, run: Asked) -> Report:
     """The same, saying why nothing could be read."""
     scan = discover(run.options.paths, run.book, run.options.framework)
     reasons = [f"{found.source.file}: nothing in it yet" for found in scan.found[:SHOWN]]

@@ -1,0 +1,52 @@
+"""A run's report: the run is found, read and drawn."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from pathlib import Path
+
+from rli_agent.asking.ask import runs_in, store_of, unread
+from rli_agent.errors import UserError
+from rli_agent.options import WatchOptions
+from rli_agent.parsing import discover
+from rli_agent.report.contents import Contents, answered, gather
+from rli_agent.report.rollouts import Rollouts, rollouts
+from rli_agent.rollouts.records import rollout_files
+from rli_agent.store.errors import StoreError
+
+
+def contents_of(options: WatchOptions, zone: tzinfo, with_rollouts: bool) -> tuple[Contents, Rollouts | None]:
+    """What is told of the run: from its store where an agent watches it, else from its logs. A store's file may stand
+    for the run's directory. Raises UserError."""
+    path = options.paths[0]
+    try:
+        if len(options.paths) == 1 and path.suffix == ".sqlite" and path.is_file():
+            return gather(path, answered(path, False, zone), zone), None
+        runs = runs_in(options)
+        if len(runs) > 1:
+            names = ", ".join(str(run.options.paths[0]) for run in runs[:5])
+            raise UserError(f"{path} holds {len(runs)} runs, and a report is of one", f"name its directory: {names}")
+        run = runs[0]
+        with store_of(run, zone) as (store, watched):
+            answer = answered(store, watched, zone)
+            if answer.health == "Unknown":
+                hint = "name the run's output directory, or its log files; nothing was written"
+                raise UserError(unread(answer, run).answer, hint)
+            found = gather(store, answer, zone)
+    except StoreError as error:
+        raise UserError(str(error)) from None
+    if not with_rollouts:
+        return found, None
+    scan = discover(run.options.paths, run.book, run.options.framework)
+    return found, rollouts(rollout_files(scan, run.book))
+
+
+def write(path: Path, text: str) -> None:
+    """Put a file in place whole. Raises UserError."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written: {error.strerror or error}", "name another file with -o") from None

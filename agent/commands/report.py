@@ -1,0 +1,44 @@
+"""`rli-agent report`: the run in one file to send around."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rli_agent.commands import reading
+from rli_agent.settings.command import Configured
+
+
+@click.command(cls=Configured)
+@click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", default=Path("report.html"),
+    show_default=True, help="Write the report here.",
+)  # fmt: skip
+@click.option("--no-rollouts", is_flag=True, help="Leave out what the model was asked and wrote.")
+@reading.framework
+@reading.rules
+@reading.zone
+@reading.state_dir
+def command(
+    paths: tuple[Path, ...], output: Path, no_rollouts: bool, framework: str | None, rules: tuple[Path, ...],
+    zone: str | None, state_dir: Path | None,
+) -> None:  # fmt: skip
+    """Write what happened in a run into one HTML file: in words, as a timeline, curves and tables.
+
+    It works from the logs alone, whether the run is over or not; where an agent watches the run, from its store. The
+    file asks for nothing from elsewhere. Where the logs are gone, give the store (run.sqlite) instead of OUTPUT_DIR.
+    """
+    from rli_agent.asking.report import contents_of, write
+    from rli_agent.options import WatchOptions
+    from rli_agent.report.page import page
+    from rli_agent.terminal import log_to_stderr, say
+    from rli_agent.zone import named_zone
+
+    log_to_stderr("ERROR")
+    options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir, once=True)
+    contents, rollouts = contents_of(options, named_zone(zone), not no_rollouts)
+    say(contents.answer.answer)
+    write(output, page(contents, rollouts))
+    say(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

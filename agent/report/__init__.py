@@ -1,0 +1,1 @@
+"""A run in one file to send around: what happened in words, then as pictures and tables."""

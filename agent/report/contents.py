@@ -1,0 +1,231 @@
+"""All that a report tells of a run, gathered once: every page and picture is drawn from this."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from contextlib import closing
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+from msgspec import Struct
+
+from rli_agent.answer.reader import StoreReader
+from rli_agent.answer.report import Report
+from rli_agent.catalogue import Catalogue
+from rli_agent.diagnose.case import Case, case_of_store
+from rli_agent.diagnose.cause import cause_of
+from rli_agent.diagnose.report import Diagnosis, diagnosis
+from rli_agent.events import Problem
+from rli_agent.life.signs import headline
+from rli_agent.report.curves import Chart, read_charts
+from rli_agent.report.phases import Phases, read_phases
+from rli_agent.report.timeline import MARKS, Mark, Timeline, read_timeline
+from rli_agent.store.connection import read_only
+from rli_agent.store.errors import explain
+from rli_agent.store.rows import file_name
+
+#: Alerts and kinds of problems that are listed.
+ALERTS, PROBLEMS = 200, 60
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+")
+
+
+class Alert(Struct):
+    """What a detector said, or the agent told of the run's life. `until`: when it was over."""
+
+    time: float
+    severity: str
+    title: str
+    text: str
+    todo: str
+    step: int | None = None
+    until: float | None = None
+    detector: str | None = None
+
+
+class Trouble(Struct):
+    """Problems of one kind and wording: the first of them, how many, and when."""
+
+    first: Problem
+    role: str
+    count: int
+    until: float | None
+    last_step: int | None
+
+
+class Fact(Struct):
+    """Something constant about the run, and where it stands."""
+
+    key: str
+    value: str
+    file: str
+    line: int
+
+
+class Attempt(Struct):
+    """One start of the run."""
+
+    number: int
+    first_step: int | None
+    last_step: int | None
+    resumed_from: int | None
+    start: float | None
+    end: float | None
+
+
+class Contents(Struct):
+    """`answer` is what `rli-agent status` says, `diagnosis` what `rli-agent diagnose` does. began, reached: the first
+    and the last time that the run's lines tell; `told`: whether lines have times of their own. silent: stretches of the
+    timeline in which no line tells of anything."""
+
+    made: float
+    zone: tzinfo
+    answer: Report
+    diagnosis: Diagnosis
+    began: float | None
+    reached: float | None
+    told: bool
+    attempts: list[Attempt]
+    timeline: Timeline | None
+    charts: list[Chart]
+    phases: Phases
+    alerts: list[Alert]
+    problems: list[Trouble]
+    problem_count: int
+    facts: list[Fact]
+    checkpoints: list[int | None]
+    silent: list[tuple[float, float]]
+
+    def when(self, at: float | None) -> str | None:
+        """A moment by the run's own clock; None where that does not tell it: what is judged of lines without a time is
+        judged when they are read."""
+        if at is None or self.began is None or self.reached is None or not self.began <= at <= self.reached + 1:
+            return None
+        return self.clock(at, seconds=True)
+
+    def clock(self, at: float | None, seconds: bool = False) -> str:
+        """A moment in the report's zone; its date too where the run lasts beyond midnight."""
+        if at is None:
+            return "at an unknown time"
+        when = datetime.fromtimestamp(at, self.zone)
+        form = "%H:%M:%S" if seconds else "%H:%M"
+        if self.began is None or self.reached is None:
+            return f"{when:%Y-%m-%d {form}}"
+        first, last = (datetime.fromtimestamp(t, self.zone).date() for t in (self.began, self.reached))
+        if first.year != last.year:
+            return f"{when:%Y-%m-%d {form}}"
+        return f"{when:{form}}" if first == last == when.date() else f"{when:%b %d {form}}"
+
+
+def answered(store: Path, watched: bool, zone: tzinfo) -> Report:
+    """How the run is now. watched: an agent judges its life. Raises StoreError."""
+    with closing(StoreReader(store, zone)) as reader:
+        return reader.report(time.time(), watched)
+
+
+def gather(store: Path, answer: Report, zone: tzinfo) -> Contents:
+    """Read a run's store. Raises UserError, StoreError."""
+    case = case_of_store(store)
+    with closing(read_only(store)) as db:
+        try:
+            return _read(db, answer, case, zone)
+        except sqlite3.Error as error:
+            raise explain(error, store) from error
+
+
+def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo) -> Contents:
+    began, reached, told = _extent(db)
+    alerts, problems = _alerts(db), _folded(case)
+    attempts = _attempts(case)
+    checkpoints = db.execute(
+        "SELECT step, max(\"end\") FROM intervals WHERE state = 'save_ckpt' AND \"end\" IS NOT NULL "
+        'GROUP BY coalesce(step, "end") ORDER BY 2'
+    ).fetchall()
+    marks = [
+        *[Mark(at, "checkpoint", "checkpoint", step) for step, at in checkpoints if at is not None][-MARKS:],
+        *[Mark(a.time, "alert", a.title[:160], a.step) for a in alerts if a.detector is not None][:MARKS],
+        *[
+            Mark(p.first.time, "problem", f"{p.first.kind}: {headline(p.first.message)[:160]}", p.first.step)
+            for p in problems if p.first.time is not None and p.first.level in ("ERROR", "CRITICAL")
+        ][:MARKS],
+        *[Mark(a.start, "attempt", f"attempt {a.number}") for a in attempts[1:] if a.start is not None][:MARKS],
+    ]  # fmt: skip
+    timeline = read_timeline(db, marks, reached)
+    silent = [
+        (a, b) for a, b in (timeline.breaks if timeline is not None else [])
+        if began is not None and reached is not None and began <= a and b <= reached
+        and not db.execute("SELECT 1 FROM lines WHERE time > ? AND time < ? LIMIT 1", (a, b)).fetchone()
+    ]  # fmt: skip
+    return Contents(
+        made=answer.time, zone=zone, answer=answer, diagnosis=diagnosis(case, cause_of(case)),
+        began=began, reached=reached, told=told, attempts=attempts,
+        timeline=timeline, charts=read_charts(db, Catalogue.load()), phases=read_phases(db),
+        alerts=alerts, problems=problems, problem_count=sum(p.count for p in case.problems), facts=_facts(db),
+        checkpoints=[step for step, _ in checkpoints], silent=silent,
+    )  # fmt: skip
+
+
+def _extent(db: sqlite3.Connection) -> tuple[float | None, float | None, bool]:
+    """The first and last time of the run's lines: those that are logged, else those that were reckoned."""
+    for told, which in ((True, "time_is = 'logged'"), (False, "1")):
+        first, last = db.execute(
+            f"SELECT min(a), max(b) FROM (SELECT min(time) a, max(time) b FROM lines WHERE {which} "
+            f"UNION ALL SELECT min(start), max(coalesce(\"end\", start)) FROM intervals WHERE {which} "
+            f"UNION ALL SELECT min(time), max(time) FROM problem_rows WHERE {which})"
+        ).fetchone()
+        if first is not None:
+            return first, last, told
+    return None, None, False
+
+
+def _alerts(db: sqlite3.Connection) -> list[Alert]:
+    """What was said of the run, in order."""
+    raised = db.execute(
+        "SELECT time, severity, title, text, todo, step, resolved_time, detector FROM alerts ORDER BY time LIMIT ?",
+        (ALERTS,),
+    )
+    found = [Alert(*row) for row in raised]
+    detectors = {alert.detector for alert in found}
+    said = db.execute(
+        "SELECT time, severity, title, text, todo, step, episode, resolved, kind FROM messages ORDER BY id LIMIT ?",
+        (5 * ALERTS,),
+    ).fetchall()
+    over = {episode: at for at, *_, episode, resolved, _ in said if resolved}
+    for at, severity, title, text, todo, step, episode, resolved, kind in said:
+        if not resolved and kind not in detectors:
+            found.append(Alert(at, severity, title, text, todo, step, over.get(episode)))
+    return sorted(found, key=lambda alert: alert.time)[:ALERTS]
+
+
+def _folded(case: Case) -> list[Trouble]:
+    """The problems by kind and wording, those of most weight first, then as they came."""
+    found: dict[tuple[str, str, str], Trouble] = {}
+    for problem in case.problems:
+        key = problem.kind, problem.level, _VARYING.sub("#", headline(problem.message))[:200]
+        known = found.get(key)
+        if known is None:
+            found[key] = Trouble(problem, case.role(problem), problem.count, problem.time, problem.step)
+            continue
+        known.count += problem.count
+        known.until = problem.time if problem.time is not None else known.until
+        known.last_step = problem.step if problem.step is not None else known.last_step
+    grave = {"CRITICAL": 0, "ERROR": 0}
+    return sorted(found.values(), key=lambda trouble: grave.get(trouble.first.level, 1))[:PROBLEMS]
+
+
+def _facts(db: sqlite3.Connection) -> list[Fact]:
+    """What files and lines say, each key's newest value."""
+    rows = db.execute("SELECT key, value, file, line FROM facts WHERE key <> 'life' ORDER BY rowid").fetchall()
+    newest = {key: Fact(key, value, file_name(file), line) for key, value, file, line in rows}
+    return sorted(newest.values(), key=lambda fact: fact.key)
+
+
+def _attempts(case: Case) -> list[Attempt]:
+    """The run's starts, in order."""
+    state = case.state
+    return [
+        Attempt(a.number, a.first_step, a.last_step, a.resumed_from, a.start, a.end)
+        for a in (*state.earlier, state.attempt)
+    ]
+
