@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from rli_agent.discover.nodes import Nodes
+
 
 class WatchOptions(Struct):
     """paths: the run's places. engines: pages of metrics to ask, beside those of the servers that the run's files name.
@@ -17,7 +19,8 @@ class WatchOptions(Struct):
     on what comes from standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them.
     detectors: files that change detectors of learning failures, or add some. status_md: seconds between two entries in
     `status_file` (None: STATUS.md in the run's directory). private: nobody is told of anything.
-    launched: when the agent started the run itself (Unix seconds)."""
+    launched: when the agent started the run itself (Unix seconds). run_id: what the run is called; None = after its
+    directory. nodes: those of a run that has an agent on each."""
 
     paths: list[Path]
     framework: str | None = None
@@ -43,3 +46,5 @@ class WatchOptions(Struct):
     status_md: float | None = None
     status_file: Path | None = None
     launched: float | None = None
+    run_id: str | None = None
+    nodes: Nodes = Nodes()

@@ -40,6 +40,14 @@ def earlier_events(db: sqlite3.Connection) -> Iterator[tuple[Source, Samples | I
         yield _source(file, role), RolloutBatch(str(file), line, offset, time, time_is, step, phase, environment, total)
 
 
+def problem_counts(db: sqlite3.Connection) -> Iterator[tuple[str, str, str, int]]:
+    """How many problems the store knows: role, kind, level, count."""
+    yield from db.execute(
+        "SELECT coalesce(json_extract(p.labels, '$.role'), s.role, 'unknown'), p.kind, p.level, sum(p.count) "
+        "FROM problem_rows p JOIN sources s ON s.id = p.source GROUP BY 1, 2, 3"
+    )
+
+
 def newest_states(db: sqlite3.Connection) -> Iterator[tuple[Source, Samples | Interval | RunFact]]:
     """Facts, the newest steps and open states."""
     for file, time, key, value in db.execute("SELECT file, time, key, value FROM facts"):

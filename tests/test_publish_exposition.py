@@ -413,7 +413,7 @@ def test_problems_count_up_from_zero() -> None:
 
 
 def labels_of_run() -> list[tuple[str, str]]:
-    return [(name, getattr(RUN, name)) for name in RUN.__struct_fields__]
+    return [(name, getattr(RUN, name)) for name in RUN.__struct_fields__ if getattr(RUN, name)]
 
 
 def test_rollouts_count_once_though_their_file_is_summed_up_again_and_again() -> None:

@@ -27,7 +27,7 @@ from rli_agent.reporters.markdown import entry
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
-from rli_agent.store.registry import is_held, run_id, store_path
+from rli_agent.store.registry import is_held, run_at, run_id, store_path
 from rli_agent.store.retention import copy_store
 from rli_agent.watching.run import Setting, WatchedRun
 from rli_agent.watching.runs import MOST_RUNS
@@ -68,7 +68,7 @@ def runs_in(options: WatchOptions) -> list[Asked]:
     places = RunFinder(options.paths[0], book.packs).find()[:MOST_RUNS] if alone else []
     if not places:
         root = discover(options.paths, book, options.framework).run.root
-        return [Asked(options, book, store_path(home, run_id(root)))]
+        return [Asked(options, book, store_path(home, run_at(home, root)))]
     return [
         Asked(replace(options, paths=[path]), book, store_path(home, run_id(path)), place.without)
         for place in places

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rli_agent.commands import reading
 from rli_agent.settings.command import Configured
 
+if TYPE_CHECKING:
+    from rli_agent.discover.nodes import Files
+
 STARTS = ("start", "end", "checkpoint")
 LAYOUTS = ("auto", "step", "flat")
+FILES = ("auto", "shared", "own")
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -25,6 +30,13 @@ def _addresses(ctx: click.Context, param: click.Parameter, urls: tuple[str, ...]
         except ValueError as e:
             raise click.BadParameter(f"{url!r} is {e}") from None
     return list(urls)
+
+
+def _run_id(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    del ctx, param
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise click.BadParameter(f"{name[:80]!r}: up to 64 letters, digits and ._- are a name")
+    return name
 
 
 @click.command(cls=Configured)
@@ -43,6 +55,21 @@ def _addresses(ctx: click.Context, param: click.Parameter, urls: tuple[str, ...]
     help="Where to begin in files that are already there; `checkpoint` goes on where the last watch ended.",
 )  # fmt: skip
 @click.option("--one-run", is_flag=True, help="All that lies below OUTPUT_DIR is one run, whatever it looks like.")
+@click.option(
+    "--run-id", metavar="NAME", callback=_run_id,
+    help="What the run is called: the same on all its nodes; otherwise after OUTPUT_DIR's name and path.",
+)  # fmt: skip
+@click.option(
+    "--nodes", metavar="LIST",
+    help="The run's nodes, each with an agent; as SLURM writes them: node[01-04],login. The first one leads.",
+)  # fmt: skip
+@click.option("--node", metavar="NAME", help="Which of --nodes this is, and the label `host`; otherwise this host.")
+@click.option(
+    "--files", type=click.Choice(FILES), default="auto", show_default=True,
+    help="Whether all nodes see the same files, and divide them; `auto`: those on a network file system.",
+)  # fmt: skip
+@click.option("--role", "roles", multiple=True, metavar="ROLE", help="Read only files of this role (see --cluster).")
+@click.option("--cluster", is_flag=True, help="Print which node reads which files, and end.")
 @click.option("--tee", is_flag=True, help="Pass on what comes from standard input (OUTPUT_DIR or PATH `-`).")
 @click.option("--once", is_flag=True, help="Read all that is there, print the status, and end.")
 @reading.state_dir
@@ -87,7 +114,8 @@ def _addresses(ctx: click.Context, param: click.Parameter, urls: tuple[str, ...]
 )  # fmt: skip
 def command(
     log_level: str, paths: tuple[Path, ...], rules: tuple[Path, ...], zone: str | None, keep: tuple[str, ...],
-    detectors: tuple[Path, ...], plain: bool, **settings: Any,
+    detectors: tuple[Path, ...], plain: bool, nodes: str | None, node: str | None, files: Files,
+    roles: tuple[str, ...], cluster: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Follow the run that writes into OUTPUT_DIR: read its logs, keep what they say, serve it as metrics.
 
@@ -103,15 +131,28 @@ def command(
     from functools import partial
 
     from rli_agent.asking.below import choose
+    from rli_agent.discover.nodes import host_name, nodes_of
+    from rli_agent.errors import UserError
     from rli_agent.options import WatchOptions
     from rli_agent.terminal import can_draw, log_to, log_to_stderr, say
     from rli_agent.watching import watch
     from rli_agent.zone import named_zone
 
+    try:
+        among = nodes_of(nodes, node, files, roles, host_name())
+    except ValueError as e:
+        raise UserError(f"--nodes: {e}", "name this node with --node, and all of them with --nodes") from None
     chosen = list(paths) or [choose(Path.cwd(), list(rules), sys.stdin.isatty())]
     options = WatchOptions(
-        chosen, rules=list(rules), log_level=log_level, keep=list(keep), detectors=list(detectors), **settings
+        chosen, rules=list(rules), log_level=log_level, keep=list(keep), detectors=list(detectors), nodes=among,
+        **settings,
     )  # fmt: skip
+    if cluster:
+        from rli_agent.asking.cluster import who_reads_what
+
+        for line in who_reads_what(options):
+            say(line)
+        return
     stamps = named_zone(zone)
     if plain or options.once or options.tee or not can_draw(sys.stdout):
         log_to_stderr(log_level)

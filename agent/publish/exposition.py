@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from loguru import logger
@@ -127,6 +127,12 @@ class Exposition:
         if full:
             with self._unfolding:
                 self._unfold()
+
+    def count_on(self, problems: Iterable[tuple[str, str, str, int]]) -> None:
+        """Take up what was counted before the agent was started again: problems by role, kind and level."""
+        with self._inbox:
+            for role, kind, level, count in problems:
+                self._count("rl_problems_total", count, role=role, kind=kind, level=level)
 
     def _take(self, event: Event, source: Source, now: float) -> None:
         if isinstance(event, Interval):

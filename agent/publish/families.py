@@ -128,7 +128,8 @@ class Table:
         self.relabel(run)
 
     def relabel(self, run: RunLabels) -> None:
-        self.run = pairs((name, clean(getattr(run, name))) for name in run.__struct_fields__)
+        names = [name for name in run.__struct_fields__ if name != "host" or run.host]
+        self.run = pairs((name, clean(getattr(run, name))) for name in names)
         for family in self._families.values():
             family.forget_prefixes()
 

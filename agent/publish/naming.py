@@ -21,12 +21,13 @@ _NAMESPACE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class RunLabels(Struct, frozen=True):
-    """The labels that every series of a run carries."""
+    """The labels that every series of a run carries; `host` those of a run on several nodes alone."""
 
     project: str = ""
     experiment_name: str = ""
     run: str = ""
     framework: str = ""
+    host: str = ""
 
 
 class Named(Struct, frozen=True):

@@ -52,6 +52,15 @@ def store_path(state_dir: Path, run: str) -> Path:
     return state_dir / "runs" / run / "run.sqlite"
 
 
+def run_at(state_dir: Path, root: Path) -> str:
+    """What the run below `root` is called: as its store says, which may have been named otherwise (`--run-id`)."""
+    name = run_id(root)
+    if store_path(state_dir, name).exists():
+        return name
+    place = os.path.realpath(root)
+    return next((info.run for info in list_runs(state_dir) if info.root == place), name)
+
+
 def input_path(state_dir: Path, run: str) -> Path:
     """The directory of what a watch took from standard input."""
     return state_dir / "stdin" / run

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
 
-from rli_agent.discover import NEEDS, Discovery, Found
+from rli_agent.discover import NEEDS, Discovery, Found, Scan
 from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.follow.rotation import rotated_from
@@ -39,7 +39,7 @@ class RunFiles:
         self._without = without
         self._added: list[Path] = []
         self._discovery = self._discover()
-        self.scan = self._discovery.scan()
+        self.scan = self._scan()
         self.tracks: dict[Path, Track] = {}
         self._names: list[str] = []
         self._framework: str | None = None
@@ -85,7 +85,11 @@ class RunFiles:
             self._discovery = self._discover()
             for track in self.tracks.values():
                 track.use(self._book, self._names, track.state)
-        self.scan = self._discovery.scan()
+        self.scan = self._scan()
+
+    def _scan(self) -> Scan:
+        """What there is for this node's agent to read."""
+        return self._options.nodes.share(self._discovery.scan())
 
     def take_in(self, store: RunStore) -> tuple[list[Source], list[Track]]:
         """Give each file that the scan found a track, from its checkpoint on. Returns the sources that are new, and
@@ -100,7 +104,7 @@ class RunFiles:
         kept = None if self._options.start == "start" and self._first else store
         fresh = self._begin(kept, unsettled)
         if any(f.source.reader == "text" for f in fresh):
-            self.scan = self._discovery.scan()  # what was rotated since the last one and before they were begun
+            self.scan = self._scan()  # what was rotated since the last one and before they were begun
             fresh += self._begin(kept, unsettled)
         self._introduce(fresh)
         for found in self.scan.found:

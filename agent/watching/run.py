@@ -31,7 +31,7 @@ from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.publisher import Publisher
-from rli_agent.resume import earlier_events
+from rli_agent.resume import earlier_events, problem_counts
 from rli_agent.rulebook import Rulebook
 from rli_agent.server.engine_targets import EngineTargets
 from rli_agent.status import RunStatus
@@ -114,7 +114,7 @@ class WatchedRun:
             raise UserError(f"--keep {e}", "such as --keep 30d --keep 2GB") from None
         self._files = RunFiles(options, book, without, setting.zone, say)
         self._places = Places(options.paths, say)
-        self.id = run_id(self._files.scan.run.root)
+        self.id = options.run_id or run_id(self._files.scan.run.root)
         try:
             self.exposition = Exposition(self.labels(), setting.catalogue, namespace=options.namespace)
         except ValueError as e:
@@ -156,13 +156,16 @@ class WatchedRun:
         """Follow the run's life, and tell of it."""
 
         def labels() -> Labels:
-            return tuple(asdict(self.labels()).items())
+            return tuple((name, value) for name, value in asdict(self.labels()).items() if value)
 
+        leads = self._options.nodes.leads
         pager = Pager(
-            self.store, self.id, alerts, os.environ, labels, self._files.last_change, self._say, self.exposition.own
-        )
+            self.store, self.id, alerts, os.environ, labels, self._files.last_change,
+            self._say if leads else lambda _: None, self.exposition.own,
+        )  # fmt: skip
         self.status.tracker = pager.tracker
-        self.exposition.life = lambda: pager.tracker.state
+        if leads:
+            self.exposition.life = lambda: pager.tracker.state
         self._keeper.participants.append(pager)
         self._keeper.publishers.append(pager)
         return pager
@@ -172,7 +175,8 @@ class WatchedRun:
         options = self._options
         detectors = load([*detector_files(options.paths), *options.detectors])
         lookout = Lookout(self.store, self.id, detectors, self._pager, fresh=options.start == "start")
-        self.exposition.alerts = lambda: lookout.active
+        if options.nodes.leads:
+            self.exposition.alerts = lambda: lookout.active
         self.status.alerts = lambda: lookout.active
         self._keeper.participants.insert(0, lookout)
         self._keeper.publishers.insert(0, lookout)
@@ -209,7 +213,7 @@ class WatchedRun:
     def _check_in(self, zone: tzinfo) -> None:
         """Write entries into STATUS.md."""
         options, root = self._options, self._files.scan.run.root
-        if options.status_md is None:
+        if options.status_md is None or not options.nodes.leads:
             return
         from rli_agent.reporters.checkins import CheckIns  # here: most watches have no use for it
 
@@ -225,6 +229,7 @@ class WatchedRun:
             options.experiment or run.experiment or run.name,
             self.id,
             run.framework or "unknown",
+            options.nodes.own,
         )
 
     # -- one life
@@ -250,10 +255,11 @@ class WatchedRun:
             self._spans.tick(time.time())
         self._lookout.settle(time.time())
         self._pager.settle(time.time())
-        self._say(self.status.sentence(self._files.last_change()))
+        self._say(self._sentence(self._files.last_change()))
 
     def _take_up(self) -> None:
         with closing(read_only(self.store.path)) as db:
+            self.exposition.count_on(problem_counts(db))
             for source, event in earlier_events(db):
                 self.status.record([event], time.time())
                 self.exposition.record([event], source)
@@ -376,7 +382,16 @@ class WatchedRun:
     def _answer(self) -> None:
         self._say_what_is_silent()
         self._stood = self._stands()
-        self._tell("status", self.status.sentence(time.time()))
+        self._tell("status", self._sentence(time.time()))
+
+    def _sentence(self, now: float) -> str:
+        """How the run is; of a part of it, whose steps another node's agent follows, what is read of it here."""
+        nodes, files = self._options.nodes, self._files.tracks
+        if nodes.leads:
+            return self.status.sentence(now)
+        lines = sum(track.reader.position.line - 1 for track in files.values())
+        first = f"; {nodes.names[0]} follows the run's steps" if nodes.names else ""
+        return f"{nodes.own or 'a part of the run'}: {len(files)} files, {lines:,} lines read{first}"
 
     def _tell(self, key: str, text: str) -> None:
         """Say it, unless it was the last that was said of this."""
@@ -417,7 +432,7 @@ class WatchedRun:
         facts: list[Event] = [
             RunFact(os.path.relpath(f.file, run.root), f.line or 1, 0, now, "observed", f.key, str(f.value))
             for f in files.scan.facts
-            if self.status.facts.get(f.key) != str(f.value)
+            if self._options.nodes.leads and self.status.facts.get(f.key) != str(f.value)
         ]
         if run.framework and self.status.facts.get("framework") != run.framework:
             facts.append(RunFact(".", 0, 0, now, "observed", "framework", run.framework, run.confidence))

@@ -45,6 +45,7 @@ class Runs:
         self._setting = setting
         self._say = say
         self._root = os.path.realpath(options.paths[0])
+        self._id = options.run_id or run_id(Path(self._root))
         self._book = self._rules(p for p in options.paths if p.is_dir())
         self._finder = self._new_finder()
         self._places = self._finder.find() if self._finder is not None else []
@@ -55,7 +56,7 @@ class Runs:
         self._failed: dict[str, float] = {}
         self._left_out = 0
         self._looked = time.monotonic()
-        self._new = not store_path(setting.state, run_id(Path(self._root))).exists()
+        self._new = not store_path(setting.state, self._id).exists()
         if self.several:
             say(f"{options.paths[0]}: a directory of {len(self._places)} runs (as one run: --one-run)")
         self._open(self._places[0] if self.several else Place(self._root))
@@ -77,7 +78,7 @@ class Runs:
         if not self.several:
             return all_of_them[0]
         shared = set.intersection(*(set(labels.items()) for labels in all_of_them)) if all_of_them else set()
-        return {**dict(sorted(shared)), "run": run_id(Path(self._root))}
+        return {**dict(sorted(shared)), "run": self._id}
 
     # -- one life
 
@@ -146,7 +147,8 @@ class Runs:
 
     def _new_finder(self) -> RunFinder | None:
         paths = self._options.paths
-        if self._options.one_run or len(paths) != 1 or (paths[0].exists() and not paths[0].is_dir()):
+        one = self._options.one_run or self._options.run_id is not None
+        if one or len(paths) != 1 or (paths[0].exists() and not paths[0].is_dir()):
             return None
         return RunFinder(paths[0], self._book.packs)
 
