@@ -16,16 +16,20 @@ from msgspec import Struct
 from rli_agent.discover.configs import BadConfig, ConfigFact, config_facts, read_config
 from rli_agent.discover.look import ENDS, NEEDS, Look, Looker
 from rli_agent.discover.roles import Claim, Roles, Verdict, original
-from rli_agent.discover.tree import Entry, Tree, reader_of
+from rli_agent.discover.tree import RECORDS, Entry, Tree, reader_of
 from rli_agent.events import METRIC_FILES, Reader, Source
 from rli_agent.parsers.packs import Pack
 
 __all__ = [
-    "NEEDS", "BadConfig", "ConfigFact", "Discovery", "Found", "Run", "Scan", "config_facts", "read_config", "reader_of",
+    "NEEDS", "NEWEST", "BadConfig", "ConfigFact", "Discovery", "Found", "Run", "Scan", "config_facts", "read_config",
+    "reader_of", "root_of",
 ]  # fmt: skip
 
 #: So many files, the last changed ones, are looked at thoroughly.
 MOST_RECENT = 200
+#: Of files of records, of which there may be a hundred thousand, so many of the newest are shown always, and so many of
+#: the oldest at a time: the others wait until these are at rest.
+NEWEST, OLDEST = 1000, 4000
 _METRICS: dict[Reader, str] = {
     "tensorboard": "TensorBoard's events", "wandb": "W&B's file", "history": "the Trainer's history",
 }  # fmt: skip
@@ -70,9 +74,14 @@ class Discovery:
     """Looks at the paths of one run, as often as asked; only what is new or has grown is looked at again.
 
     framework: the name of a framework's pack, where the user says it. Raises ValueError where no such pack is known.
+    read: files of records that were read to their end before, inode and bytes by name; those that are still so rest,
+    and others wait where there are many. None: all are shown.
     """
 
-    def __init__(self, paths: Sequence[Path], packs: Mapping[str, Pack], framework: str | None = None) -> None:
+    def __init__(
+        self, paths: Sequence[Path], packs: Mapping[str, Pack], framework: str | None = None,
+        read: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:  # fmt: skip
         if not paths:
             raise ValueError("no path given")
         self._roles = Roles(packs)
@@ -88,6 +97,9 @@ class Discovery:
         self._looks: dict[str, Look] = {}
         self._claims: dict[str, tuple[str | None, Look, Claim]] = {}
         self._names: dict[str, str] = {}
+        self._read = None if read is None else dict(read)
+        #: Files that wait to be shown.
+        self.backlog = 0
         self._facts: tuple[object, list[ConfigFact], dict[Path, str]] | None = None
 
     def add(self, path: Path) -> None:
@@ -101,10 +113,43 @@ class Discovery:
         """Directories below the paths that are no business of this run, absolute and free of links."""
         self._tree.without = directories
 
+    @property
+    def at_rest(self) -> Set[str]:
+        """The files that are left out, by their paths."""
+        return self._tree.at_rest
+
+    def rest(self, paths: Set[str]) -> None:
+        """Nothing more is expected of these files: they are left out until `wake`."""
+        self._tree.rest(paths)
+        for path in paths:
+            self._names.pop(path, None)
+
+    def wake(self, changed: Iterable[Path]) -> None:
+        """Of these paths, show those again that are at rest."""
+        if self._tree.at_rest:
+            self._tree.wake(self._tree.at_rest.intersection(map(str, changed)))
+
+    def _shown(self, entries: list[Entry]) -> list[Entry]:
+        """Leave out what rests or waits, where there is much of it."""
+        records = [e for e in entries if e.path.endswith(RECORDS)]
+        if self._read is None or len(records) <= NEWEST:
+            self.backlog = 0
+            return entries
+        records.sort(key=lambda e: (e.mtime, e.path))
+        self._name([e.path for e in records])
+        old = [e for e in records[:-NEWEST] if self._read.pop(self._names[e.path], None) == (e.inode, e.size)]
+        resting = {e.path for e in old}
+        self.rest(resting)
+        waiting = [e.path for e in records[:-NEWEST] if e.path not in resting][OLDEST:]
+        self.backlog = len(waiting)
+        resting.update(waiting)
+        return [e for e in entries if e.path not in resting]
+
     def scan(self) -> Scan:
         """Find what there is now. A later scan may give a file another role, other packs, or leave it out (a twin)."""
         entries, others, left_out = self._tree.walk()
         skipped = dict(left_out)
+        entries = self._shown(entries)
         self._look_at(entries, skipped)
         self._name([e.path for e in entries])
         texts = {e.path: self._looks[e.path] for e in entries if e.path in self._looks and reader_of(e.path) == "text"}
@@ -112,6 +157,8 @@ class Discovery:
         verdict = self._verdict(texts, paths)
         claims = self._claim(entries, verdict.framework, skipped)
         found = self._found(claims, paths.keys(), verdict.framework, skipped)
+        if self.backlog:  # what nobody reads must not hold up the others
+            self.rest({path for path in skipped if path in self._looks and path.endswith(RECORDS)})
         configs = _in_order([e for e in entries if e.config])
         facts = self._stated(configs, verdict.framework, skipped)
         return Scan(
@@ -246,11 +293,16 @@ class Discovery:
         first = Path(self._roots[0])
         runs = {c.run for c in claims.values() if c.run}
         name = runs.pop() if len(runs) == 1 else (first.name if first.is_dir() or not first.exists() else first.stem)
-        root = first if first.is_dir() or not first.exists() else first.parent
         return Run(
-            root, tuple(self._given), name or "run", verdict.framework, round(verdict.confidence, 3), verdict.why,
-            facts.get("project"), facts.get("experiment") or name or None,
+            root_of(first), tuple(self._given), name or "run", verdict.framework, round(verdict.confidence, 3),
+            verdict.why, facts.get("project"), facts.get("experiment") or name or None,
         )  # fmt: skip
+
+
+def root_of(path: Path) -> Path:
+    """The directory of a run whose first path this is, free of links."""
+    first = Path(os.path.realpath(path))
+    return first if first.is_dir() or not first.exists() else first.parent
 
 
 def _in_order(configs: list[Entry]) -> list[Entry]:

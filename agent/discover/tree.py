@@ -22,7 +22,8 @@ MAX_FILES = 250_000
 
 SKIPPED_DIRS = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "lost+found"})
 _KEPT_HIDDEN = frozenset({".hydra"})
-_RECORDS = (".jsonl", ".ndjson")
+#: How files of records are called: what the model wrote, a file a step or more.
+RECORDS = (".jsonl", ".ndjson")
 _CONFIG_DIRS = frozenset({"configs", "config", ".hydra"})
 _NO_LOGS = {
     "weights or tensors": "safetensors pt pth bin distcp npz npy ckpt gguf onnx pkl pickle h5 hdf5 model tiktoken",
@@ -79,14 +80,28 @@ class _Listing(Struct):
 
 
 class Tree:
-    """All files under the roots, `without` those of some directories. Roots that do not exist yet are looked for at
-    every walk."""
+    """All files under the roots, `without` those of some directories and those `at_rest`. Roots that do not exist yet
+    are looked for at every walk."""
 
     def __init__(self, roots: list[str]) -> None:
         self.roots = roots
         self.without: Set[str] = frozenset()
+        self.at_rest: set[str] = set()
         self._listings: dict[str, _Listing] = {}
         self._single: dict[str, Entry] = {}
+
+    def rest(self, paths: Set[str]) -> None:
+        """These files are not shown any more."""
+        self.at_rest |= paths
+        for folder in {os.path.dirname(path) for path in paths}:
+            if listing := self._listings.get(folder):
+                listing.files = [entry for entry in listing.files if entry.path not in self.at_rest]
+
+    def wake(self, paths: Set[str]) -> None:
+        """These files are shown again, if they are there."""
+        self.at_rest -= paths
+        for folder in {os.path.dirname(path) for path in paths}:
+            self._listings.pop(folder, None)
 
     def walk(self) -> tuple[list[Entry], list[str], list[tuple[str, str]]]:
         """Files that may be read; all other files (by name no log); what was left out, with the reason."""
@@ -148,7 +163,7 @@ class Tree:
         listing = _Listing(found.st_mtime_ns, now, [], [], [], [])
         before = {e.path: e for e in known.files} if known else {}
         with os.scandir(here) as entries:
-            for item in sorted(entries, key=lambda e: e.name):
+            for item in sorted((e for e in entries if e.path not in self.at_rest), key=lambda e: e.name):
                 with contextlib.suppress(FileNotFoundError):
                     _sort_in(item, listing, before, root)
         self._listings[here] = listing
@@ -209,7 +224,7 @@ def reader_of(path: str) -> Reader:
         return "wandb"
     if _TABLE.fullmatch(name):
         return "table"
-    return "records" if name.endswith(_RECORDS) else "text"
+    return "records" if name.endswith(RECORDS) else "text"
 
 
 def is_config(path: str) -> bool:

@@ -17,6 +17,8 @@ from msgspec import Struct
 from rli_agent.store.connection import WriterLock, read_only
 from rli_agent.store.errors import StoreBusy, StoreError
 from rli_agent.store.retention import copy_store
+from rli_agent.store.rows import file_name
+from rli_agent.store.settling import UNSETTLED
 
 
 class RunInfo(Struct, frozen=True):
@@ -50,6 +52,19 @@ def run_id(root: Path) -> str:
 def store_path(state_dir: Path, run: str) -> Path:
     """Where the store of a run lies, or will."""
     return state_dir / "runs" / run / "run.sqlite"
+
+
+def rollouts_read(path: Path) -> dict[str, tuple[int, int]]:
+    """Files of rollouts of which the store at `path` holds all that was there: inode and bytes by name."""
+    try:
+        with closing(read_only(path)) as db:
+            rows = db.execute(
+                "SELECT file, inode, offset FROM sources WHERE role = 'rollouts' AND offset IS NOT NULL "
+                f"AND file NOT IN ({UNSETTLED})"
+            )
+            return {file_name(key): (inode % 2**64, offset) for key, inode, offset in rows}
+    except (StoreError, sqlite3.Error):  # there is none yet, or it will be said when it is opened
+        return {}
 
 
 def run_at(state_dir: Path, root: Path) -> str:

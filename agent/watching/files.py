@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import tzinfo
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from rli_agent.discover import NEEDS, Discovery, Found, Scan
+from rli_agent.discover import NEEDS, NEWEST, Discovery, Found, Scan
 from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.follow.rotation import rotated_from
@@ -24,21 +25,22 @@ from rli_agent.watching.moved import Beginning, beginnings, in_order, may_be_mov
 
 class RunFiles:
     """What discovery found of a run last (`scan`), and the track of each file by its path. `without`: directories below
-    the paths that are other runs; `say` prints for people.
+    the paths that are other runs; `say` prints for people; `read`: what an earlier watch has read (see Discovery).
 
     Raises UserError for a framework that no rule pack knows.
     """
 
     def __init__(
-        self, options: WatchOptions, book: Rulebook, without: Set[str], zone: tzinfo, say: Callable[[str], None]
-    ) -> None:
+        self, options: WatchOptions, book: Rulebook, without: Set[str], zone: tzinfo, say: Callable[[str], None],
+        read: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self._options = options
         self._zone = zone
         self._say = say
         self._book = book
         self._without = without
         self._added: list[Path] = []
-        self._discovery = self._discover()
+        self._discovery = self._discover(read)
         self.scan = self._scan()
         self.tracks: dict[Path, Track] = {}
         self._names: list[str] = []
@@ -48,10 +50,10 @@ class RunFiles:
         self._first = True
         self._newest = 0.0
 
-    def _discover(self) -> Discovery:
+    def _discover(self, read: Mapping[str, tuple[int, int]] = MappingProxyType({})) -> Discovery:
         self._version = self._book.version
         try:
-            discovery = Discovery(self._options.paths, self._book.packs, self._options.framework)
+            discovery = Discovery(self._options.paths, self._book.packs, self._options.framework, read)
         except ValueError as e:
             raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
         discovery.leave_out(self._without)
@@ -82,10 +84,33 @@ class RunFiles:
     def look_again(self) -> None:
         """See which files there are by now, and take up rules that changed."""
         if self.stale:
+            at_rest = self._discovery.at_rest
             self._discovery = self._discover()
+            self._discovery.rest(at_rest)
             for track in self.tracks.values():
                 track.use(self._book, self._names, track.state)
         self.scan = self._scan()
+
+    @property
+    def backlog(self) -> int:
+        """How many files wait until others are at rest."""
+        return self._discovery.backlog
+
+    def wake(self, changed: Set[Path]) -> None:
+        """These paths changed: what of them is at rest is looked at again."""
+        self._discovery.wake(changed)
+
+    def rest(self, quiet: float) -> list[Track]:
+        """Let files of records rest that were read to their end, were not written for so many seconds, and are not the
+        newest. Their tracks are the caller's to close."""
+        records = [track for track in self.tracks.values() if track.source.reader == "records"]
+        if len(records) <= NEWEST:
+            return []
+        records.sort(key=lambda track: track.reader.mtime)
+        before = time.time() - quiet
+        old = [t for t in records[:-NEWEST] if t.live and not t.is_busy and 0.0 < t.reader.mtime < before]
+        self._discovery.rest({str(track.found.path) for track in old})
+        return [self.tracks.pop(track.found.path) for track in old]
 
     def _scan(self) -> Scan:
         """What there is for this node's agent to read."""

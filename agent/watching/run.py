@@ -21,6 +21,7 @@ from rli_agent.alerts.opening import Alerts
 from rli_agent.alerts.pager import Pager
 from rli_agent.catalogue import Catalogue
 from rli_agent.detect.loading import detector_files, load
+from rli_agent.discover import root_of
 from rli_agent.errors import UserError
 from rli_agent.events import Event, Labels, RunFact, Source
 from rli_agent.keeping import Keeper
@@ -38,7 +39,7 @@ from rli_agent.status import RunStatus
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
 from rli_agent.store.keep import keep
-from rli_agent.store.registry import run_id, store_path
+from rli_agent.store.registry import rollouts_read, run_id, store_path
 from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.switches import switched_off
 from rli_agent.track import Taken, Track
@@ -65,6 +66,8 @@ LAST_WORDS = 2.0
 RESCAN, LONGEST = 5.0, 20.0
 #: Seconds between two looks where something changed that is not read.
 SHORTEST = 0.1
+#: Seconds after its last change before a file of records may rest.
+RESTING = 60.0
 #: Seconds between two status lines.
 STATUS_EVERY = 10.0
 #: Seconds between two looks at what is older or more than is to be kept.
@@ -112,14 +115,16 @@ class WatchedRun:
             self._keep = keep(options.keep)
         except ValueError as e:
             raise UserError(f"--keep {e}", "such as --keep 30d --keep 2GB") from None
-        self._files = RunFiles(options, book, without, setting.zone, say)
+        self.id = options.run_id or run_id(root_of(options.paths[0]))
+        store = store_path(setting.state, self.id)
+        read = rollouts_read(store) if options.start != "start" else {}
+        self._files = RunFiles(options, book, without, setting.zone, say, read)
         self._places = Places(options.paths, say)
-        self.id = options.run_id or run_id(self._files.scan.run.root)
         try:
             self.exposition = Exposition(self.labels(), setting.catalogue, namespace=options.namespace)
         except ValueError as e:
             raise UserError(str(e)) from None
-        self.store = self._open_store(store_path(setting.state, self.id))
+        self.store = self._open_store(store)
         setting.opened(self.store.path)
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
         try:
@@ -248,6 +253,11 @@ class WatchedRun:
         else:
             self._take_up()
         self._read(last=True)
+        before = 0
+        while self._files.backlog != before and not self._stop.is_set():
+            before = self._files.backlog
+            self._look_again(quiet=0.0)
+            self._read(last=True)
         if self._places.learn(self.status.facts):  # what the lines name, and what the lines there name
             self._look_again()
             self._read(last=True)
@@ -291,10 +301,13 @@ class WatchedRun:
         known = set(tracks)
         if changed:
             self._rescan = RESCAN
+            self._files.wake(changed)
         # What is not read may change all the time: a look takes at most a twentieth of it.
         self._unknown = self._unknown or not changed <= known
         named = self._places.learn(self.status.facts)
         wait = self._pause if self._unknown or not known else self._rescan
+        if self._files.backlog and not self._owed:
+            wait = SHORTEST
         if named or now - self._looked >= wait or self._files.stale:
             if not changed and known:
                 self._rescan = min(2 * self._rescan, LONGEST)
@@ -406,7 +419,10 @@ class WatchedRun:
         """Where the run writes beside the paths that were given."""
         return self._places.found
 
-    def _look_again(self) -> None:
+    def _look_again(self, quiet: float = RESTING) -> None:
+        for track in self._files.rest(quiet):
+            track.close()
+            self._owed.pop(track, None)
         for place in self._places.look(self._files.scan.configs):
             self._files.add(place)
         self._files.look_again()
