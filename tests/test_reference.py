@@ -25,10 +25,12 @@ def test_no_reference_text_is_stale() -> None:
 def test_what_was_changed_is_found_and_made_anew(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "rules").mkdir()
+    (tmp_path / "dashboards").mkdir()
     page = tmp_path / "docs" / "a.md"
     page.write_text("before\n<!-- made: settings -->\nold\n<!-- end -->\nbehind\n")
     made = stale(tmp_path)
-    assert set(made) == {page, tmp_path / "rules" / "pack.schema.json"}
+    rules = tmp_path / "dashboards" / "rli-agent-detectors.rules.yml"
+    assert set(made) == {page, tmp_path / "rules" / "pack.schema.json", rules}
     for path, text in made.items():
         path.write_text(text)
     assert "| `listen` | `RLI_AGENT_LISTEN` |" in page.read_text()

@@ -6,6 +6,7 @@ from rli_agent.detect.language import Case, Detector
 from rli_agent.detect.loading import packaged
 from rli_agent.detect.readings import DERIVED
 from rli_agent.detect.wording import described, named
+from rli_agent.reference.detector_rules import unsaid
 
 
 def detectors() -> str:
@@ -23,7 +24,11 @@ def _section(detector: Detector) -> str:
     lines = [f"### {detector.name}", "", f"**{detector.severity}**, group {detector.group}. {detector.about}", ""]
     lines += [_case(case) for case in detector.cases]
     muted = f" It is silent while {' or '.join(detector.muted_by)} is raised." if detector.muted_by else ""
-    return "\n".join([*lines, "", f"Over after {detector.clear} healthy samples.{muted} {detector.todo}", ""])
+    lines += ["", f"Over after {detector.clear} healthy samples.{muted} {detector.todo}"]
+    reason = unsaid(detector)
+    if reason:
+        lines += ["", f"In Prometheus the agent's own judgement is passed on: {reason}."]
+    return "\n".join([*lines, ""])
 
 
 def _case(case: Case) -> str:

@@ -1,5 +1,5 @@
 """Reference texts that are made from the code: parts of docs/, between `<!-- made: NAME -->` and `<!-- end -->`, and
-the schema of rule packs."""
+the schema of rule packs, and the detectors' rules for Prometheus."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rli_agent.reference.detector_pages import derived, detectors
+from rli_agent.reference.detector_rules import text as detector_rules
 from rli_agent.reference.metrics_tables import common_metrics, native_metrics, own_metrics, switches
 from rli_agent.reference.pack_schema import schema as pack_schema
 from rli_agent.reference.settings_table import table as settings_table
@@ -35,6 +36,7 @@ def made(root: Path) -> Iterator[tuple[Path, str]]:
         if _PART.search(page):
             yield path, _PART.sub(lambda m: f"{m[1]}{PARTS[m[2]]()}{m[3]}", page)
     yield root / "rules" / "pack.schema.json", pack_schema()
+    yield root / "dashboards" / "rli-agent-detectors.rules.yml", detector_rules()
 
 
 def stale(root: Path) -> dict[Path, str]:

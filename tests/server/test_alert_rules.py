@@ -15,7 +15,8 @@ from rli_agent.publish.selfmetrics import SelfMetrics
 
 from .conftest import Stack, until
 
-RULES = Path(rli_agent.dashboards.__path__[0]) / "rli-agent.rules.yml"
+FOLDER = Path(rli_agent.dashboards.__path__[0])
+RULES = FOLDER / "rli-agent.rules.yml"
 TESTS = Path(__file__).with_name("alert_rules.yml")
 
 
@@ -36,6 +37,14 @@ def test_every_metric_that_an_alert_asks_for_is_one_that_the_agent_publishes() -
         asked = re.findall(r"\b(?:rl|rli)_[a-z0-9_]+\b|\bup\b", rule["expr"])
         assert asked
         assert set(asked) <= known, rule["alert"]
+
+
+def test_labels_that_an_alert_asks_for_are_those_that_the_agent_publishes() -> None:
+    every = {"project", "experiment_name", "run", "framework", "role", "environment", "rank", "lane"}
+    labels = {q.name: {*q.labels, *every} for q in Catalogue.load()}
+    for rule in alerts():
+        for metric, asked in re.findall(r"\b(rl_[a-z0-9_]+)\{([^}]*)\}", rule["expr"]):
+            assert set(re.findall(r"(\w+)[=!]", asked)) <= labels[metric], rule["alert"]
 
 
 def test_every_alert_is_tested_to_fire() -> None:
@@ -82,5 +91,6 @@ def test_the_stack_loads_them(stack: Stack) -> None:
     stack.start()
     groups = until(lambda: stack.get("/api/v1/rules")["data"]["groups"])
     loaded = [rule for group in groups for rule in group["rules"]]
-    assert {r["name"] for r in loaded} == {r["alert"] for r in alerts()}
+    shipped = [g for file in FOLDER.glob("*.rules.yml") for g in yaml.safe_load(file.read_text())["groups"]]
+    assert {r["name"] for r in loaded} == {r.get("alert", r.get("record")) for g in shipped for r in g["rules"]}
     until(lambda: all(r["health"] == "ok" for g in stack.get("/api/v1/rules")["data"]["groups"] for r in g["rules"]))
