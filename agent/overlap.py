@@ -14,7 +14,8 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from rli_agent.events import Event, Labels, Samples, Shape, Source
+from rli_agent.events import Event, Labels, Problem, Samples, Shape, Source
+from rli_agent.parsers.not_finite import not_finite
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -66,7 +67,8 @@ class Overlap:
         sifted = Sifted([], [])
         for event in events:
             if not isinstance(event, Samples):
-                sifted.new.append(event)
+                if not _is_said_again(event, sifted):
+                    sifted.new.append(event)
                 continue
             if event.step is None or source.role == "rollouts":
                 sifted.new.append(self._natively(event) if self.engines_asked else event)
@@ -148,6 +150,16 @@ class Overlap:
 def without_states(samples: Samples) -> Samples:
     """The figures alone: the states that durations among them tell of were told elsewhere."""
     return msgspec.structs.replace(samples, shape=msgspec.structs.replace(samples.shape, plan=None))
+
+
+def _is_said_again(event: Event, sifted: Sifted) -> bool:
+    """Whether a problem `nan` is of figures that another source has told, and so of one that this source has told."""
+    if not isinstance(event, Problem) or event.kind != "nan":
+        return False
+    place = (event.file, event.offset)
+    told = [e for e in sifted.again[-1:] if (e.file, e.offset) == place]
+    new = [e for e in sifted.new[-1:] if isinstance(e, Samples) and (e.file, e.offset) == place]
+    return bool(told) and not any(not_finite(samples) for samples in new)
 
 
 def _without_engine(shape: Shape) -> Shape:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from rli_agent.events import Event, Interval, Labels, Problem, RunFact, Samples, Source, TimeIs
+from rli_agent.events import Event, Interval, Labels, RunFact, Samples, Source, TimeIs
 from rli_agent.parsers.blocks import Block, laid_out
 from rli_agent.parsers.compiled import CompiledRule, RuleSet
 from rli_agent.parsers.line_reader import Figures, LineReader, filled
+from rli_agent.parsers.not_finite import not_finite
 from rli_agent.parsers.packs import Rule
 from rli_agent.parsers.parser_state import Held, ParserState
 from rli_agent.parsers.payloads import duration, number
@@ -20,8 +20,6 @@ from rli_agent.parsers.problem_reader import At
 from rli_agent.parsers.timeline import Opened
 from rli_agent.parsers.wrappers import Origin
 
-#: Figures of which a value that is not finite is a problem.
-_VITAL = re.compile(r"loss|grad_?norm|entropy|(?:^|[/_ ])kl(?:$|[/_])|_kl(?:$|[/_])|kl_", re.IGNORECASE)
 _ENCODER = msgspec.json.Encoder()
 _NOTHING: Mapping[str, str] = {}
 
@@ -109,7 +107,9 @@ class MatchReader:
         if self.rules.block_keys:
             self._gather(samples)
         if '"' in samples.printed:
-            self._not_finite(samples)
+            problem = not_finite(samples)
+            if problem is not None:
+                self.events.append(problem)
 
     def _gather(self, samples: Samples) -> None:
         """Keep the durations of a block until all of them are there."""
@@ -205,18 +205,6 @@ class MatchReader:
     ) -> None:  # fmt: skip
         place = (self.source.file, at.line, at.offset)
         self.events.append(Interval(*place, time_is, lane, state, step, start, end, lasted, key, labels))
-
-    def _not_finite(self, samples: Samples) -> None:
-        """A loss, gradient norm, KL or entropy that is not finite is one problem a line."""
-        bad = [
-            f"{name} {value}"
-            for name, value in zip(samples.shape.names, samples.values, strict=True)
-            if not math.isfinite(value) and _VITAL.search(name)
-        ]
-        if bad:
-            place = (samples.file, samples.line, samples.offset, samples.time, samples.time_is)
-            text = ", ".join(bad)[:2000]
-            self.events.append(Problem(*place, "ERROR", "nan", text, 1, samples.step, None, samples.shape.labels))
 
     def _step(self, slot: str | None, add: int, text: str | None) -> int | None:
         if text is not None:

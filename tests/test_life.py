@@ -291,6 +291,55 @@ def test_a_caught_traceback_in_a_long_silent_step_is_no_crash() -> None:
     assert play.pages == []
 
 
+FAILED_EVALUATION = (
+    "Evaluation of aime2024 failed\nTraceback (most recent call last):\n"
+    '  File "/app/rl/orchestrator.py", line 88, in run_evals\n    await evaluate(env)\nRuntimeError: no reply'
+)
+
+
+@pytest.mark.parametrize("after", ["checkpoint", "figures"])
+def test_an_evaluation_that_fails_and_is_caught_is_no_end(after: str) -> None:
+    play = running(1000, every=20.0)
+    play.problem("traceback", FAILED_EVALUATION)
+    if after == "checkpoint":
+        play.wait(5)
+        play.begins("save_ckpt", step=1000)
+        play.ends("save_ckpt", 5.0, step=1000)
+    else:
+        play.samples("trainer", 1000, {"perf/throughput": 812.0})
+    play.wait(3600)
+    assert play.kinds == ["started", "finished"]
+
+
+def test_an_evaluation_that_ends_the_process_is_an_end() -> None:
+    play = running(20)
+    play.problem("traceback", FAILED_EVALUATION)
+    play.engine(120.0)  # others go on for a while
+    play.wait(3600)
+    assert play.kinds == ["started", "failed"]
+    assert "no reply" in play.said[-1].title
+
+
+def test_a_checkpoint_behind_any_other_traceback_does_not_make_it_harmless() -> None:
+    play = running(20)
+    play.problem("traceback", "Traceback (most recent call last):\n  File 'train.py', line 3, in step\nValueError: bad")
+    play.begins("save_ckpt", step=20)
+    play.ends("save_ckpt", 5.0, step=20)
+    play.wait(3600)
+    assert play.kinds == ["started", "failed"]
+
+
+def test_a_caught_traceback_is_no_crash_for_as_long_as_steps_have_taken_before() -> None:
+    play = running(20, every=20.0)
+    play.wait(280)  # an evaluation that is not announced
+    play.step(21)
+    play.steps(22, 40, every=20.0)
+    play.problem("traceback", "Traceback (most recent call last):\nValueError: bad tool call")
+    play.wait(270)
+    play.step(41)
+    assert play.pages == []
+
+
 def test_one_step_with_nan_heals_and_pages_nobody() -> None:
     play = running(20)
     play.step(21)

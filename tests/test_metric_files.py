@@ -76,6 +76,16 @@ def test_scalars_of_event_files_are_figures_of_their_step_and_time(tmp_path: Pat
     assert {e["metric"] for e in events} == {"rl_policy_entropy", "rl_reward_mean"}
 
 
+def test_a_loss_that_is_not_finite_is_a_problem_and_a_reward_is_none(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        for step, (loss, reward) in enumerate([(0.5, 0.1), (float("nan"), 0.1), (0.5, float("nan"))], 1):
+            writer.add_scalar("actor/pg_loss", loss, step, walltime=1.7e9 + step)
+            writer.add_scalar("critic/rewards/mean", reward, step, walltime=1.7e9 + step)
+    (problem,) = (e for e in parsed(tmp_path) if e["type"] == "problem")
+    assert (problem["kind"], problem["level"], problem["step"]) == ("nan", "ERROR", 2)
+    assert problem["message"] == "actor/pg_loss nan"
+
+
 def test_scalars_may_be_tensors(tmp_path: Path) -> None:
     """As TensorFlow 2's and torch's new-style writers have them."""
     writer = RecordWriter(str(tmp_path / "events.out.tfevents.1.host"))

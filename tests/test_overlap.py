@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorboardX import SummaryWriter
 
-from rli_agent.events import METRIC_FILES, Phase, Plan, Samples, Shape, Source
+from rli_agent.events import METRIC_FILES, Phase, Plan, Problem, Samples, Shape, Source, as_printed
 from rli_agent.overlap import Overlap
+from rli_agent.parsers.not_finite import not_finite
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import RunRow, RunStore
 
@@ -27,7 +28,8 @@ ALONE = Shape(("loss", "entropy"), (None, None), (None, None), (("role", "traine
 
 
 def samples(shape: Shape, step: int, *values: float) -> Samples:
-    return Samples("f", step, 0, 1.0, "logged", step, shape, list(values), json.dumps(values))
+    printed = json.dumps([as_printed(v) for v in values])
+    return Samples("f", step, 0, 1.0, "logged", step, shape, list(values), printed)
 
 
 def new(overlap: Overlap, source: Source, *events: Samples) -> list[tuple[str, int | None]]:
@@ -50,6 +52,24 @@ def test_a_resumed_run_tells_its_steps_anew() -> None:
     for step in (1, 2, 3, 4, 2, 3):
         assert new(overlap, CONSOLE, samples(BOTH, step, 0.5, 1.0)) == [("loss", step), ("reward", step)]
         assert new(overlap, BOARD, samples(BOTH, step, 0.5, 1.0)) == []
+
+
+def test_what_is_not_finite_is_one_problem_whoever_tells_it_and_a_new_one_where_it_is_news() -> None:
+    overlap = Overlap()
+    nan = float("nan")
+
+    def told(source: Source, step: int, **values: float) -> list[str]:
+        shape = Shape(tuple(values), (None,) * len(values), (None,) * len(values), (("role", "trainer"),))
+        said = samples(shape, step, *values.values())
+        problem = not_finite(said)
+        assert problem is not None
+        return [e.message for e in overlap.sift([said, problem], source).new if isinstance(e, Problem)]
+
+    assert told(CONSOLE, 1, loss=nan) == ["loss nan"]
+    assert told(BOARD, 1, loss=nan, reward=1.0) == []
+    assert told(BOARD, 2, loss=nan, reward=1.0) == ["loss nan"]
+    assert told(BOARD, 3, loss=nan, entropy=nan) == ["loss nan, entropy nan"]
+    assert told(CONSOLE, 3, loss=nan) == []
 
 
 def test_histories_repeat_each_other() -> None:

@@ -92,8 +92,10 @@ def _deadly_silence(state: LifeState, suspect: Suspect, now: float) -> bool:
     if suspect.wrote > suspect.seen + LAST_WORDS:
         return False
     usual = state.usual_step()
-    if usual is not None and state.step_at is not None and now < state.step_at + 1.5 * usual:
-        return False
+    if usual is not None and state.step_at is not None:
+        late = state.step_at + max(1.5 * usual, min(state.longest_gap, INNER))
+        if now < late:
+            return False
     return all(lane.state not in ("eval", "save_ckpt") or now - lane.since > INNER for lane in state.open.values())
 
 

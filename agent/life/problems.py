@@ -24,6 +24,9 @@ _HARD = frozenset({"hardware", "oom_kill", "cuda_oom", "disk_full"})
 _SYMPTOMS = frozenset({"worker_death", "nccl", "timeout"})
 _BOUND = 4000
 
+#: Frames and words of an evaluation. torch's eval_frame.py is none.
+_EVALUATION = re.compile(r"\bin _?(?:run_|do_)?(?:eval(?!_frame)|validate\b)|\b[Ee]val(?:uat\w+|s)?\b|\beval\w*[./]")
+
 _LIMIT = re.compile(r"DUE TO TIME LIMIT|job is timed-out")
 _PREEMPTED = re.compile(r"DUE TO (?:PREEMPTION|JOB REQUEUE)|is preempted|[Pp]reempted by|TaintManagerEviction")
 #: A job that is cancelled for no reason may be so because a step of it failed.
@@ -45,6 +48,13 @@ def grade(problem: Problem, role: str) -> int | None:
     if problem.kind in DEADLY:
         return 2
     return 1 if problem.kind in MAYBE else 0
+
+
+def was_caught(suspect: Suspect, file: str, line: int, role: str) -> bool:
+    """Whether what a role writes on this line says that it lived through the problem: a traceback of an evaluation
+    need not end the training. Of others nothing is concluded: who dies may save a checkpoint first."""
+    later = suspect.grade == 1 and file == suspect.file and line > suspect.line and role == suspect.role
+    return later and _EVALUATION.search(suspect.message) is not None
 
 
 def verdict(problem: Problem) -> str:

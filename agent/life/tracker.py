@@ -9,7 +9,7 @@ from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Sa
 from rli_agent.life import judging, signs, wording
 from rli_agent.life.attempts import Attempts
 from rli_agent.life.deadlines import IDLE, START_STATES
-from rli_agent.life.problems import weigh
+from rli_agent.life.problems import was_caught, weigh
 from rli_agent.life.state import ENDS, KEPT, MOST, Attempt, Ending, LifeState, Open, Said, Told
 from rli_agent.message import Message, Severity
 from rli_agent.parsers.timeline import intervals
@@ -93,6 +93,7 @@ class LifeTracker:
 
     def _samples(self, event: Samples, source: Source, now: float, live: bool, detailed: bool) -> None:
         role = signs.role_of(event, source)
+        self._lives_on(event, role)
         if detailed:
             for interval in intervals(event):
                 self._interval(interval, source, now)
@@ -107,6 +108,7 @@ class LifeTracker:
 
     def _interval(self, event: Interval, source: Source, now: float) -> None:
         state = self.state
+        self._lives_on(event, dict(event.labels).get("role") or source.role)
         key = f"{event.lane}\0{event.state}"
         if event.state in START_STATES:
             self._attempts.starts(now)
@@ -149,6 +151,12 @@ class LifeTracker:
             weigh(state, event, role, now)
         elif state.suspect is not None and event.level in ("ERROR", "CRITICAL"):
             state.suspect.consequences[event.kind] = state.suspect.consequences.get(event.kind, 0) + 1
+
+    def _lives_on(self, event: Samples | Interval, role: str) -> None:
+        """A role goes on with its work."""
+        suspect = self.state.suspect
+        if suspect is not None and was_caught(suspect, event.file, event.line, role):
+            self.state.suspect = None
 
     def _nan(self, event: Problem) -> None:
         """A figure that is not finite heals at times; on two steps running it does not."""

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from rli_agent.events import Samples, Source, TimeIs, as_printed
+from rli_agent.events import Event, Samples, Source, TimeIs, as_printed
 from rli_agent.parsers.compiled import RuleSet
+from rli_agent.parsers.not_finite import not_finite
 from rli_agent.parsers.packs import Pack
 from rli_agent.parsers.record_parser import role_of
 
@@ -43,8 +44,15 @@ class FigureReader:
         self._rules = rules
         self._roles = [spec for pack in packs for spec in pack.records if spec.role_of]
 
+    def events(self, figures: Figures, now: float | None) -> list[Event]:
+        """The figures, and the problem that some of them are not finite. `now` stamps those without a time, where the
+        file is being followed."""
+        samples = self.samples(figures, now)
+        problem = not_finite(samples)
+        return [samples] if problem is None else [samples, problem]
+
     def samples(self, figures: Figures, now: float | None) -> Samples:
-        """`now` stamps figures without a time, where the file is being followed."""
+        """The figures alone."""
         names = tuple(sorted(figures.values))  # W&B writes them in any order: one shape for all
         role = next((r for spec in self._roles if (r := role_of(spec, figures.values)) is not None), "trainer")
         shape = self._rules.shape(names, (None,) * len(names), {"role": role})

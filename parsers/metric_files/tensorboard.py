@@ -71,7 +71,7 @@ class TensorBoardParser:
     def flush(self) -> list[Event]:
         """The file is quiet or over: what was gathered of the last step."""
         gathered, self.state.gathered = self.state.gathered, None
-        return [self._reader.samples(gathered, None)] if gathered is not None else []
+        return self._reader.events(gathered, None) if gathered is not None else []
 
     def settle(self, mtime: float) -> Shift | None:
         """Records carry full times: nothing to mend."""

@@ -128,7 +128,7 @@ class WandbParser:
             if len(state.told) < MOST:
                 state.told.add(key)
         for figures in by_step.values():
-            yield self._reader.samples(figures, None)
+            yield from self._reader.events(figures, None)
 
     def _axis(self, key: str) -> str:
         """The key that holds the step of this one; "" where it has none of its own."""
@@ -152,7 +152,7 @@ class WandbParser:
             for key, value in self.state.summary.items():
                 figures.add(key, value)
             self.state.summary = {}
-            yield self._reader.samples(figures, None)
+            yield from self._reader.events(figures, None)
         yield self._fact("life", "finished" if code == 0 else "failed", line, offset)
 
     def _fact(self, key: str, value: str, line: int, offset: int) -> RunFact:
