@@ -15,6 +15,11 @@ from rli_agent.parsers.payloads import number
 from rli_agent.parsers.problem_reader import At
 from rli_agent.parsers.wrappers import Origin
 
+#: What differs between two refreshes of a bar: figures, and the blocks that it is drawn with (U+2588 to U+258F).
+_REFRESHED = b"0123456789.,? #\xe2\x96" + bytes(range(0x88, 0x90))
+#: Makes of lines that are remembered, and the longest of them in bytes.
+MAKES, LONGEST = 1_000, 4_096
+
 
 class BarReader:
     """Reads the bars of one source."""
@@ -24,9 +29,25 @@ class BarReader:
         self._rules = rules
         self._state = state
         self._matches = matches
+        self._barren: set[bytes] = set()
 
-    def read(self, raw: bytes, line: int, offset: int, now: float | None) -> None:
-        """Show the bars of a line to the rules on bars. Of refreshes that say the same the last one counts."""
+    def make(self, raw: bytes) -> bytes:
+        """What lines with the same bars have in common."""
+        return raw.translate(None, _REFRESHED)
+
+    def is_barren(self, make: bytes) -> bool:
+        """Whether a line of this make is known to say nothing. Most bars are an engine's or a loader's, and are drawn
+        hundreds of times."""
+        return make in self._barren
+
+    def passed(self, make: bytes) -> None:
+        """A line of this make said nothing."""
+        if len(make) <= LONGEST and len(self._barren) < MAKES:
+            self._barren.add(make)
+
+    def read(self, raw: bytes, line: int, offset: int, now: float | None) -> bool:
+        """Show the bars of a line to the rules on bars; whether one took a bar. Of refreshes that say the same the last
+        one counts."""
         found = [hit for text in bars(raw) if (hit := self._bar(text)) is not None]
         at = At(line, offset, now, "observed" if now is not None else "estimated", Origin(), None)
         for i, (compiled, match) in enumerate(found):
@@ -38,6 +59,7 @@ class BarReader:
                     continue
                 self._state.drawn[compiled.id] = said
             self._matches.figures(compiled, match, at)
+        return bool(found)
 
     def release(self, data: bytes, at: int, last: bool = False) -> None:
         """Give the figures that were held back, once the line behind theirs is there (it begins at `at`)."""

@@ -173,6 +173,7 @@ class RuleSet:
         self.region_ids = frozenset(names.index(literal) for literal in region)
         self.level_ids = frozenset(names.index(literal) for literal in LEVEL_LITERALS)
         self.traceback_id = names.index(TRACEBACK_LITERAL)
+        self._marks = self.region_ids | self.level_ids | {self.traceback_id}
         #: By literal: the rule that no other rule can come before, if it takes a line with this literal.
         first = self.rules[0] if self.rules else None
         plain = not (self.bars or self.repeats or self.strip or self.first_rank)
@@ -187,6 +188,10 @@ class RuleSet:
             chosen = sorted({r for i in found for r in self._rules_of[i]}.union(self._always))
             rules = self._by_found[found] = tuple(self.rules[i] for i in chosen if self.rules[i].rule.on != "bar")
         return rules
+
+    def needs(self, found: frozenset[int]) -> bool:
+        """Whether a line with these literals must be looked at: not where they are only those of progress bars."""
+        return bool(self.rules_for(found)) or not self._marks.isdisjoint(found)
 
     @property
     def without_literal(self) -> list[CompiledRule]:

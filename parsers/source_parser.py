@@ -202,28 +202,38 @@ class SourceParser:
         return self._problems.continues(unwrapped.origin.who, header.message, header.level, stamped, line)
 
     def _line(self, raw: bytes, line: int, offset: int) -> None:
-        if self.rules.bars and raw.find(b"%|") >= 0:
-            self._bars.read(raw, line, offset, self._now)
-        if raw.find(b"\r") >= 0:
-            for segment in segments(raw):
-                self._text(segment, line, offset)
-        else:
-            self._text(raw, line, offset)
+        if not self.rules.bars or raw.find(b"%|") < 0:
+            self._texts(raw, line, offset)
+            return
+        make = self._bars.make(raw)
+        if self._bars.is_barren(make):
+            return
+        taken = self._bars.read(raw, line, offset, self._now)
+        if not self._texts(raw, line, offset) and not taken:
+            self._bars.passed(make)
 
-    def _text(self, raw: bytes, line: int, offset: int) -> None:
+    def _texts(self, raw: bytes, line: int, offset: int) -> bool:
+        """Read the texts on a line; whether one holds something to look at."""
+        if raw.find(b"\r") < 0:
+            return self._text(raw, line, offset)
+        told = [self._text(segment, line, offset) for segment in segments(raw)]
+        return any(told)
+
+    def _text(self, raw: bytes, line: int, offset: int) -> bool:
         unwrapped = self._unwrap(raw)
         body = unwrapped.text
         if body.find(b"%|") >= 0 and not is_table(body):
             body = split_bar(body)[1] or body
             body = split_tail(body)[0]
         if body[:1] == b"{" and self._record(body, unwrapped.origin, line, offset):
-            return
+            return True
         found = self.rules.scanner.found(body)
-        if not found and not self.rules.scanner.every_line:
-            return
+        if not self.state.regions and not self.rules.needs(found):
+            return False
         text = body[:MAX_MESSAGE].decode("utf-8", "replace")
         header = read_header(text)
         self._message(text, header, found, unwrapped.origin, unwrapped.stamp, unwrapped.repeated, line, offset)
+        return True
 
     def _record(self, body: bytes, origin: Origin, line: int, offset: int) -> bool:
         """Whether a line is a log record in JSON: its message, which may be several lines, is read as any other."""
