@@ -20,7 +20,9 @@ class WatchOptions(Struct):
     detectors: files that change detectors of learning failures, or add some. status_md: seconds between two entries in
     `status_file` (None: STATUS.md in the run's directory). private: nobody is told of anything.
     launched: when the agent started the run itself (Unix seconds). run_id: what the run is called; None = after its
-    directory. nodes: those of a run that has an agent on each."""
+    directory. nodes: those of a run that has an agent on each. remote_write: where figures go (`none`: nowhere,
+    also not to this machine's own Prometheus): all that a scrape would show every `remote_write_interval` seconds, or
+    the history alone, with labels NAME=VALUE, the headers in a file, and certificates."""
 
     paths: list[Path]
     framework: str | None = None
@@ -48,3 +50,10 @@ class WatchOptions(Struct):
     launched: float | None = None
     run_id: str | None = None
     nodes: Nodes = Nodes()
+    remote_write: str | None = None
+    remote_write_mode: Literal["all", "history"] = "all"
+    remote_write_interval: float = 15.0
+    remote_write_labels: list[str] = []
+    remote_write_headers_file: Path | None = None
+    remote_write_ca: Path | None = None
+    remote_write_cert: Path | None = None

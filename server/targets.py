@@ -21,6 +21,8 @@ from rli_agent.publish.naming import clean
 from .files import write_whole
 from .places import Places, default_root
 
+#: The job under which the stack's Prometheus scrapes agents.
+JOB = "rli-agent"
 #: Seconds between two touches, and without one until a target's file is removed.
 TOUCH = 30.0
 EXPIRY = 900.0
@@ -36,7 +38,7 @@ class Registration:
         places = Places(root or default_root())
         self._stack = places.server
         self.path = places.targets / f"{os.getpid()}-{port}.json"
-        self._target = _reachable(host, port)
+        self._target = reachable(host, port)
         self._labels: Mapping[str, str] | None = None
         self._touched = 0.0
 
@@ -85,7 +87,7 @@ def sweep(folder: Path, now: float) -> list[str]:
     return gone
 
 
-def _reachable(host: str, port: int) -> str:
+def reachable(host: str, port: int) -> str:
     """Where this machine's Prometheus reaches what listens at this address."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -24,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 
 from rli_agent.events import Event, Interval, Phase, Plan, Samples, Shape
+from rli_agent.publish import from_store
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.publish.spans import exporter as exporting
@@ -119,8 +120,8 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(exporting, "LOOK", 0.02)
+    monkeypatch.setattr(from_store, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(from_store, "LOOK", 0.02)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STARTS = ("start", "end", "checkpoint")
 LAYOUTS = ("auto", "step", "flat")
 FILES = ("auto", "shared", "own")
+MODES = ("all", "history")
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -37,6 +38,14 @@ def _run_id(ctx: click.Context, param: click.Parameter, name: str | None) -> str
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise click.BadParameter(f"{name[:80]!r}: up to 64 letters, digits and ._- are a name")
     return name
+
+
+def _labels(ctx: click.Context, param: click.Parameter, labels: tuple[str, ...]) -> list[str]:
+    del ctx, param
+    for label in labels:
+        if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*=.+", label) or label.startswith("__"):
+            raise click.BadParameter(f"{label!r} is no label: give NAME=VALUE, the name of letters, digits and _")
+    return list(labels)
 
 
 @click.command(cls=Configured)
@@ -92,6 +101,34 @@ def _run_id(ctx: click.Context, param: click.Parameter, name: str | None) -> str
 @click.option(
     "--span-layout", type=click.Choice(LAYOUTS), default="auto", show_default=True,
     help="`step`: a step is a trace. `flat`: each state is one, as RL-Insight wants it. `auto`: as the receiver is.",
+)  # fmt: skip
+@click.option(
+    "--remote-write", metavar="URL",
+    help="Send figures there by remote write (docs/history.md); `none`: also not to this machine's own Prometheus.",
+)  # fmt: skip
+@click.option(
+    "--remote-write-mode", type=click.Choice(MODES), default="all", show_default=True,
+    help="`all`: what a scrape would show, too. `history`: for a receiver that scrapes this agent as well.",
+)  # fmt: skip
+@click.option(
+    "--remote-write-interval", type=reading.Duration(), default="15s", show_default=True, metavar="INTERVAL",
+    help="How often to send what a scrape would show.",
+)  # fmt: skip
+@click.option(
+    "--remote-write-labels", multiple=True, metavar="NAME=VALUE", callback=_labels,
+    help="More labels for what is sent; job and instance are rli-agent and the host's name unless given here.",
+)  # fmt: skip
+@click.option(
+    "--remote-write-headers-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Send the headers in this file along, one `Name: value` a line; or see RLI_AGENT_REMOTE_WRITE_HEADERS.",
+)  # fmt: skip
+@click.option(
+    "--remote-write-ca", type=click.Path(exists=True, path_type=Path), metavar="FILE",
+    help="Trust a receiver whose certificate is signed by one of these.",
+)  # fmt: skip
+@click.option(
+    "--remote-write-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Show this certificate to the receiver; the file holds its key, too.",
 )  # fmt: skip
 @click.option(
     "--engine", "engines", multiple=True, metavar="URL", callback=_addresses,

@@ -22,7 +22,7 @@ from ..parsers.timeline import intervals
 from ..rollout_statistics import BOUNDS, Distribution
 from .families import Series, Table, Text
 from .life_figures import life_figures
-from .naming import Naming, RunLabels, clean, label_set
+from .naming import Naming, RunLabels, clean, duration_series, label_set, role_of
 from .rollout_figures import RolloutFigures
 from .selfmetrics import SelfMetrics, of_process
 
@@ -150,7 +150,7 @@ class Exposition:
             if event.state == "step":
                 self._step(event, event.labels, event.end, source, now)
         elif isinstance(event, Problem):
-            role = _role(event.labels, source)
+            role = role_of(event.labels, source)
             self._count("rl_problems_total", event.count, role=role, kind=event.kind, level=event.level)
         elif isinstance(event, RolloutBatch):
             self._rollouts.take(event, source)
@@ -159,7 +159,7 @@ class Exposition:
 
     def _step(self, event: Samples | Interval, labels: Labels, at: float | None, source: Source, now: float) -> None:
         if event.step is not None:
-            self._offer(("step", _role(labels, source)), event.step, event.file, at, source, now)
+            self._offer(("step", role_of(labels, source)), event.step, event.file, at, source, now)
 
     def _offer(self, key: tuple[Any, ...], event: Any, file: str, at: float | None, source: Source, now: float) -> None:
         """Keep `event` unless a newer one of another file is there. A time in the future counts as now."""
@@ -260,14 +260,8 @@ class Exposition:
             seconds = interval.end - interval.start
         if seconds is None:
             return
-        source = item.source
-        role = (("role", source.role),)
-        own = [("lane", interval.lane)]
-        name = "rl_step_duration_seconds"
-        if interval.state != "step":
-            name = "rl_phase_duration_seconds"
-            own.append(("state", interval.state))
-        self._set(name, label_set(role, source.labels, interval.labels, own), seconds, item)
+        name, labels = duration_series(interval.lane, interval.state, interval.labels, item.source)
+        self._set(name, labels, seconds, item)
 
     def _show_open(self) -> None:
         """A gauge for each state that a lane is in now, and none for those it has left."""
@@ -330,11 +324,6 @@ def page(expositions: Sequence[Exposition], openmetrics: bool) -> bytes:
 
 def _alert_labels(detector: str, severity: str) -> Labels:
     return label_set((("detector", detector), ("severity", severity)))
-
-
-def _role(labels: Labels, source: Source) -> str:
-    """A record may say itself who wrote it."""
-    return next((value for name, value in labels if name == "role"), source.role)
 
 
 def _number(text: str) -> float | None:

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import requests
 from loguru import logger
 
+from .address import is_loopback
 from .listen import shown
-from .spans.endpoint import SERVER_PORT, is_loopback, span_port, with_port
+from .spans.endpoint import SERVER_PORT, span_port, with_port
 
 TARGETS = "/api/v1/prometheus/targets"
 JOB = "trainer_metrics"

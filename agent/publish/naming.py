@@ -68,6 +68,26 @@ def label_set(*groups: Iterable[tuple[str, str]]) -> Labels:
     return tuple(sorted((name, value) for name, value in merged.items() if value))
 
 
+def role_of(labels: Labels, source: Source) -> str:
+    """A record may say itself who wrote it."""
+    return next((value for name, value in labels if name == "role"), source.role)
+
+
+def step_series(labels: Labels, source: Source) -> tuple[str, Labels]:
+    """Name and labels of the gauge that shows where the writer of a record is."""
+    return "rl_step", label_set((("role", role_of(labels, source)),))
+
+
+def duration_series(lane: str, state: str, labels: Labels, source: Source) -> tuple[str, Labels]:
+    """Name and labels of the gauge that shows how long a lane was in a state."""
+    own = [("lane", lane)]
+    name = "rl_step_duration_seconds"
+    if state != "step":
+        name = "rl_phase_duration_seconds"
+        own.append(("state", state))
+    return name, label_set((("role", source.role),), source.labels, labels, own)
+
+
 class Naming:
     """Names every figure of a shape, natively and, where the pack gives one, by its common metric."""
 

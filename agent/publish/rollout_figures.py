@@ -103,7 +103,7 @@ class RolloutFigures:
 
     def _figures(self, key: _Key) -> Iterator[Figure]:
         role, own, environment, phase = key
-        labels: tuple[Labels, ...] = ((("role", role), ("environment", environment), ("stat", phase)), own)
+        labels = rollout_labels(role, environment, phase, own)
         total = self._totals[key]
         for count, name in _COUNTERS.items():
             if count in ("count", "errors", "truncated") or getattr(total, count):
@@ -114,10 +114,16 @@ class RolloutFigures:
                 copy = Distribution()
                 copy.merge(spread)
                 yield Figure(name, labels, copy, quantity)
-        yield from _of_a_step(self._newest[key].statistics, labels)
+        yield from step_figures(self._newest[key].statistics, labels)
 
 
-def _of_a_step(step: RolloutStatistics, labels: tuple[Labels, ...]) -> Iterator[Figure]:
+def rollout_labels(role: str, environment: str, phase: str, own: Labels) -> tuple[Labels, ...]:
+    """What the series of a kind of rollouts carry; `own` are the labels of their file."""
+    return (("role", role), ("environment", environment), ("stat", phase)), own
+
+
+def step_figures(step: RolloutStatistics, labels: tuple[Labels, ...]) -> Iterator[Figure]:
+    """The gauges of one step's rollouts."""
     reward, tokens = step.figure("reward"), step.figure("response_tokens")
     if reward.count:
         spread = {"mean": reward.mean, "std": reward.std, "min": reward.least, "max": reward.most}

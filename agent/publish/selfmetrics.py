@@ -48,6 +48,10 @@ class SelfMetrics:
             "rli_agent_exporter_queue_depth", "Items that wait to be sent", ["exporter"], registry=registry
         )
         self._failures = Counter("rli_agent_exporter_failures", "Sendings that failed", ["exporter"], registry=registry)
+        self._samples = Counter(
+            "rli_agent_remote_write_samples", "Samples sent by remote write, refused by the receiver, or left out",
+            ["outcome"], registry=registry,
+        )  # fmt: skip
         self._series = Gauge("rli_agent_series", "Series published", registry=registry)
         self._collisions = Gauge(
             "rli_agent_name_collisions", "Published names that stand for more than one native key", registry=registry
@@ -84,6 +88,10 @@ class SelfMetrics:
 
     def exporter_failed(self, exporter: str, count: int = 1) -> None:
         self._failures.labels(exporter).inc(count)
+
+    def remote_written(self, outcome: str, count: int) -> None:
+        """`outcome`: sent, refused (for good) or left_out (outside of what the receiver takes)."""
+        self._samples.labels(outcome).inc(count)
 
     def published(self, series: int, dropped: int, collisions: int) -> None:
         """State of the exposition; `dropped` is the total so far."""

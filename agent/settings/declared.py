@@ -22,6 +22,7 @@ OF_A_RUN = frozenset({"framework", "project", "experiment", "zone"})
 SECRETS = {
     PREFIX + "WEBHOOK": "address of the webhook that messages go to (docs/alerts.md)",
     PREFIX + "OTLP_HEADERS": "headers sent along with spans, `name=value,name=value` (docs/spans.md)",
+    PREFIX + "REMOTE_WRITE_HEADERS": "headers sent along by remote write, `name=value,name=value` (docs/history.md)",
 }
 #: Other variables of the agent that are no option of `watch`.
 OTHERS = (CONFIG_VARIABLE, PREFIX + "WEBHOOK_FILE")

@@ -23,7 +23,7 @@ from rli_agent.options import WatchOptions
 from rli_agent.priority import step_back
 from rli_agent.publish.listen import ListenError, bind
 from rli_agent.publish.server import MetricsServer
-from rli_agent.server.targets import Registration
+from rli_agent.server.targets import Registration, reachable
 from rli_agent.store.location import state_dir
 from rli_agent.watching.pipe import STDIN, Pipe, input_file
 from rli_agent.watching.run import Setting
@@ -51,6 +51,7 @@ class Watch:
         self._outcome: Outcome | None = None
         self._notes: set[str] = set()
         self._draining = False
+        self._address: str | None = None
         self._target: Registration | None = None
         self._insight: InsightTarget | None = None
 
@@ -78,7 +79,7 @@ class Watch:
             options = replace(options, paths=[*others, pipe.path], once=False)
         catalogue = Catalogue.load()
         try:
-            setting = Setting(folder, catalogue, alerts, self._zone, self._stop, self._opened)
+            setting = Setting(folder, catalogue, alerts, self._zone, self._stop, self._opened, lambda: self._address)
             self._watch(options, setting, why, pipe)
         except UserError as e:
             if pipe is not None and not pipe.over.is_set():
@@ -122,6 +123,7 @@ class Watch:
         server = MetricsServer(socket, runs.render, runs.answer)
         server.start()
         self._say(f"metrics: {server.url}/metrics")
+        self._address = reachable(*socket.getsockname()[:2])
         if not self._options.once:
             self._target = Registration(*socket.getsockname()[:2])
             if self._options.otlp_endpoint is not None:

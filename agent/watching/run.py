@@ -45,6 +45,7 @@ from rli_agent.switches import switched_off
 from rli_agent.track import Taken, Track
 from rli_agent.watching.files import RunFiles
 from rli_agent.watching.places import Places
+from rli_agent.watching.remote_writing import RemoteWriting
 from rli_agent.watching.silent import SilentFiles
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ QUIET_AFTER_END, QUIET_FOR_GOOD = 600.0, 86_400.0
 
 class Setting(NamedTuple):
     """What all runs of a process share. state: the directory of the stores; stop: set when the process is to end;
-    opened: is told of each store."""
+    opened: is told of each store; address: where this machine's Prometheus scrapes the process, None if nowhere."""
 
     state: Path
     catalogue: Catalogue
@@ -86,6 +87,7 @@ class Setting(NamedTuple):
     zone: tzinfo
     stop: threading.Event
     opened: Callable[[Path], None] = lambda _: None
+    address: Callable[[], str | None] = lambda: None
 
 
 class WatchedRun:
@@ -106,6 +108,7 @@ class WatchedRun:
         self._looked = self._answered = 0.0
         self._rescan, self._pause, self._unknown = RESCAN, SHORTEST, False
         self._owed: dict[Track, None] = {}  # those whose turn has not come yet
+        self._unsettled: frozenset[str] = frozenset()  # files in whose midst reading is: their times may still change
         self._busy: set[Track] = set()  # those that have more to give, or something to do at a certain time
         self.status = RunStatus(setting.zone)
         self._silent = SilentFiles()
@@ -131,7 +134,7 @@ class WatchedRun:
             self._engines = self._poll_engines(book)
             self._pager = self._page(setting.alerts)
             self._lookout = self._look_out()
-            self._spans = self._export_spans()
+            self._exporters = [*self._export_spans(), *self._write_remotely(setting.catalogue, setting.address)]
             self._check_in(setting.zone)
             self._register_engines()
         except BaseException:
@@ -197,10 +200,10 @@ class WatchedRun:
                 )
             )
 
-    def _export_spans(self) -> Publisher | None:
+    def _export_spans(self) -> Sequence[Publisher]:
         options = self._options
         if options.otlp_endpoint is None:
-            return None
+            return []
         from rli_agent.publish.spans.exporter import SpanExporter  # here: it brings the SDK with it
         from rli_agent.publish.spans.headers import headers_for
 
@@ -213,7 +216,16 @@ class WatchedRun:
         except ValueError as e:
             raise UserError(str(e)) from None
         self._keeper.publishers.append(spans)
-        return spans
+        return [spans]
+
+    def _write_remotely(self, catalogue: Catalogue, address: Callable[[], str | None]) -> Sequence[Publisher]:
+        """Send what the logs tell to receivers of remote write: the one that was named, and the machine's own."""
+        writing = RemoteWriting(
+            self._options, catalogue, self.store, self.exposition, self.labels, lambda: self._unsettled, self._stop
+        )
+        exporters = writing.exporters(address)
+        self._keeper.publishers += exporters
+        return exporters
 
     def _check_in(self, zone: tzinfo) -> None:
         """Write entries into STATUS.md."""
@@ -261,8 +273,9 @@ class WatchedRun:
         if self._places.learn(self.status.facts):  # what the lines name, and what the lines there name
             self._look_again()
             self._read(last=True)
-        if self._spans is not None and not self._stop.is_set():
-            self._spans.tick(time.time())
+        if not self._stop.is_set():
+            for exporter in self._exporters:
+                exporter.tick(time.time())
         self._lookout.settle(time.time())
         self._pager.settle(time.time())
         self._say(self._sentence(self._files.last_change()))
@@ -437,6 +450,7 @@ class WatchedRun:
             if not track.found.path.exists():  # a file that is gone is read to its end
                 self._turn([track], last=True)
             track.close()
+            self._unsettled -= {track.source.file}
             self._busy.discard(track)
             self._owed.pop(track, None)
         if fresh:
@@ -478,7 +492,11 @@ class WatchedRun:
                 track.live = True  # nothing is new since its checkpoint
                 track.rest()
             elif taken.bytes or taken.events or (taken.ended and not track.live):
+                if not taken.ended:
+                    self._unsettled |= {track.source.file}
                 self._keeper.keep(track, taken.events, taken.ended, taken.shift)
+                if taken.ended and track.source.file in self._unsettled:
+                    self._unsettled -= {track.source.file}
                 self._count(track, taken)
             if not taken.ended:
                 more.append(track)

@@ -13,6 +13,7 @@ import yaml
 
 from ..locate import Installed
 from ..places import Places
+from ..targets import JOB
 from ..version import Version
 from .merge import merged
 from .settings import PrometheusSettings
@@ -29,7 +30,7 @@ def render(settings: PrometheusSettings, version: Version, port: int, places: Pl
         "scrape_configs": [
             {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
             {
-                "job_name": "rli-agent",
+                "job_name": JOB,
                 "honor_labels": True,  # the agent's labels say which run it is; they stay as they are
                 "file_sd_configs": [{"files": [str(places.targets / "*.json")], "refresh_interval": "5s"}],
             },

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from msgspec import Struct
+
+from rli_agent.publish.address import checked_url
 
 PATH = "/v1/traces"
 #: Where an RL-Insight server listens unless told otherwise (RL-Insight 0.3.0), and what it answers with its ports.
@@ -26,16 +27,7 @@ class Endpoint(Struct, frozen=True):
 
 def checked(text: str) -> str:
     """The URL, if spans could be sent there. Raises ValueError, with what to do, if not."""
-    try:
-        parts = urlsplit(text.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(f"{text!r} is no place to send spans to: give a URL like http://127.0.0.1:4318")
-    if parts.username or parts.password:
-        raise ValueError("the URL for spans carries a password, which others see in the list of processes: remove it")
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
+    return checked_url(text, "spans", "http://127.0.0.1:4318")
 
 
 def traces_url(url: str) -> str:
@@ -43,15 +35,6 @@ def traces_url(url: str) -> str:
     parts = urlsplit(url)
     path = parts.path if parts.path.endswith(PATH) else parts.path + PATH
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
-
-
-def is_loopback(url: str) -> bool:
-    """Whether it is on this machine, where no proxy leads."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def recognise(session: requests.Session, url: str) -> Endpoint:

@@ -1,9 +1,7 @@
-"""The exporter of spans: a thread that reads the store and sends until everything has arrived."""
+"""The exporter of spans."""
 
 from __future__ import annotations
 
-import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,16 +11,15 @@ import requests
 from loguru import logger
 from msgspec import Struct
 
-from rli_agent.events import Event, Source
+from rli_agent.publish.from_store import FromStore
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.publish.spans.encode import Encoder
 from rli_agent.publish.spans.endpoint import Endpoint, checked, recognise
 from rli_agent.publish.spans.layouts import Flat, Layout, LayoutName, Span, Trace
 from rli_agent.publish.spans.rows import Cursor, Rows
-from rli_agent.publish.spans.sender import Sender, Verdict, Wire
+from rli_agent.publish.spans.sender import Sender, Wire
 from rli_agent.publish.spans.steps import Steps
-from rli_agent.store.errors import StoreError
 from rli_agent.store.run_store import RunStore
 
 EXPORTER = "otlp"
@@ -30,11 +27,8 @@ EXPORTER = "otlp"
 REQUEST = 2000
 #: Where more rows wait, spans are encoded directly.
 MANY = 1000
-#: Seconds between two looks into the store, and before a run that tells of no states any more is taken to be over.
-LOOK = 1.0
+#: Seconds before a run that tells of no states any more is taken to be over.
 QUIET = 3600.0
-#: Seconds before the second try, doubled up to the last.
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 
 
 class Position(Struct, frozen=True):
@@ -44,8 +38,8 @@ class Position(Struct, frozen=True):
     memory: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class SpanExporter:
-    """A publisher (see publisher.py) that sends a run's states to `url`; `layout` None: as the receiver wants them."""
+class SpanExporter(FromStore):
+    """Sends a run's states to `url`; `layout` None: as the receiver wants them."""
 
     def __init__(
         self, store: RunStore, url: str, layout: LayoutName | None, labels: Callable[[], RunLabels], own: SelfMetrics,
@@ -53,74 +47,18 @@ class SpanExporter:
     ) -> None:  # fmt: skip
         """`stop`: set when the watch is told to end. `headers` go along with spans. Raises ValueError for a URL
         that cannot be one."""
-        self._store = store
+        super().__init__(store, "spans", EXPORTER, own, stop)
         self._url = checked(url)
         self._layout = layout
         self._headers = headers or {}
-        self._own = own
-        self._stop = stop
-        self._labels = labels
         self._encoder = Encoder(labels)
         self._run = labels().run
-        self._kept: tuple[str, bytes] | None = None  # to be written into the store by the thread that owns it
-        self._settled = threading.Event()  # the times of what stands in the files are known
-        self._closing = threading.Event()
-        self._ended = threading.Event()  # stop at once
         self._sender: Sender | None = None
-        self._failures = 0
-        self._thread = threading.Thread(target=self._work, name="spans", daemon=True)
         self._thread.start()
 
-    # -- for the reading thread
-
-    def record(self, events: Sequence[Event], source: Source, now: float) -> None:
-        """Nothing to do: what is to be sent is read from the store."""
-
-    def tick(self, now: float) -> None:
-        """All that stood in the files has been read; keep how far the receiver has it."""
-        del now
-        self._settled.set()
-        self._keep()
-
-    def close(self, patience: float) -> None:
-        """Send what is there, as long as the receiver takes it, and for `patience` seconds at most once the watch was
-        told to end; the rest waits in the store for the next watch."""
-        self._closing.set()
-        while self._thread.is_alive() and not self._stop.is_set():
-            self._thread.join(0.2)
-        self._thread.join(patience)
-        if self._thread.is_alive():
-            self._ended.set()
-            if self._sender is not None:
-                self._sender.abort()
-            self._thread.join(1.0)
-        self._keep()
-
-    def _keep(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            try:
-                self._store.knowledge.set(*kept)
-            except StoreError as error:  # the same spans are sent again, which changes nothing
-                logger.debug("how far spans were sent is not kept: {}", error)
-                self._kept = self._kept or kept
-
-    # -- the thread
-
-    def _work(self) -> None:
-        while not (self._settled.wait(LOOK) or self._closing.is_set()):
-            pass
-        while self._settled.is_set() and not self._ended.is_set():
-            try:
-                self._export()
-                return
-            except (StoreError, sqlite3.Error) as error:
-                logger.warning("spans: the store cannot be read ({}); it is tried again", error)
-            except Exception as error:  # a fault of ours must end neither the watch nor, for good, the sending
-                logger.opt(exception=True).debug("spans")
-                logger.error("spans are not sent, by a fault of rli-agent ({!r}); it is tried again", error)
-            if self._closing.wait(LONGEST_WAIT):
-                return
+    def _abort(self) -> None:
+        if self._sender is not None:
+            self._sender.abort()
 
     def _export(self) -> None:
         place = self._find()
@@ -143,7 +81,7 @@ class SpanExporter:
                 with Wire(self._url) as session:
                     return recognise(session, self._url)
             except requests.RequestException:
-                if not self._wait_for_return(Verdict(False, "no connection")):
+                if not self._wait_for_return(self._url, "no connection"):
                     return None
 
     def _follow(self, rows: Rows, kept_as: str, name: LayoutName) -> None:
@@ -173,7 +111,7 @@ class SpanExporter:
             self._own.exporter_queued(EXPORTER, 0)
             if last:
                 return
-            self._closing.wait(LOOK)
+            self._rest()
 
     def _note(self, kept_as: str, cursor: Cursor, layout: Layout) -> None:
         """All up to the cursor has arrived: to be kept in the store."""
@@ -188,28 +126,12 @@ class SpanExporter:
             send = self._sender.send_many if rows.waiting + len(spans) > MANY else self._sender.send
             while not (verdict := send(spans)).ok:
                 self._own.exporter_queued(EXPORTER, rows.waiting + len(spans) + rows.beyond(after))
-                if not self._wait_for_return(verdict):
+                if not self._wait_for_return(self._url, verdict.reason, verdict.wait):
                     return False
-            if self._failures:
-                logger.info("spans: {} takes them again", self._url)
-                self._failures = 0
+            self._arrived(self._url)
             if verdict.rejected:
                 self._own.exporter_failed(EXPORTER, verdict.rejected)
                 logger.warning("spans: {} refused {} spans for good: {}", self._url, verdict.rejected, verdict.reason)
-        return not self._ended.is_set()
-
-    def _wait_for_return(self, verdict: Verdict) -> bool:
-        """After a failure; False when the watch is ending, which gives it no other try."""
-        self._own.exporter_failed(EXPORTER)
-        if self._closing.is_set():
-            return False
-        if not self._failures:
-            logger.warning(
-                "spans: {}: {}; they wait in the store and go out when it takes them", self._url, verdict.reason
-            )
-        wait = min(FIRST_WAIT * 2 ** min(self._failures, 10), LONGEST_WAIT) * random.uniform(0.8, 1.2)
-        self._failures += 1
-        self._closing.wait(max(wait, verdict.wait or 0.0))
         return not self._ended.is_set()
 
 

@@ -7,8 +7,6 @@ import logging
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -18,15 +16,14 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from rli_agent.publish.address import is_loopback
+from rli_agent.publish.http_answer import retry_after, why
 from rli_agent.publish.naming import clean
 from rli_agent.publish.spans.encode import Encoder
-from rli_agent.publish.spans.endpoint import is_loopback
 from rli_agent.publish.spans.layouts import Span
 
 #: Seconds for an answer.
 TIMEOUT = 10.0
-#: A request to wait longer than this is not followed.
-LONGEST_WAIT = 3600.0
 _OURS = frozenset(
     {"accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "user-agent"}
 )
@@ -66,7 +63,7 @@ class Wire(requests.Session):
         try:
             answer = super().send(request, **kwargs)
         except requests.RequestException as error:
-            self.verdict = Verdict(False, _why(error))
+            self.verdict = Verdict(False, why(error))
             raise
         self.verdict = judge(answer.status_code, answer.headers, answer.content)
         return answer
@@ -115,7 +112,7 @@ def judge(status: int, headers: Any, body: bytes) -> Verdict:
     mended by people, and until then nothing is lost.
     """
     if status != 200:
-        return Verdict(False, f"status {status}{_hint(status)}", wait=_retry_after(headers.get("Retry-After")))
+        return Verdict(False, f"status {status}{_hint(status)}", wait=retry_after(headers.get("Retry-After")))
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     try:
         if kind == "application/json" and body:
@@ -133,26 +130,3 @@ def judge(status: int, headers: Any, body: bytes) -> Verdict:
 
 def _hint(status: int) -> str:
     return {401: ": it wants credentials", 403: ": it wants credentials", 404: ": no OTLP/HTTP there"}.get(status, "")
-
-
-def _retry_after(said: str | None) -> float | None:
-    if not said:
-        return None
-    try:
-        seconds = float(said)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(said)
-        except (TypeError, ValueError):
-            return None
-        when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
-        seconds = (when - datetime.now(timezone.utc)).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_WAIT) if seconds == seconds else None
-
-
-def _why(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
-        return "no answer"
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"TLS: {clean(str(error), 160)}"
-    return "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__
