@@ -43,9 +43,8 @@ class Verdict(Struct, frozen=True):
 class Receiver:
     """Sends to one URL. For one thread, but for `abort`."""
 
-    def __init__(self, url: str, access: Access, timeout: float = TIMEOUT) -> None:
+    def __init__(self, url: str, access: Access) -> None:
         self.url = url
-        self._timeout = timeout
         self._session = requests.Session()
         self._session.headers.clear()
         self._session.headers.update({**HEADERS, **access.headers})
@@ -58,10 +57,10 @@ class Receiver:
         """`samples` in the order of their times."""
         try:
             with self._session.post(
-                self.url, data=encode(samples), timeout=self._timeout, allow_redirects=False, stream=True,
+                self.url, data=encode(samples), timeout=TIMEOUT, allow_redirects=False, stream=True,
                 verify=self._verify, cert=self._certificate,
             ) as answer:  # fmt: skip
-                body = answer.raw.read(4096, decode_content=True)
+                body = next(answer.iter_content(4096), b"")
                 return judge(answer.status_code, answer.headers, body)
         except requests.RequestException as error:
             return Verdict("later", why(error))
