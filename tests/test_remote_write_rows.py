@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def reader(store: RunStore) -> Iterator[Reader]:
 
 def line(file: str, number: int, at: float | None, value: float = 0.5, shape: Shape = SHAPE) -> Samples:
     values = [value] * len(shape.names)
-    return Samples(file, number, 0, at, "logged" if at else "estimated", number, shape, values, "")
+    return Samples(file, number, 0, at, "logged" if at else "estimated", number, shape, values, json.dumps(values))
 
 
 def losses(found: list[tuple[str, int, float]]) -> list[float]:
