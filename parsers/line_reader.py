@@ -128,8 +128,11 @@ class LineReader:
             values_only[0] = values_only[0][starts[0] :]
         else:
             parts = raw.split(between)
-            if len(parts) != len(starts) or any(not parts[i].startswith(key) for i, key in keys):
+            if len(parts) != len(starts):
                 return None
+            for i, key in keys:
+                if not parts[i].startswith(key):
+                    return None
             values_only = [part[at:] for part, at in zip(parts, starts, strict=True)]
         printed = b"[" + b",".join(values_only) + b"]"
         if wrapped:

@@ -208,6 +208,8 @@ class MatchReader:
 
     def _step(self, slot: str | None, add: int, text: str | None) -> int | None:
         if text is not None:
+            if text.isdecimal() and len(text) < 19:
+                return int(text)
             value = number(text)
             return int(value) if value is not None and math.isfinite(value) else None
         if slot is not None and slot in self.state.slots:
