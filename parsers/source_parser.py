@@ -21,7 +21,7 @@ from rli_agent.parsers.match_reader import MatchReader
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.problem_reader import QUIET, At, ProblemReader, problem_level
 from rli_agent.parsers.timestamps import Clock, Shift
-from rli_agent.parsers.wrappers import Origin, Unwrapped, segments, split_bar, split_tail, unwrap
+from rli_agent.parsers.wrappers import Origin, Unwrapped, is_labelled, segments, split_bar, split_tail, unwrap
 
 #: A message is looked at up to here; what is longer is a payload that no rule needs whole.
 MAX_MESSAGE = 262_144
@@ -67,6 +67,8 @@ class SourceParser:
         incidents = self.state.problems.incidents
         candidates = self.rules.scanner.candidates(data)
         start, stop, literal = next(candidates, _NONE)
+        if not self.state.labelled and _LABELLED.match(data) is not None:
+            self.state.labelled = is_labelled(data)
         self._bars.release(data, 0)
         while True:
             while incidents and at < len(data):  # line by line, as long as a problem may go on

@@ -71,6 +71,8 @@ _STAMP = re.compile(
     rb"(?:(?:stdout|stderr) [FP](?: |\Z)|(?<=\.\d{7}Z )|(?<=\.\d{8}Z )|(?<=\.\d{9}Z )|(?<=\.\d{9}[+-]\d\d:\d\d ))"
 )
 _SRUN = re.compile(rb" *(\d{1,6}):(?: |\Z)")
+#: Bytes, and lines at the least, that tell whether lines are labelled.
+_LOOKED_AT, _TELLING = 16_384, 4
 _REPEATED = re.compile(rb" \[repeated (\d{1,9})x across cluster\](?: \([^()]*\))?\s*\Z")
 _ACTOR_RANK = re.compile(rb"\brank=(\d+)")
 _TRAILING_NUMBER = re.compile(rb"\d+\Z")
@@ -118,6 +120,14 @@ def unwrap(line: bytes, srun_labels: bool = False) -> Unwrapped:
         end, stamp, origin = _head(line, srun_labels)
         return Unwrapped(line[end:], origin, repeated, stamp)
     return Unwrapped(line, _NOBODY, repeated, None)
+
+
+def is_labelled(data: bytes) -> bool:
+    """Whether lines are srun's, with --label: all that follow bear a number, and few tasks write them. The numbers of
+    a numbered text are all different."""
+    lines = data[:_LOOKED_AT].split(b"\n")[:-1]
+    labels = [found[1] if (found := _SRUN.match(line)) is not None else b"" for line in lines]
+    return len(lines) >= _TELLING and b"" not in labels and len(set(labels)) * 2 <= len(labels)
 
 
 def _head(line: bytes, srun_labels: bool) -> tuple[int, bytes | None, Origin]:

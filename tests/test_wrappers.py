@@ -8,7 +8,16 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from rli_agent.parsers.wrappers import MAX_SEGMENTS, Origin, segments, split_bar, split_tail, strip_ansi, unwrap
+from rli_agent.parsers.wrappers import (
+    MAX_SEGMENTS,
+    Origin,
+    is_labelled,
+    segments,
+    split_bar,
+    split_tail,
+    strip_ansi,
+    unwrap,
+)
 
 STAMP = b"2025-11-30T12:13:49.388123456Z"
 NOBODY = Origin()
@@ -108,6 +117,20 @@ def test_wrapper_is_taken_off_and_names_its_writer(line: bytes, text: bytes, ori
 )
 def test_text_that_only_looks_wrapped_stays(line: bytes) -> None:
     assert unwrap(line) == (line, NOBODY, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "labelled"),
+    [
+        (b"0: step:1 - a:1\n0: step:2 - a:1\n0: step:3 - a:1\n0: step:4 - a:1\n", True),
+        (b" 3: a\n11: b\n 3: c\n11:\n", True),
+        (b"0: a\n0: b\n0: c\n", False),  # too few to tell
+        (b"1: one\n2: two\n3: three\n4: four\n", False),  # a numbered list
+        (b"0: a\n0: b\nplain\n0: c\n0: d\n", False),
+    ],
+)
+def test_a_text_is_sruns_where_every_line_has_a_label_and_few_tasks_write(text: bytes, labelled: bool) -> None:
+    assert is_labelled(text) is labelled
 
 
 def test_srun_labels_come_off_only_where_the_file_has_them() -> None:
