@@ -15,7 +15,8 @@ from msgspec import Struct
 from rli_agent.catalogue import Catalogue
 from rli_agent.events import Source
 from rli_agent.parsers.compiled import RuleSet, compiled
-from rli_agent.parsers.packs import Example, Expected, Pack, read_pack
+from rli_agent.parsers.pack_files import read_pack
+from rli_agent.parsers.packs import Example, Expected, Pack
 from rli_agent.parsers.settling import settle_events
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.parsers.typed_yaml import Document

@@ -11,7 +11,8 @@ import rli_agent.rules
 from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.parsers.compiled import RuleSet, holds
-from rli_agent.parsers.packs import Pack, PackError, load_pack
+from rli_agent.parsers.pack_files import PackError, load_pack
+from rli_agent.parsers.packs import Pack
 
 
 def packaged_rules() -> Path:

@@ -130,8 +130,8 @@ class LineReader:
             parts = raw.split(between)
             if len(parts) != len(starts):
                 return None
-            for i, key in keys:
-                if not parts[i].startswith(key):
+            for i, beginning in keys:
+                if not parts[i].startswith(beginning):
                     return None
             values_only = [part[at:] for part, at in zip(parts, starts, strict=True)]
         printed = b"[" + b",".join(values_only) + b"]"

@@ -17,7 +17,8 @@ import rli_agent.discover.look as look_module
 import rli_agent.rules
 from rli_agent.discover import Discovery, Found, Scan, config_facts
 from rli_agent.discover.look import ENDS, Looker
-from rli_agent.parsers.packs import Pack, load_pack, parse_pack
+from rli_agent.parsers.pack_files import load_pack, parse_pack
+from rli_agent.parsers.packs import Pack
 
 INFO = "\x1b[2m09:16:35\x1b[0m \x1b[1m   INFO\x1b[0m \x1b[1m\x1b[22m{}\x1b[0m\x1b[0m\n"
 GOOD = "\x1b[2m09:16:38\x1b[0m \x1b[32m\x1b[1mSUCCESS\x1b[0m \x1b[32m\x1b[1m\x1b[22m{}\x1b[0m\x1b[0m\n"

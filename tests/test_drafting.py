@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rli_agent.cli import main
-from rli_agent.parsers.packs import load_pack
+from rli_agent.parsers.pack_files import load_pack
 from rli_agent.rule_checks import check_pack
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rli_agent.events import Event, Source
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.incidents import begins_traceback, is_exception
-from rli_agent.parsers.packs import load_pack
+from rli_agent.parsers.pack_files import load_pack
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.printing import printed

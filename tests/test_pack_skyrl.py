@@ -12,7 +12,7 @@ import pytest
 
 from rli_agent.events import Interval, Samples, Source
 from rli_agent.parsers.compiled import RuleSet
-from rli_agent.parsers.packs import load_pack
+from rli_agent.parsers.pack_files import load_pack
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.parsing import parse_paths
 from rli_agent.rulebook import Rulebook, packaged_rules

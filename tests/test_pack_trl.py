@@ -10,7 +10,7 @@ import pytest
 from rli_agent.events import Event, Problem, RunFact, Samples, Source
 from rli_agent.parsers.bars import bars
 from rli_agent.parsers.compiled import RuleSet
-from rli_agent.parsers.packs import load_pack
+from rli_agent.parsers.pack_files import load_pack
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.rulebook import packaged_rules

@@ -9,7 +9,8 @@ import pytest
 
 from rli_agent.events import Source
 from rli_agent.parsers.compiled import RuleSet
-from rli_agent.parsers.packs import Pack, load_pack
+from rli_agent.parsers.pack_files import load_pack
+from rli_agent.parsers.packs import Pack
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.printing import printed
 from rli_agent.rulebook import packaged_rules

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rli_agent.events import RolloutBatch, Samples, Source
 from rli_agent.parsers.compiled import RuleSet
-from rli_agent.parsers.packs import Pack, Rollouts, parse_pack
+from rli_agent.parsers.pack_files import parse_pack
+from rli_agent.parsers.packs import Pack, Rollouts
 from rli_agent.parsers.record_parser import RecordParser, RecordState
 from rli_agent.parsers.rollouts.arrays import LONG as LENGTH
 from rli_agent.parsers.rollouts.arrays import without_arrays

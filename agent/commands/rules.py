@@ -28,7 +28,7 @@ command.add_command(new)
 @reading.rules
 def list_packs(paths: tuple[Path, ...], rules: tuple[Path, ...]) -> int:
     """Show every rule pack that a watch of OUTPUT_DIR would find, and which of two with one name is in force."""
-    from rli_agent.parsers.packs import PackError, load_pack
+    from rli_agent.parsers.pack_files import PackError, load_pack
     from rli_agent.rulebook import pack_files
 
     packs, broken = {}, 0
@@ -52,7 +52,7 @@ def list_packs(paths: tuple[Path, ...], rules: tuple[Path, ...]) -> int:
 def show(pack: str, rules: tuple[Path, ...]) -> int:
     """Show what PACK (a name, or a file) reads: files, rules and what each gives, common metrics, switches."""
     from rli_agent.errors import UserError
-    from rli_agent.parsers.packs import PackError, load_pack
+    from rli_agent.parsers.pack_files import PackError, load_pack
     from rli_agent.rule_summary import summary
     from rli_agent.rulebook import pack_files
     from rli_agent.terminal import say
@@ -78,7 +78,7 @@ def check(files: tuple[Path, ...]) -> int:
 
     Exit status 1 if any pack fails.
     """
-    from rli_agent.parsers.packs import PackError
+    from rli_agent.parsers.pack_files import PackError
     from rli_agent.rule_checks import check_pack
     from rli_agent.terminal import plain
 

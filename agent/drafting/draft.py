@@ -18,7 +18,8 @@ from rli_agent.events import Source
 from rli_agent.follow.reader import FileReader
 from rli_agent.parsers.explaining import LineExplainer
 from rli_agent.parsers.literals import required_literals
-from rli_agent.parsers.packs import Example, Pack, PackError, parse_pack
+from rli_agent.parsers.pack_files import PackError, parse_pack
+from rli_agent.parsers.packs import Example, Pack
 from rli_agent.parsers.shapes import LineShape, Shapes
 from rli_agent.rule_checks import events_of
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rli_agent.catalogue import Catalogue, Quantity
-from rli_agent.parsers.packs import Pack, load_pack
+from rli_agent.parsers.pack_files import load_pack
+from rli_agent.parsers.packs import Pack
 from rli_agent.publish.naming import metric_name
 from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.rulebook import pack_files, packaged_rules
