@@ -1,9 +1,10 @@
 """Milliseconds from the write of a line to its value on /metrics, and to its row in the store.
 
-    python benchmarks/latency.py [LINES]
+    python benchmarks/latency.py [LINES] [SECONDS]
 
 A trainer's step line is appended (200 of them unless told otherwise), and the page, or the store, is asked until it has
-the step. What is measured holds the asking itself: some 2 ms a page.
+the step. The next line comes SECONDS later (0.1; with 0 each waits for the agent, which takes up a burst of lines every
+20 ms). What is measured holds the asking itself: some 2 ms a page.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def waited(condition: Callable[[], bool]) -> float:
     return (time.perf_counter() - begun) * 1e3
 
 
-def main(lines: int) -> None:
+def main(lines: int, apart: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run, state = Path(folder, "run"), Path(folder, "state")
         shutil.copytree(Path(samples[0], "prime-rl"), run)
@@ -49,8 +50,8 @@ def main(lines: int) -> None:
         try:
             for what in ("/metrics", "the store"):
                 took = []
-                for number in range(lines):
-                    step = 1000 + number + (lines if what == "the store" else 0)
+                for number in range(lines + 1):
+                    step = 1000 + number + (lines + 1 if what == "the store" else 0)
                     if what == "/metrics":
                         shown = re.compile(rf"^rl_step\{{.*\}} {step}\.0$", re.MULTILINE)
 
@@ -67,6 +68,8 @@ def main(lines: int) -> None:
                     with log.open("a") as text:
                         text.write(LINE.format(number // 60 % 60, number % 60, step))
                     took.append(waited(there))
+                    time.sleep(apart)
+                del took[0]  # it waits for the agent to have read what stood there
                 took.sort()
                 middle, late = took[len(took) // 2], took[int(len(took) * 0.99) - 1]
                 print(f"to {what}: p50 {middle:.1f} ms, p99 {late:.1f} ms, longest {took[-1]:.1f} ms ({lines} lines)")
@@ -76,4 +79,4 @@ def main(lines: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200, float(sys.argv[2]) if len(sys.argv) > 2 else 0.1)
