@@ -16,11 +16,12 @@ from rli_agent.rollout_statistics import RolloutStatistics
 #: "logged": the text gives it; "observed": the moment of reading; "estimated": rebuilt from durations and file times.
 TimeIs: TypeAlias = Literal["logged", "observed", "estimated"]
 Labels: TypeAlias = tuple[tuple[str, str], ...]
-Reader: TypeAlias = Literal["text", "records", "table", "tensorboard", "wandb", "history"]
+Attributes: TypeAlias = tuple[tuple[str, str | int | float | bool], ...]
+Reader: TypeAlias = Literal["text", "records", "table", "tensorboard", "wandb", "history", "events"]
 Level: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 #: Readers of files that only loggers of metrics write: they hold what the console shows, later and in full.
-METRIC_FILES = frozenset({"tensorboard", "wandb", "history"})
+METRIC_FILES = frozenset({"tensorboard", "wandb", "history", "events"})
 
 STATES = (
     "step", "rollout", "reward", "log_prob", "ref_log_prob", "values", "advantage", "update_critic", "update_actor",
@@ -71,11 +72,20 @@ class Plan(Struct, frozen=True):
     phases: tuple[Phase, ...]
 
 
+class Declared(Struct, frozen=True):
+    """What a program said of its metric: what the values are, and, of a histogram, the upper bounds of its buckets."""
+
+    kind: Literal["gauge", "counter", "histogram"]
+    help: str = ""
+    bounds: tuple[float, ...] = ()
+
+
 class Shape(Struct, frozen=True):
     """What a metric line holds besides its numbers: one object for all lines of the same make.
 
     `metrics[i]` is the common name of `names[i]`, where there is one; `units[i]` its printed unit ("percent", "s" …).
-    `plan`: the states that its durations tell of (parsers/timeline.py lays them out in time).
+    `plan`: the states that its durations tell of (parsers/timeline.py lays them out in time). `declared`: where a
+    program calls `rli_agent.api`.
     """
 
     names: tuple[str, ...]
@@ -83,6 +93,12 @@ class Shape(Struct, frozen=True):
     metrics: tuple[str | None, ...]
     labels: Labels = ()
     plan: Plan | None = None
+    declared: Declared | None = None
+
+    @property
+    def is_tallied(self) -> bool:
+        """Whether the values are to be added up, a counter's or a histogram's, and are no figures by themselves."""
+        return self.declared is not None and self.declared.kind != "gauge"
 
 
 class Samples(Struct, gc=False):
@@ -106,6 +122,7 @@ class Interval(Struct, gc=False):
 
     One without length and duration only says that the state is over. States that a metric line's durations tell of
     are no events of their own: they follow from `Samples` by its shape's plan. `key` is the framework's own word.
+    `attributes` are those of its span, no labels of a series.
     """
 
     file: str
@@ -120,6 +137,7 @@ class Interval(Struct, gc=False):
     duration: float | None = None
     key: str | None = None
     labels: Labels = ()
+    attributes: Attributes = ()
 
 
 class Problem(Struct):

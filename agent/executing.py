@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from types import FrameType
@@ -32,7 +32,7 @@ _LAST_WORDS = 2.0
 
 def execute(
     command: Sequence[str], log: Path, options: WatchOptions, zone: tzinfo, say: Callable[[str], None],
-    opened: Callable[[Path], None], echo: bool,
+    opened: Callable[[Path], None], echo: bool, environment: Mapping[str, str],
 ) -> int:  # fmt: skip
     """Run a command, its output in `log`, and watch what `options` say until it ends; its exit code, 128 + N where
     signal N ended it.
@@ -40,10 +40,10 @@ def execute(
     How it ended is how the run ended: it is kept, told and said last. Who passed SIGINT or SIGTERM on has cancelled it.
     The command writes into the file itself, in a session of its own: whatever becomes of the agent, it goes on. Should
     the watch fail, that is said, and the command is waited for. echo: what it writes is written to standard output too.
-    Raises UserError where the command cannot be started.
+    environment: variables that the command gets besides. Raises UserError where it cannot be started.
     """
     options = replace(options, launched=time.time())
-    trainer = _start(command, log)
+    trainer = _start(command, log, environment)
     cancelled = threading.Event()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
@@ -77,7 +77,7 @@ def execute(
     return trainer.returncode if trainer.returncode >= 0 else 128 - trainer.returncode
 
 
-def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         out = log.open("xb")
@@ -85,7 +85,9 @@ def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         raise UserError(f"{log} cannot be made: {error.strerror}", "give another file with --log") from None
     with out:
         try:
-            return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+            return subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **environment}
+            )
         except OSError as error:
             log.unlink()
             raise UserError(f"{command[0]} cannot be started: {error.strerror}", "see that it is on PATH") from None

@@ -70,7 +70,7 @@ class Overlap:
                 if not _is_said_again(event, sifted):
                     sifted.new.append(event)
                 continue
-            if event.step is None or source.role == "rollouts":
+            if event.step is None or source.role == "rollouts" or event.shape.is_tallied:
                 sifted.new.append(self._natively(event) if self.engines_asked else event)
                 continue
             make = self._make(event.shape, teller)

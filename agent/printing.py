@@ -46,6 +46,7 @@ def _objects(event: Event) -> Iterator[dict[str, Any]]:
         labels = dict(event.shape.labels)
         shape = event.shape
         printed = zip(shape.names, shape.units, shape.metrics, _DECODE(event.printed), strict=True)
+        kind = shape.declared.kind if shape.declared is not None and shape.is_tallied else None
         for name, unit, metric, value in printed:
             yield _said(
                 {
@@ -57,6 +58,7 @@ def _objects(event: Event) -> Iterator[dict[str, Any]]:
                     "value": value,
                     "unit": unit,
                     "metric": metric,
+                    "kind": kind,
                 },
                 labels,
             )
@@ -104,7 +106,8 @@ def _state(event: Interval, time: float | None) -> dict[str, Any]:
         lasted = event.end - event.start
     said = {"type": "state", "file": event.file, "line": event.line, "lane": event.lane, "state": event.state}
     times = {"time": time, "start": event.start, "end": event.end, "duration_s": lasted, "time_is": event.time_is}
-    return _said({**said, "step": event.step, **times, "key": event.key}, {})
+    labels = {name: str(value) for name, value in event.attributes}
+    return _said({**said, "step": event.step, **times, "key": event.key}, labels)
 
 
 def _said(said: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from loguru import logger
 from rli_agent.discover import Found
 from rli_agent.events import METRIC_FILES, Event, Interval, Problem, RolloutBatch, RunFact, Samples
 from rli_agent.follow.reader import FileReader, Framing, Position
+from rli_agent.parsers.api_events import ApiEventsParser, ApiEventsState
 from rli_agent.parsers.compiled import PATTERN_TIMEOUT
 from rli_agent.parsers.metric_files import history, leveldb_log, tfrecords
 from rli_agent.parsers.metric_files.history import HistoryParser, HistoryState
@@ -107,7 +108,7 @@ class Track:
 
     def _parser(
         self, state: bytes | None
-    ) -> SourceParser | RecordParser | TensorBoardParser | WandbParser | HistoryParser:
+    ) -> SourceParser | RecordParser | TensorBoardParser | WandbParser | HistoryParser | ApiEventsParser:
         """Raises ValueError for a state of another version."""
         source, rules, packs = self.source, self.rules, self._packs
         if source.reader == "records":
@@ -122,6 +123,8 @@ class Track:
             return WandbParser(source, rules, packs, WandbState.decode(state) if state else None)
         if source.reader == "history":
             return HistoryParser(source, rules, packs, HistoryState.decode(state) if state else None)
+        if source.reader == "events":
+            return ApiEventsParser(source, rules, ApiEventsState.decode(state) if state else None)
         known = ParserState.decode(state) if state else None
         return SourceParser(source, rules, self._zone, self.reader.mtime, known)
 

@@ -270,6 +270,10 @@ _SPANS = st.builds(
     Span, st.binary(min_size=16, max_size=16).filter(any), st.binary(min_size=8, max_size=8).filter(any),
     st.just(b"") | st.binary(min_size=8, max_size=8).filter(any), st.text(), st.text(),
     st.none() | st.integers(-(2**63), 2**63 - 1), _TIMES, _TIMES,
+    st.dictionaries(
+        st.sampled_from(["monitor.trace_segment", "state_name", "turn", "text"]),
+        st.text(st.characters(codec="utf-8")) | st.booleans() | st.integers(-(2**63), 2**63 - 1) | _TIMES,
+    ).map(lambda own: tuple(own.items())),
 )  # fmt: skip
 
 

@@ -68,8 +68,8 @@ def test_a_line_unfolds_into_its_samples(store: RunStore) -> None:
     found = rows(store, "SELECT * FROM samples")
     labels = '{"role":"trainer","rank":"0"}'
     assert found == [
-        ("a.log", 7, 3, 9.5, "logged", "loss", "rl_policy_loss", None, 0.5, "0.50", labels),
-        ("a.log", 7, 3, 9.5, "logged", "kl", None, "percent", 2, "2", labels),
+        ("a.log", 7, 3, 9.5, "logged", "loss", "rl_policy_loss", None, 0.5, "0.50", labels, "gauge"),
+        ("a.log", 7, 3, 9.5, "logged", "kl", None, "percent", 2, "2", labels, "gauge"),
     ]
 
 

@@ -37,10 +37,12 @@ def command(
     On a terminal the run is drawn; otherwise the output is passed on to standard output, and what the agent says goes
     to standard error. The command goes on whatever becomes of the agent.
     """
+    import os
     import sys
     from datetime import datetime
     from functools import partial
 
+    from rli_agent.api.process import DIRECTORY, VARIABLE
     from rli_agent.executing import execute
     from rli_agent.options import WatchOptions
     from rli_agent.store.location import state_dir as default_state_dir
@@ -51,6 +53,9 @@ def command(
         state, _ = default_state_dir(state_dir, Path.home())
         log = state / "exec" / f"{Path(words[0]).name}-{datetime.now():%Y%m%d-%H%M%S-%f}" / "console.log"
     watched = [*places, log] if places else [log.parent if log.name == "console.log" else log]
+    events = os.environ.get(VARIABLE) or f"{os.path.abspath(places[0] if places else log.parent)}/{DIRECTORY}/"
+    if not any(Path(events).is_relative_to(os.path.abspath(path)) for path in watched):
+        watched.append(Path(events))
     options = WatchOptions(
         watched, framework=framework, rules=list(rules), listen=listen, alerts=alerts, state_dir=state_dir, one_run=True
     )
@@ -59,7 +64,7 @@ def command(
         log_to_stderr("INFO")
         tell = partial(say, err=True)
         tell(f"log: {log}")
-        return execute(words, log, options, stamps, tell, lambda _: None, echo=True)
+        return execute(words, log, options, stamps, tell, lambda _: None, True, {VARIABLE: events})
     from rli_agent.view import Background, View  # here: what draws is not needed for lines
 
     view = View(stamps)
@@ -72,7 +77,7 @@ def command(
 
     log_to(view.say, "INFO")
     with Background(view):
-        code = execute(words, log, options, stamps, keep, view.opened, echo=False)
+        code = execute(words, log, options, stamps, keep, view.opened, False, {VARIABLE: events})
     say(f"exit code {code}; log: {log}")
     say(last)  # how it ended: what was drawn is gone
     return code

@@ -18,6 +18,7 @@ from rli_agent.discover.look import ENDS, NEEDS, Look, Looker
 from rli_agent.discover.roles import Claim, Roles, Verdict, original
 from rli_agent.discover.tree import RECORDS, Entry, Tree, reader_of
 from rli_agent.events import METRIC_FILES, Reader, Source
+from rli_agent.parsers.api_events import MARK
 from rli_agent.parsers.packs import Pack
 
 __all__ = [
@@ -32,6 +33,7 @@ MOST_RECENT = 200
 NEWEST, OLDEST = 1000, 4000
 _METRICS: dict[Reader, str] = {
     "tensorboard": "TensorBoard's events", "wandb": "W&B's file", "history": "the Trainer's history",
+    "events": "written by rli_agent.api",
 }  # fmt: skip
 
 
@@ -233,7 +235,7 @@ class Discovery:
         return {path: claim for path, (_, _, claim) in claims.items()}
 
     def _asked(self, path: str, look: Look, framework: str | None) -> Claim:
-        reader = reader_of(path)
+        reader = _made_of(path, look)
         if reader in METRIC_FILES:
             return Claim("metrics", _METRICS[reader], "trainer", pack=framework, sure=look.size > 0)
         ask = self._roles.records if reader in ("records", "table") else self._roles.text
@@ -258,9 +260,11 @@ class Discovery:
                 skipped[path] = f"repeats {self._called(twin)}"
                 continue
             note = f"{claim.note}; for problems only: repeats {self._called(twin)}" if twin else claim.note
-            reader = reader_of(path)
+            reader = _made_of(path, look)
             own = (claim.pack,) if claim.pack else ()
             packs = self._roles.readers(framework, claim) if reader == "text" else own
+            if reader == "events":
+                packs = (*own, *self._roles.generic)  # a program's own names may be anybody's
             source = Source(self._names[path], claim.role, claim.lane or claim.role, reader, packs, claim.labels)
             found.append(Found(source, Path(path), note, twin is not None))
         return sorted(found, key=lambda f: f.source.file)
@@ -329,6 +333,11 @@ def _with_earlier(look: Look, known: Look | None) -> Look:
     if known is None or known.inode != look.inode or look.size < known.size or known.hits <= look.hits:
         return look
     return Look(look.size, look.inode, look.refused, look.hits | known.hits, look.keys, look.whole)
+
+
+def _made_of(path: str, look: Look) -> Reader:
+    """What a file is made of, by its name; events in a file that their writer's user named, by the first line."""
+    return "events" if look.keys is not None and MARK in look.keys else reader_of(path)
 
 
 def _within(path: str, root: str) -> bool:

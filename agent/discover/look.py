@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from rli_agent.events import METRIC_FILES, Reader
+from rli_agent.parsers import api_events
 from rli_agent.parsers.literal_search import LiteralSearch
 from rli_agent.parsers.metric_files import history, leveldb_log, tfrecords
 from rli_agent.parsers.rollouts import tables
@@ -148,6 +149,8 @@ def _no_metrics(head: bytes, reader: Reader) -> str | None:
         return None if tfrecords.is_tfrecord(head) else "does not begin as TensorBoard's event files do"
     if reader == "wandb":
         return None if head.startswith(leveldb_log.MAGIC) else "does not begin as W&B's files do"
+    if reader == "events" and not api_events.is_events(head):
+        return "does not begin as what rli_agent.api writes"
     return None if head.lstrip().startswith(b"{") else "holds no JSON object"
 
 

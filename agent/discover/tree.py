@@ -21,7 +21,7 @@ SETTLED = 2.0
 MAX_FILES = 250_000
 
 SKIPPED_DIRS = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "lost+found"})
-_KEPT_HIDDEN = frozenset({".hydra"})
+_KEPT_HIDDEN = frozenset({".hydra", ".rli-agent"})
 #: How files of records are called: what the model wrote, a file a step or more.
 RECORDS = (".jsonl", ".ndjson")
 _CONFIG_DIRS = frozenset({"configs", "config", ".hydra"})
@@ -44,6 +44,8 @@ _BY_NAME = re.compile(
 )
 #: TRL's tables of completions; other tables are data sets.
 _TABLE = re.compile(r"completions_\d+\.parquet")
+#: What `rli_agent.api` writes, unless its user names another file.
+_EVENTS = re.compile(r"(?:^|/)\.rli-agent/events-[^/]*\.jsonl$")
 #: Of Ray's session logs only the workers', the job drivers' and the raylet's tell of the run.
 _RAY_OWN = re.compile(
     r"/session_[^/]*/logs/(?:.*/)?(?:dashboard|gcs_server|log_monitor|monitor|runtime_env|agent-|debug_state|event|python-core"
@@ -202,6 +204,8 @@ def not_a_log(path: str) -> str | None:
     name = os.path.basename(path)
     if name.startswith("."):
         return "a hidden file"
+    if "/.rli-agent/" in path and reader_of(path) != "events":
+        return "the agent's own"
     if reader_of(path) in (*METRIC_FILES, "table"):
         return None
     if "/wandb/" in path or "/.wandb/" in path:
@@ -222,6 +226,8 @@ def reader_of(path: str) -> Reader:
         return "history"
     if name.endswith(".wandb"):
         return "wandb"
+    if _EVENTS.search(path):
+        return "events"
     if _TABLE.fullmatch(name):
         return "table"
     return "records" if name.endswith(RECORDS) else "text"
@@ -229,7 +235,7 @@ def reader_of(path: str) -> Reader:
 
 def is_config(path: str) -> bool:
     """TOML and YAML anywhere; JSON in a directory of configurations (model folders are full of other JSON)."""
-    if "/wandb/" in path or "/.wandb/" in path:
+    if "/wandb/" in path or "/.wandb/" in path or "/.rli-agent/" in path:
         return False
     extension = path.rpartition(".")[2].lower()
     return extension in ("toml", "yaml", "yml") or (

@@ -20,11 +20,12 @@ from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBat
 from ..life.state import LifeState
 from ..parsers.timeline import intervals
 from ..rollout_statistics import BOUNDS, Distribution
-from .families import Series, Table, Text
+from .families import MetricType, Series, Table, Text
 from .life_figures import life_figures
 from .naming import Naming, RunLabels, clean, duration_series, label_set, role_of
 from .rollout_figures import RolloutFigures
 from .selfmetrics import SelfMetrics, of_process
+from .tallies import Tally
 
 #: Different things that may wait for a scrape before `record` unfolds them itself.
 WAITING_LIMIT = 4096
@@ -82,6 +83,8 @@ class Exposition:
 
         #: Asked at every scrape; None where nobody follows the run's life.
         self.life: Callable[[], LifeState | None] = lambda: None
+        #: Asked at every scrape: counters and histograms that are added up.
+        self.tallies: Callable[[], Iterable[Tally]] = tuple
         #: Asked at every scrape: the detectors whose alert is not over, with its severity.
         self.alerts: Callable[[], Mapping[str, str]] = dict
         self._alerted: set[Labels] = set()
@@ -111,9 +114,12 @@ class Exposition:
             for event in events:
                 if type(event) is Samples:
                     shape = id(event.shape)
+                    seen["metric"] += len(event.values)
+                    if event.shape.is_tallied:
+                        self._step(event, event.shape.labels, event.time, source, now)
+                        continue
                     by_shape.pop(shape, None)  # so that the dict is in the order of the newest
                     by_shape[shape] = event
-                    seen["metric"] += len(event.values)
                 else:
                     seen[_TYPES[type(event)]] += 1
                     self._take(event, source, now)
@@ -186,6 +192,7 @@ class Exposition:
             self._show_open()
             self._show_life()
             self._show_alerts()
+            self._show_tallies()
             table = self._table
             self.own.published(table.count, table.dropped, len(self._collisions))
             out = table.render(openmetrics)
@@ -296,6 +303,19 @@ class Exposition:
             series = self._series(name, label_set(labels))
             if series:
                 series.set(value)
+
+    def _show_tallies(self) -> None:
+        for tally in self.tallies():
+            name = self._naming.own(tally.name, total=tally.kind == "counter")
+            help = clean(tally.help) or f"{clean(tally.name)}, added up"
+            kind: MetricType = "counter" if tally.kind == "counter" else "histogram"
+            series = self._table.series(name, tally.labels, help, kind, tally.bounds)
+            if series is None:
+                continue
+            if kind == "counter":
+                series.set(tally.total.sum)
+            else:
+                series.show(tally.total)
 
     def _series(self, name: str, labels: Labels, bounds: tuple[float, ...] = ()) -> Series | None:
         quantity = self._catalogue[name]

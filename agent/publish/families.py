@@ -123,6 +123,7 @@ class Table:
         self._families: dict[str, Family] = {}
         self._limit = limit
         self._refused: set[int] = set()
+        self._mixed: set[str] = set()
         self.count = 0
         self.dropped = 0
         self.relabel(run)
@@ -136,9 +137,12 @@ class Table:
     def series(
         self, name: str, labels: Labels, help: str, type: MetricType = "gauge", bounds: tuple[float, ...] = ()
     ) -> Series | None:
-        """The series, made where it is new. None beyond the limit: counted, and said once. A histogram, with these
-        bounds of its buckets, counts as what it is: a series a line."""
+        """The series, made where it is new. None beyond the limit: counted, and said once; and where the name stands
+        for another type. A histogram, with these bounds of its buckets, counts as what it is: a series a line."""
         family = self._families.get(name)
+        if family is not None and family.type != type:
+            self._mix(name, family.type, type)
+            return None
         series = family.series.get(labels) if family else None
         if series:
             return series
@@ -168,6 +172,11 @@ class Table:
 
     def render(self, openmetrics: bool) -> list[Text]:
         return [Text(f.name, f.head(openmetrics), f.lines(self.run)) for f in self._families.values()]
+
+    def _mix(self, name: str, there: MetricType, told: MetricType) -> None:
+        if name not in self._mixed and len(self._mixed) < 1000:
+            self._mixed.add(name)
+            logger.warning("{} is a {} and is told as a {}, too: that is not published", name, there, told)
 
     def _refuse(self, name: str, labels: Labels) -> None:
         if not self._refused:

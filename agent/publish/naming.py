@@ -108,10 +108,16 @@ class Naming:
     def native(self, shape: Shape, source: Source) -> list[Named]:
         """Every figure of the shape under the framework's own name, as printed."""
         labels = label_set((("role", source.role),), source.labels, shape.labels)
+        told = clean(shape.declared.help) if shape.declared is not None else ""
         return [
-            Named(i, key, metric_name(self.namespace, key), labels, 1.0, _help(key, unit))
+            Named(i, key, metric_name(self.namespace, key), labels, 1.0, told or _help(key, unit))
             for i, (key, unit) in enumerate(zip(shape.names, shape.units, strict=True))
         ]
+
+    def own(self, key: str, total: bool) -> str:
+        """What a program's own counter (`total`) or histogram is called."""
+        name = metric_name(self.namespace, key)
+        return f"{name.removesuffix('_total')}_total" if total else name
 
     def common(self, shape: Shape, source: Source) -> list[Named]:
         """The figures of the shape that have a common name, in base units."""

@@ -25,7 +25,7 @@ SECRETS = {
     PREFIX + "REMOTE_WRITE_HEADERS": "headers sent along by remote write, `name=value,name=value` (docs/history.md)",
 }
 #: Other variables of the agent that are no option of `watch`.
-OTHERS = (CONFIG_VARIABLE, PREFIX + "WEBHOOK_FILE")
+OTHERS = (CONFIG_VARIABLE, PREFIX + "WEBHOOK_FILE", PREFIX + "EVENTS")
 
 
 class Setting(Struct, frozen=True):

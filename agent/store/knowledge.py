@@ -64,7 +64,12 @@ class Knowledge:
     def set(self, name: str, value: bytes) -> None:
         """Keep this under a name, instead of what was kept there."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO knowledge VALUES (?, ?)", (name, value))
+            self._db.execute("INSERT OR REPLACE INTO knowledge VALUES (?, ?)", (text(name), value))
+
+    def under(self, beginning: str) -> list[bytes]:
+        """What was kept under names that begin so."""
+        rows = self._db.execute("SELECT value FROM knowledge WHERE substr(name, 1, ?) = ?", (len(beginning), beginning))
+        return [bytes(value) for (value,) in rows]
 
     def tell(self, messages: Iterable[Message], route: Route) -> None:
         """Put messages into the outbox, to go where `route` says; one that is there already, by its key, is not put

@@ -27,12 +27,14 @@ class Latest(Struct, frozen=True):
 
 
 def latest(db: sqlite3.Connection) -> Iterator[Latest]:
-    """The newest value of every series: from the last line of each file and shape, the latest of those."""
+    """The newest value of every series: from the last line of each file and shape, the latest of those. What is to be
+    added up has none."""
     newest: dict[tuple[str, Labels], Latest] = {}
     query = """
         SELECT s.file, l.step, l.time, l.time_is, l.values_json, h.names, h.metrics, h.units, h.labels
         FROM (SELECT max(id) AS id FROM lines GROUP BY shape, source) g JOIN lines l ON l.id = g.id
-        JOIN sources s ON s.id = l.source JOIN shapes h ON h.id = l.shape ORDER BY l.time, l.id"""
+        JOIN sources s ON s.id = l.source JOIN shapes h ON h.id = l.shape
+        WHERE coalesce(json_extract(h.declared, '$.kind'), 'gauge') = 'gauge' ORDER BY l.time, l.id"""
     for file, step, when, time_is, values, *words, labels in db.execute(query):
         known = labels_of(labels)
         # parse_int: a figure of thousands of digits is no int that Python would make.

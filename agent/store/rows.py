@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.json import Encoder
 
-from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape
+from rli_agent.events import Attributes, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape
 from rli_agent.parsers.timeline import lasted
 from rli_agent.store.rollout_columns import statistics_json
 
@@ -48,8 +48,14 @@ def labels_json(labels: Labels) -> str:
 
 
 def labels_of(stored: str) -> Labels:
-    """The labels that `labels_json` was made of."""
-    return tuple(json.loads(stored).items())
+    """The labels that `labels_json` was made of; of a state, without its span's attributes."""
+    return tuple((name, value) for name, value in json.loads(stored).items() if isinstance(value, str))
+
+
+def attributes_of(stored: str) -> Attributes:
+    """The attributes of a state's span, which are kept with its labels under the name `attributes`."""
+    attributes = json.loads(stored).get("attributes")
+    return tuple(attributes.items()) if isinstance(attributes, dict) else ()
 
 
 def _json(value: object) -> str:
@@ -68,7 +74,7 @@ class Names:
         self._db = db
         self._sources: dict[str, int] = {}
         self._shapes: dict[int, tuple[Shape, int]] = {}  # by identity: hashing a shape hashes all its names
-        self._states: dict[tuple[str, str, str | None, Labels], int] = {}
+        self._states: dict[tuple[str, str, str | None, Labels, Attributes], int] = {}
 
     def clear(self) -> None:
         for cache in (self._sources, self._shapes, self._states):
@@ -90,17 +96,24 @@ class Names:
             for words in (shape.names, shape.units, shape.metrics)
         ]
         plan = _encode(shape.plan).decode() if shape.plan is not None else None
+        declared = _encode(shape.declared).decode() if shape.declared is not None else None
         row = (*arrays, labels_json(shape.labels), plan)
-        digest = hashlib.sha256("\n".join(part or "" for part in row).encode()).digest()
-        found = self._id("shapes", ("digest",), (digest,), ("names", "units", "metrics", "labels", "plan"), row)
+        parts = row if declared is None else (*row, declared)
+        digest = hashlib.sha256("\n".join(part or "" for part in parts).encode()).digest()
+        columns = ("names", "units", "metrics", "labels", "plan", "declared")
+        found = self._id("shapes", ("digest",), (digest,), columns, (*row, declared))
         _keep(self._shapes, id(shape), (shape, found))
         return found
 
-    def state(self, lane: str, state: str, key: str | None, labels: Labels) -> int:
-        what = (lane, state, key, labels)
+    def state(self, lane: str, state: str, key: str | None, labels: Labels, attributes: Attributes = ()) -> int:
+        what = (lane, state, key, labels, attributes)
         found = self._states.get(what)
         if found is None:
-            row = (text(lane), text(state), text(key or ""), labels_json(labels))
+            said = labels_json(labels)
+            if attributes:
+                own = {text(name): text(value) if isinstance(value, str) else value for name, value in attributes}
+                said = _json(json.loads(said) | {"attributes": own})
+            row = (text(lane), text(state), text(key or ""), said)
             found = self._id("states", ("lane", "state", "key", "labels"), row)
             _keep(self._states, what, found)
         return found
@@ -183,7 +196,7 @@ class RowWriter:
         (open_before,) = self._db.execute("SELECT EXISTS (SELECT 1 FROM interval_open)").fetchone()
         ended: set[tuple[int, str, str]] = set()
         for e in intervals:
-            file, name = source(e.file), state(e.lane, e.state, e.key, e.labels)
+            file, name = source(e.file), state(e.lane, e.state, e.key, e.labels, e.attributes)
             if e.end is None:
                 row = (file, text(e.lane), text(e.state), e.line, e.offset, name, _integer(e.step), e.start, e.time_is)
                 opened.setdefault((file, e.lane, e.state), {})[e.line] = row

@@ -20,6 +20,15 @@ _VALUE = f"json_extract(l.values_json, {_PATH})"
 # operator `->` does the same only from SQLite 3.38 on, and Ubuntu 22.04 has 3.37.
 _TWICE = f"json_extract(l.values_json, {_PATH}, {_PATH})"
 
+_SAMPLES = f"""CREATE VIEW samples AS
+    SELECT s.file, l.line, l.step, l.time, l.time_is, n.value AS name,
+        json_extract(h.metrics, {_PATH}) AS metric, json_extract(h.units, {_PATH}) AS unit,
+        CASE typeof({_VALUE}) WHEN 'text'
+            THEN CASE {_VALUE} WHEN 'Infinity' THEN 9e999 WHEN '-Infinity' THEN -9e999 END
+            ELSE {_VALUE} END AS value,
+        trim(substr({_TWICE}, 2, (length({_TWICE}) - 3) / 2), '"') AS printed, h.labels
+    FROM lines l JOIN sources s ON s.id = l.source JOIN shapes h ON h.id = l.shape JOIN json_each(h.names) n;
+"""
 _FIRST = f"""
 CREATE TABLE runs (run TEXT PRIMARY KEY, root TEXT NOT NULL, created REAL NOT NULL);
 CREATE TABLE attempts (
@@ -82,14 +91,7 @@ CREATE TABLE fact_rows (
     time REAL, time_is TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, confidence REAL);
 CREATE INDEX facts_by_source ON fact_rows (source, line);
 
-CREATE VIEW samples AS
-    SELECT s.file, l.line, l.step, l.time, l.time_is, n.value AS name,
-        json_extract(h.metrics, {_PATH}) AS metric, json_extract(h.units, {_PATH}) AS unit,
-        CASE typeof({_VALUE}) WHEN 'text'
-            THEN CASE {_VALUE} WHEN 'Infinity' THEN 9e999 WHEN '-Infinity' THEN -9e999 END
-            ELSE {_VALUE} END AS value,
-        trim(substr({_TWICE}, 2, (length({_TWICE}) - 3) / 2), '"') AS printed, h.labels
-    FROM lines l JOIN sources s ON s.id = l.source JOIN shapes h ON h.id = l.shape JOIN json_each(h.names) n;
+{_SAMPLES}
 CREATE VIEW series AS
     SELECT n.value AS name, json_extract(h.metrics, {_PATH}) AS metric, h.labels, sum(g.count) AS count,
         min(g.first_step) AS first_step, max(g.last_step) AS last_step,
@@ -238,8 +240,15 @@ CREATE VIEW alerts AS
     FROM alert_rows;
 """
 
+_DECLARED = f"""
+-- What a program that calls rli_agent.api said of its metric: kind, help, bounds of the buckets; or NULL.
+ALTER TABLE shapes ADD COLUMN declared TEXT;
+DROP VIEW samples;
+{_SAMPLES.replace(", h.labels", ", h.labels, coalesce(json_extract(h.declared, '$.kind'), 'gauge') AS kind")}
+"""
+
 #: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
-MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS, _ALERTS)
+MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS, _ALERTS, _DECLARED)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

@@ -32,6 +32,7 @@ from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.publisher import Publisher
+from rli_agent.publish.tallies import Tallies
 from rli_agent.resume import earlier_events, problem_counts
 from rli_agent.rulebook import Rulebook
 from rli_agent.server.engine_targets import EngineTargets
@@ -124,12 +125,16 @@ class WatchedRun:
         self._files = RunFiles(options, book, without, setting.zone, say, read)
         self._places = Places(options.paths, say)
         try:
-            self.exposition = Exposition(self.labels(), setting.catalogue, namespace=options.namespace)
+            self._labelled = self.labels()
+            self.exposition = Exposition(self._labelled, setting.catalogue, namespace=options.namespace)
         except ValueError as e:
             raise UserError(str(e)) from None
         self.store = self._open_store(store)
         setting.opened(self.store.path)
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
+        tallies = Tallies(self.store.knowledge)
+        self._keeper.participants.append(tallies)
+        self.exposition.tallies = tallies.series
         try:
             self._engines = self._poll_engines(book)
             self._pager = self._page(setting.alerts)
@@ -240,10 +245,11 @@ class WatchedRun:
 
     def labels(self) -> RunLabels:
         """What all series and spans of the run carry."""
-        run, options = self._files.scan.run, self._options
+        run, options, told = self._files.scan.run, self._options, self.status.facts
+        named = run.experiment if run.experiment != run.name else None
         return RunLabels(
-            options.project or run.project or run.name,
-            options.experiment or run.experiment or run.name,
+            options.project or run.project or told.get("project") or run.name,
+            options.experiment or named or told.get("experiment") or run.name,
             self.id,
             run.framework or "unknown",
             options.nodes.own,
@@ -255,6 +261,7 @@ class WatchedRun:
         """Show what the store knows from before, and read what there is."""
         self._take_up()
         self._read(bulk=False)
+        self._relabel()
         self._owed.update(dict.fromkeys(track for track in self._files.tracks.values() if track.is_bulk))
         self._looked = self._answered = time.monotonic()
 
@@ -334,6 +341,7 @@ class WatchedRun:
         due.update(tracks[path] for path in fresh | (changed & known) if path in tracks)
         self._turn([*due, *(track for track in islice(self._owed, OWED) if track not in due)])
         self._flush_quiet()
+        self._relabel()
         if self._engines is not None:
             self._keeper.overlap.engines_asked = self._engines.answering > 1
             for source, samples in self._engines.take():
@@ -445,7 +453,7 @@ class WatchedRun:
         """Make what the last scan found true: tracks, labels, facts."""
         files, run = self._files, self._files.scan.run
         fresh, gone = files.take_in(self.store)
-        self.exposition.relabel(self.labels())
+        self._relabel()
         for track in gone:
             if not track.found.path.exists():  # a file that is gone is read to its end
                 self._turn([track], last=True)
@@ -470,6 +478,13 @@ class WatchedRun:
             self._keeper.keep_facts(facts)
         if not files.tracks:
             self._tell("waiting", files.why_none())
+
+    def _relabel(self) -> None:
+        """Call the series as the run is called by now."""
+        labels = self.labels()
+        if labels != self._labelled:
+            self._labelled = labels
+            self.exposition.relabel(labels)
 
     def _turn(self, tracks: Sequence[Track], *, last: bool = False, patience: float = 0.0) -> list[Track]:
         """Let each file give what is new, in portions; the files that have more. Told to stop, it goes on for

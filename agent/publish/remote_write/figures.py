@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rli_agent.events import Labels, Plan, Shape, Source
+from rli_agent.events import Declared, Labels, Plan, Shape, Source
 from rli_agent.publish.naming import Naming, duration_series, label_set, step_series
 from rli_agent.publish.remote_write.message import Sample
 from rli_agent.publish.remote_write.rows import Batch, Interval, Line, Portion
@@ -81,12 +81,15 @@ class Figures:
 
     def _slots_of(self, source_id: int, shape_id: int) -> _Slots:
         source = self._source(source_id)
-        query = "SELECT names, units, metrics, labels, plan FROM shapes WHERE id = ?"
+        query = "SELECT names, units, metrics, labels, plan, declared FROM shapes WHERE id = ?"
         row = self._db.execute(query, (shape_id,)).fetchone()
         if row is None:  # its lines were pruned just now
             return _Slots([], [], None)
-        names, units, metrics, labels, plan = row
+        names, units, metrics, labels, plan, told = row
         known = labels_of(labels)
+        declared = msgspec.json.decode(told, type=Declared) if told is not None else None
+        if declared is not None and declared.kind != "gauge":
+            return _Slots([], [], self._series.get(*step_series(known, source)))
         shape = Shape(tuple(json.loads(names)), tuple(json.loads(units)), tuple(json.loads(metrics)), known)
         figures = []
         for named in (*self._naming.native(shape, source), *self._naming.common(shape, source)):

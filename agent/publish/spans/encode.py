@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope as Scope
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
+from rli_agent.events import Attributes
 from rli_agent.publish.naming import RunLabels, clean
 from rli_agent.publish.spans.layouts import Span
 
@@ -22,7 +23,7 @@ SERVICE = "rl_insight_monitor"
 SCOPE = "rli-agent"
 #: Seconds whose nanoseconds fit into 63 bits: the year 2261.
 _LATEST = 9.2e9
-#: (lane, state) pairs whose attributes are kept as bytes.
+#: Lanes, states and own attributes whose attributes are kept as bytes.
 _CACHED = 4096
 
 
@@ -40,14 +41,16 @@ class Encoder:
         self._resource = Resource({"service.name": SERVICE})
         self._scope = Scope(SCOPE)
         self._known: RunLabels | None = None
-        self._constant: dict[tuple[str, str], bytes] = {}
+        self._constant: dict[tuple[str, str, Attributes], bytes] = {}
 
-    def _attributes(self, lane: str, state: str) -> dict[str, str]:
+    def _attributes(self, lane: str, state: str, own: Attributes) -> dict[str, str | int | float | bool]:
+        """A program may say itself what its span is; all other names of ours stay."""
         labels = self._labels()
-        return {
+        said: dict[str, str | int | float | bool] = dict(own)
+        return said | {
             "state_name": clean(state),
             "state_lane_id": clean(lane),
-            "monitor.trace_segment": "state_interval",
+            "monitor.trace_segment": said.get("monitor.trace_segment", "state_interval"),
             "project": clean(labels.project),
             "experiment_name": clean(labels.experiment_name),
             "run": clean(labels.run),
@@ -57,7 +60,7 @@ class Encoder:
     def readable(self, span: Span) -> ReadableSpan:
         """The SDK's object of a span."""
         start, end = nanoseconds(span)
-        attributes: dict[str, str | int] = dict(self._attributes(span.lane, span.state))
+        attributes = self._attributes(span.lane, span.state, span.attributes)
         if span.step is not None:
             attributes["step"] = span.step
         return ReadableSpan(
@@ -88,12 +91,13 @@ class Encoder:
         return _field(1, _field(1, resource) + _field(2, scope))
 
     def _span(self, span: Span) -> bytes:
-        constant = self._constant.get((span.lane, span.state))
+        key = (span.lane, span.state, span.attributes)
+        constant = self._constant.get(key)
         if constant is None:
-            constant = self._constant[span.lane, span.state] = WireSpan(
+            constant = self._constant[key] = WireSpan(
                 name=clean(span.state),
                 kind=WireSpan.SPAN_KIND_INTERNAL,
-                attributes=[_said(key, value) for key, value in self._attributes(span.lane, span.state).items()],
+                attributes=[_said(name, value) for name, value in self._attributes(*key).items()],
                 status=Status(),
                 flags=SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK,
             ).SerializeToString()
@@ -131,7 +135,13 @@ def _field(number: int, content: bytes) -> bytes:
     return bytes((number << 3 | 2,)) + _varint(len(content)) + content
 
 
-def _said(key: str, value: str) -> KeyValue:
+def _said(key: str, value: str | int | float | bool) -> KeyValue:
+    if isinstance(value, bool):
+        return KeyValue(key=key, value=AnyValue(bool_value=value))
+    if isinstance(value, int):
+        return KeyValue(key=key, value=AnyValue(int_value=value))
+    if isinstance(value, float):
+        return KeyValue(key=key, value=AnyValue(double_value=value))
     return KeyValue(key=key, value=AnyValue(string_value=value))
 
 

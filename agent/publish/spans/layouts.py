@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from rli_agent.events import Attributes
 from rli_agent.publish.spans.ids import lone_trace_id, span_id
 from rli_agent.publish.spans.rows import State
 
@@ -25,6 +26,7 @@ class Span(Struct, gc=False):
     step: int | None
     start: float
     end: float
+    attributes: Attributes = ()
 
 
 Trace: TypeAlias = list[Span]
@@ -71,4 +73,4 @@ class Flat:
 
 def alone(run: str, s: State) -> Span:
     """The span of a state that is in no step's trace."""
-    return Span(lone_trace_id(run, s), span_id(run, s), b"", s.lane, s.state, s.step, s.start, s.end)
+    return Span(lone_trace_id(run, s), span_id(run, s), b"", s.lane, s.state, s.step, s.start, s.end, s.attributes)

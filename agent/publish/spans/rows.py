@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from rli_agent.events import Plan, Samples, Shape, TimeIs
+from rli_agent.events import Attributes, Plan, Samples, Shape, TimeIs
 from rli_agent.parsers.timeline import intervals
 from rli_agent.store.connection import read_only
+from rli_agent.store.rows import attributes_of
 
 #: Rows fetched in one statement.
 AT_ONCE = 500
@@ -36,6 +37,7 @@ class State(Struct, gc=False):
     state: str
     step: int | None
     place: str
+    attributes: Attributes = ()
 
 
 class Cursor(Struct, frozen=True):
@@ -145,17 +147,19 @@ class Rows:
         if ids:
             rows = self._db.execute(
                 'SELECT i.id, s.file, i.line, t.lane, t.state, i.step, i.start, i."end", i.duration, i.time_is, '
+                "t.labels, "
                 "(SELECT count(*) FROM interval_rows j WHERE j.source = i.source AND j.line = i.line AND j.id < i.id) "
                 "FROM interval_rows i JOIN sources s ON s.id = i.source JOIN states t ON t.id = i.state "
                 "WHERE i.id IN (SELECT value FROM json_each(?))",
                 (json.dumps(ids),),
             )
         found: dict[int, list[State]] = {}
-        for row, file, line, lane, state, step, start, end, duration, time_is, number in rows:
+        for row, file, line, lane, state, step, start, end, duration, time_is, labels, number in rows:
             begun = start if start is not None else end - (duration or 0.0)
             if math.isfinite(begun) and math.isfinite(end):
                 place = f"{_place(file, line, end, time_is)}own\0{number}"
-                found[2 * row + 1] = [State(end, begun, max(begun, end), lane, state, step, place)]
+                own = attributes_of(labels)
+                found[2 * row + 1] = [State(end, begun, max(begun, end), lane, state, step, place, own)]
         return found
 
 

@@ -208,7 +208,7 @@ class Steps:
         spans = [Span(trace, top, b"", LANE, "step", step, root.start, root.end)] if root is not None else []
         for s in states:
             own = s.step if s.step is not None else step
-            spans.append(Span(trace, span_id(run, s), top, s.lane, s.state, own, s.start, s.end))
+            spans.append(Span(trace, span_id(run, s), top, s.lane, s.state, own, s.start, s.end, s.attributes))
         return spans
 
     def _forget(self) -> None:
