@@ -18,7 +18,8 @@ WAIT_SECONDS = 60.0
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """A connection that reads while the writer writes (each statement sees one committed state). Close it.
+    """A connection that reads while the writer writes (each statement sees one committed state). Close it. Threads may
+    hand it on, as long as they take turns.
 
     Short statements only: an unfinished read keeps the write-ahead log from being folded back into the file.
     Raises StoreError where there is no such store.
@@ -27,7 +28,7 @@ def read_only(path: Path) -> sqlite3.Connection:
         raise StoreError(f"there is no store {path}")
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro"
-        db = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+        db = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
         raise explain(error, path) from error

@@ -1,0 +1,1 @@
+"""Questions about one run, answered from its store, read only: what the page, reports and comparisons show."""

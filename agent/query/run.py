@@ -1,0 +1,135 @@
+"""One run's store, asked."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from pathlib import Path
+from types import TracebackType
+
+from rli_agent.answer.reader import StoreReader
+from rli_agent.answer.report import Report
+from rli_agent.catalogue import Catalogue
+from rli_agent.life.state import ENDS
+from rli_agent.query import alerts, engines, heat, problems, series, steps, timeline
+from rli_agent.query.columns import Columns
+from rli_agent.query.curves import Axis, CurveList, counted, curve, standing_for
+from rli_agent.query.intervals import Intervals
+from rli_agent.store.connection import read_only
+from rli_agent.store.errors import explain
+from rli_agent.store.registry import is_held
+
+#: Curves in one answer.
+MOST_CURVES = 64
+
+
+class RunQueries:
+    """Answers from a run's store, which an agent may write meanwhile. May be asked by several threads: one waits for
+    the other. All methods raise StoreError.
+
+    zone: of the clock in which sentences name times.
+    """
+
+    def __init__(self, store: Path, zone: tzinfo | None = None) -> None:
+        self.store = store
+        self._lock = threading.Lock()
+        self._db = read_only(store)
+        self._reader = StoreReader(store, zone)
+        self._intervals = Intervals()
+        self._columns = Columns()
+        self._catalogue = Catalogue.load()
+
+    def close(self) -> None:
+        with self._lock:
+            self._reader.close()
+            self._db.close()
+
+    def __enter__(self) -> RunQueries:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @contextmanager
+    def asked(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for as long as `with` lasts."""
+        with self._lock:
+            try:
+                yield self._db
+            except sqlite3.Error as error:
+                raise explain(error, self.store) from error
+
+    def report(self, now: float | None = None) -> Report:
+        """How the run is."""
+        with self._lock:
+            return self._reader.report(time.time() if now is None else now, is_held(self.store))
+
+    def version(self) -> int:
+        """Another number once something was committed."""
+        with self.asked() as db:
+            (version,) = db.execute("PRAGMA data_version").fetchone()
+            return int(version)
+
+    def timeline(self, since: float | None = None, until: float | None = None, width: int = 1200) -> timeline.Timeline:
+        """What each lane did when."""
+        report = self.report()
+        goes_on = report.run.watched and report.progress.life not in ENDS
+        with self.asked() as db:
+            self._intervals.refresh(db)
+            return timeline.timeline(db, self._intervals, report.time if goes_on else None, width, since, until)
+
+    def steps(self, last: int = 100) -> steps.Steps:
+        """What the newest steps were spent on."""
+        waits = self.report().performance.waits
+        with self.asked() as db:
+            self._intervals.refresh(db)
+            return steps.Steps(steps.lane_steps(self._intervals, last), waits)
+
+    def series(self, query: str = "", limit: int = 2000) -> series.SeriesList:
+        """The series that hold all words of the query."""
+        with self.asked() as db:
+            return series.list_series(db, self._catalogue, query, limit)
+
+    def curves(
+        self, ids: Sequence[str] = (), metrics: Sequence[str] = (), axis: Axis = "step", width: int = 1000,
+        since: float | None = None, until: float | None = None,
+    ) -> CurveList:  # fmt: skip
+        """Series by id, and those that stand for common metrics, as far as the run has them."""
+        with self.asked() as db:
+            columns = self._columns
+            columns.learn(db)
+            wanted = [one for one in ids if one in columns.series]
+            if metrics:
+                counts = counted(columns, db.execute("SELECT shape, count(*) FROM lines GROUP BY shape").fetchall())
+                wanted += [one for metric in metrics for one in standing_for(columns, metric, counts)]
+            wanted = list(dict.fromkeys(wanted))[:MOST_CURVES]
+            columns.refresh(db)
+            columns.want(db, wanted)
+            found = (curve(columns, self._catalogue, one, axis, width, since, until) for one in wanted)
+            return CurveList([one for one in found if one.count])
+
+    def heat(
+        self, quantity: str = "reward", phase: str = "train", environment: str | None = None, columns: int = 300
+    ) -> heat.Heat:
+        """How a quantity of the rollouts was spread, step by step."""
+        with self.asked() as db:
+            return heat.heat(db, quantity, phase, environment, columns)
+
+    def problems(self, limit: int = 200) -> problems.Problems:
+        """The problems, those of one make told once."""
+        with self.asked() as db:
+            return problems.problems(db, limit)
+
+    def alerts(self) -> alerts.Alerts:
+        """What detectors said, and what the agent told."""
+        with self.asked() as db:
+            return alerts.alerts(db)
+
+    def engines(self) -> engines.Engines:
+        """The engines' newest figures."""
+        with self.asked() as db:
+            return engines.engines(db, self._catalogue)

@@ -1,0 +1,63 @@
+"""The store of a large run, for measurements of what reads it: 100,000 step lines of 20 values, 50,000 intervals of
+which half follow from what lines print, 2,000 problems, 2,000 batches of rollouts."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from rli_agent.events import Event, Interval, Phase, Plan, Problem, RolloutBatch, Samples, Shape
+from rli_agent.rollout_statistics import RolloutStatistics
+from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
+
+TRAINER, ORCHESTRATOR = "logs/trainer.log", "logs/orchestrator.log"
+BEGIN = 1.76e9
+_METRICS = ("rl_reward_mean", "rl_policy_entropy", "rl_policy_kl", "rl_grad_norm", "rl_loss")
+_NAMES = tuple(f"train/metric_{i}" for i in range(20))
+_STEP_LINE = Shape(_NAMES, (None,) * 20, (*_METRICS, *(None,) * 15), (("role", "trainer"),))
+_PHASES = ("rollout", "reward", "log_prob", "advantage", "update_actor", "weight_sync", "wait", "save_ckpt", "eval")
+_TIMES = tuple(f"timing/{name}" for name in ("step", *_PHASES))
+_INSIDE = (Phase(i, state, f"timing/{state}", "inside") for i, state in enumerate(_PHASES, 1))
+_PLAN = Plan("trainer", (Phase(0, "step", "timing/step", "step"), *_INSIDE))
+_TIMING = Shape(_TIMES, ("s",) * 10, (None,) * 10, (("role", "trainer"),), _PLAN)
+
+
+def write_large_run(path: Path, lines: int = 100_000, intervals: int = 50_000) -> None:
+    """Write the store. A step takes a second; the lanes are `trainer` and `orchestrator`."""
+    store = RunStore.open(path, RunRow(path.parent.name, str(path.parent), BEGIN))
+    for events in _batches(lines, intervals):
+        store.commit(events, [])
+    store.commit([], [Checkpoint(TRAINER, 1, 2, 10, 10, b"f", b"s", BEGIN + lines)])
+    store.close()
+
+
+def _batches(lines: int, intervals: int) -> Iterator[list[Event]]:
+    draw = random.Random(1)
+    timed = max(1, lines * 20 // intervals)  # of so many lines one prints durations, ten each
+    for first in range(0, lines, 2000):
+        events: list[Event] = []
+        for step in range(first, min(first + 2000, lines)):
+            at, place = BEGIN + step, (TRAINER, step + 1, step * 500)
+            values = [draw.random() + math.sin(step / 5000) for _ in _NAMES]
+            events.append(Samples(*place, at, "logged", step, _STEP_LINE, values, json.dumps(values)))
+            if step % timed == 0:
+                spent = [timed * share for share in (1.0, 0.4, 0.05, 0.1, 0.02, 0.3, 0.05, 0.05, 0.02, 0.01)]
+                events.append(Samples(*place, at, "logged", step, _TIMING, spent, json.dumps(spent)))
+            if step % (2 * lines // intervals) == 0:
+                start = at - draw.random()
+                states = ("rollout", "wait", "pause")
+                events.append(
+                    Interval(ORCHESTRATOR, step + 1, step * 90, "logged", "orchestrator", draw.choice(states), step,
+                             start, at, at - start)
+                )  # fmt: skip
+            if step % (lines // 2000 or 1) == 0:
+                text = f"Traceback (most recent call last):\nRuntimeError: CUDA error in step {step}"
+                events.append(Problem(*place, at, "logged", "ERROR", "traceback", text))
+                total = RolloutStatistics(64)
+                for _ in range(64):
+                    total.add("reward", draw.random())
+                events.append(RolloutBatch(f"rollouts/{step}.jsonl", 1, 0, at, "logged", step, "train", "math", total))
+        yield events
