@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 import time
 from collections import deque
@@ -34,7 +32,6 @@ HOST_EVERY = 30.0
 PATIENCE = 5.0
 #: What the agent said that is shown, and runs that are shown beside the one in full.
 _SAID, _RUNS = 4, 20
-_URL = re.compile(r"metrics: http://([^/\s]+):(\d+)/metrics")
 _ORDER = {"Down": 0, "Degraded": 1, "Unknown": 2, "Healthy": 3}
 
 
@@ -73,7 +70,7 @@ class View:
         self._zone = zone
         self._console = console_for(stream)
         self._said: deque[str] = deque(maxlen=_SAID)
-        self._tunnel = ""
+        self._page = ""
         self._stores: deque[Path] = deque()
         self._runs: dict[Path, Shown] = {}
         self._last: Report | None = None
@@ -85,12 +82,10 @@ class View:
         if self.over:
             print_line(text)
             return
-        self._said.append(plain(text))
-        found = _URL.search(text)
-        if found is not None:
-            host, port = found.groups()
-            page = f"http://127.0.0.1:{port}/metrics"
-            self._tunnel = f"{page}, from elsewhere after: ssh -L {port}:{host}:{port} {os.uname().nodename}"
+        if text.startswith("page: "):
+            self._page = plain(text)  # it stays in sight
+        else:
+            self._said.append(plain(text))
 
     def opened(self, store: Path) -> None:
         """A run's store is there to be read."""
@@ -131,7 +126,7 @@ class View:
                 reports.append((shown.report(now), shown))
             except StoreError as error:
                 troubles.append(plain(str(error)))
-        lines = [self._tunnel, *list(self._said)]
+        lines = [self._page, *list(self._said)]
         rest = [Text(trouble, "red") for trouble in troubles]
         rest += [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in lines if line]
         parts: list[RenderableType] = []

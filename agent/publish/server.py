@@ -1,4 +1,4 @@
-"""The HTTP server behind `/metrics`. It answers from threads of its own and asks nothing of the reader."""
+"""The HTTP server behind `/metrics` and the page. It answers from threads of its own and asks nothing of the reader."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from loguru import logger
 from prometheus_client.exposition import choose_encoder, gzip_accepted
@@ -27,17 +28,42 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-class MetricsServer:
-    """`/metrics`, `/-/healthy`, and at `/` the answer to "how is it?" as plain text.
+class Request(NamedTuple):
+    """A GET. `path` and `query` as they were sent, percent signs and all."""
 
-    `render(openmetrics)` gives the exposition, `answer()` the sentence. Both run in the server's threads.
+    path: str
+    query: str
+    headers: Message
+
+
+class Reply(NamedTuple):
+    """What is sent back. A body that comes in pieces is a stream: it has no end of its own, may last as long as the
+    client listens, and `done` is called after it."""
+
+    status: int
+    kind: str
+    body: bytes | Iterator[bytes]
+    headers: tuple[tuple[str, str], ...] = ()
+    done: Callable[[], None] = lambda: None
+
+
+Page: TypeAlias = Callable[[Request], Reply]
+
+
+class MetricsServer:
+    """`/metrics`, `/-/healthy`, and everything else as `page` has it; without one, at `/` the answer to "how is it?" as
+    plain text.
+
+    `render(openmetrics)` gives the exposition, `answer()` the sentence. All of them run in the server's threads.
     """
 
-    def __init__(self, sock: socket.socket, render: Callable[[bool], bytes], answer: Callable[[], str]) -> None:
+    def __init__(
+        self, sock: socket.socket, render: Callable[[bool], bytes], answer: Callable[[], str], page: Page | None = None
+    ) -> None:
         host, port = sock.getsockname()[:2]
         self.url = f"http://{shown(host, port)}"
         self.port: int = port
-        self._server = _Server(sock, render, answer)
+        self._server = _Server(sock, render, answer, page)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.5,), name="metrics", daemon=True)
 
     def start(self) -> None:
@@ -56,13 +82,17 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, sock: socket.socket, render: Callable[[bool], bytes], answer: Callable[[], str]) -> None:
+    def __init__(
+        self, sock: socket.socket, render: Callable[[bool], bytes], answer: Callable[[], str], page: Page | None
+    ) -> None:
         super().__init__(sock.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = sock
         self.render = render
         self.answer = answer
+        self.page = page
         self._since: dict[socket.socket, float] = {}
+        self._streams: set[socket.socket] = set()
         self._changed = threading.Condition()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -84,7 +114,14 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
         with self._changed:
             self._since.pop(request, None)
+            self._streams.discard(request)
             self._changed.notify_all()
+
+    def streams(self, request: socket.socket) -> None:
+        """The answer to this request lasts as long as the client listens: no bound on time holds for it any more."""
+        with self._changed:
+            self._since.pop(request, None)
+            self._streams.add(request)
 
     def service_actions(self) -> None:
         """Called a few times a second: cut off whoever takes too long."""
@@ -96,6 +133,8 @@ class _Server(ThreadingHTTPServer):
 
     def drain(self, patience: float) -> None:
         with self._changed:
+            for request in self._streams:
+                _cut(request)
             self._changed.wait_for(lambda: not self._since, patience)
             for request in self._since:
                 _cut(request)
@@ -144,12 +183,14 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         try:
             if path == "/metrics":
                 self._metrics()
             elif path == "/-/healthy":
                 self._send(b"rli-agent is healthy.\n")
+            elif self.server.page is not None:
+                self._reply(self.server.page(Request(path, query, self.headers)))
             elif path == "/":
                 answer = "\n".join(clean(line, 2000) for line in self.server.answer().splitlines())
                 self._send(f"{answer}\n\nMetrics: /metrics\n".encode())
@@ -175,18 +216,33 @@ class _Handler(BaseHTTPRequestHandler):
             body = gzip.compress(body, compresslevel=1)
         self._send(body, OPENMETRICS if openmetrics else TEXT, packed=packed)
 
+    def _reply(self, reply: Reply) -> None:
+        try:
+            if isinstance(reply.body, bytes):
+                self._send(reply.body, reply.kind, status=reply.status, more=reply.headers)
+                return
+            self.server.streams(self.connection)
+            self._head(reply.kind, reply.status, reply.headers)
+            for piece in reply.body if self.command != "HEAD" else ():
+                self.wfile.write(piece)
+        finally:
+            reply.done()
+
     def _send(
-        self, body: bytes, kind: str = "text/plain; charset=utf-8", *, status: int = 200, packed: bool = False
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Content-Type-Options", "nosniff")
+        self, body: bytes, kind: str = "text/plain; charset=utf-8", *, status: int = 200, packed: bool = False,
+        more: tuple[tuple[str, str], ...] = (),
+    ) -> None:  # fmt: skip
         if packed:
-            self.send_header("Content-Encoding", "gzip")
-        self.end_headers()
+            more = (*more, ("Content-Encoding", "gzip"))
+        self._head(kind, status, (("Content-Length", str(len(body))), *more))
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _head(self, kind: str, status: int, more: tuple[tuple[str, str], ...]) -> None:
+        self.send_response(status)
+        for name, value in (("Content-Type", kind), ("X-Content-Type-Options", "nosniff"), *more):
+            self.send_header(name, value)
+        self.end_headers()
 
     def version_string(self) -> str:
         return "rli-agent"

@@ -28,15 +28,15 @@ MOST_CURVES = 64
 
 
 class RunQueries:
-    """Answers from a run's store, which an agent may write meanwhile. May be asked by several threads: one waits for
-    the other. All methods raise StoreError.
+    """Answers from a run's store, which an agent may write meanwhile. Several threads may ask: one waits for the other.
+    All methods raise StoreError.
 
     zone: of the clock in which sentences name times.
     """
 
     def __init__(self, store: Path, zone: tzinfo | None = None) -> None:
         self.store = store
-        self._lock = threading.Lock()
+        self._lock, self._reports = threading.Lock(), threading.Lock()  # how it is, is told while a curve is read
         self._db = read_only(store)
         self._reader = StoreReader(store, zone)
         self._intervals = Intervals()
@@ -44,7 +44,7 @@ class RunQueries:
         self._catalogue = Catalogue.load()
 
     def close(self) -> None:
-        with self._lock:
+        with self._lock, self._reports:
             self._reader.close()
             self._db.close()
 
@@ -65,14 +65,8 @@ class RunQueries:
 
     def report(self, now: float | None = None) -> Report:
         """How the run is."""
-        with self._lock:
+        with self._reports:
             return self._reader.report(time.time() if now is None else now, is_held(self.store))
-
-    def version(self) -> int:
-        """Another number once something was committed."""
-        with self.asked() as db:
-            (version,) = db.execute("PRAGMA data_version").fetchone()
-            return int(version)
 
     def timeline(self, since: float | None = None, until: float | None = None, width: int = 1200) -> timeline.Timeline:
         """What each lane did when."""

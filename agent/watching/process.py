@@ -25,6 +25,7 @@ from rli_agent.publish.listen import ListenError, bind
 from rli_agent.publish.server import MetricsServer
 from rli_agent.server.targets import Registration, reachable
 from rli_agent.store.location import state_dir
+from rli_agent.watching.page import Page, stores_in
 from rli_agent.watching.pipe import STDIN, Pipe, input_file
 from rli_agent.watching.run import Setting
 from rli_agent.watching.runs import Runs
@@ -54,6 +55,8 @@ class Watch:
         self._address: str | None = None
         self._target: Registration | None = None
         self._insight: InsightTarget | None = None
+        self._page: Page | None = None
+        self._stores: dict[Path, None] = {}
 
     def stop(self, outcome: Outcome | None = None) -> None:
         """End the watch after the turn that is being made; may be called from a signal handler or another thread.
@@ -79,7 +82,7 @@ class Watch:
             options = replace(options, paths=[*others, pipe.path], once=False)
         catalogue = Catalogue.load()
         try:
-            setting = Setting(folder, catalogue, alerts, self._zone, self._stop, self._opened, lambda: self._address)
+            setting = Setting(folder, catalogue, alerts, self._zone, self._stop, self._note_store, lambda: self._address)
             self._watch(options, setting, why, pipe)
         except UserError as e:
             if pipe is not None and not pipe.over.is_set():
@@ -95,13 +98,15 @@ class Watch:
         runs = Runs(options, setting, self._say)
         server = None
         try:
-            server = self._serve(runs)
+            server = self._serve(runs, setting.state)
             self._say(f"{'stores' if runs.several else 'store'}: {runs.store} ({why})")
             if options.once:
                 runs.read_once()
             else:
                 self._follow(runs, pipe)
         finally:
+            if self._page is not None:
+                self._page.close()
             if server is not None:
                 server.close()
             if self._target is not None:
@@ -110,7 +115,11 @@ class Watch:
                 self._insight.close()
             runs.close()
 
-    def _serve(self, runs: Runs) -> MetricsServer | None:
+    def _note_store(self, store: Path) -> None:
+        self._stores[store] = None
+        self._opened(store)
+
+    def _serve(self, runs: Runs, state: Path) -> MetricsServer | None:
         try:
             bound = bind(self._options.listen or DEFAULT_LISTEN, self._options.listen is not None)
         except ListenError as e:
@@ -120,15 +129,30 @@ class Watch:
         socket, notice = bound
         if notice:
             self._say(notice)
-        server = MetricsServer(socket, runs.render, runs.answer)
+        host, port = socket.getsockname()[:2]
+        self._page = self._open_page(state, host, port)
+        server = MetricsServer(socket, runs.render, runs.answer, None if self._page is None else self._page.reply)
         server.start()
         self._say(f"metrics: {server.url}/metrics")
-        self._address = reachable(*socket.getsockname()[:2])
+        self._address = reachable(host, port)
+        if self._page is not None:
+            self._say(f"page: {self._page.address}")
         if not self._options.once:
-            self._target = Registration(*socket.getsockname()[:2])
+            self._target = Registration(host, port)
             if self._options.otlp_endpoint is not None:
-                self._insight = self._introduce(self._options.otlp_endpoint, *socket.getsockname()[:2])
+                self._insight = self._introduce(self._options.otlp_endpoint, host, port)
         return server
+
+    def _open_page(self, state: Path, host: str, port: int) -> Page | None:
+        """The page of what is watched here and, after that, of all other runs in the state directory; none where all
+        that is asked for is one reading."""
+        if self._options.once:
+            return None
+        try:
+            return Page(state, host, port, self._zone, lambda: [*list(self._stores), *stores_in(state)])
+        except OSError as e:
+            self._say(f"no page: its token cannot be kept in {state} ({e.strerror or e})")
+            return None
 
     def _introduce(self, endpoint: str, host: str, port: int) -> InsightTarget:
         """Have the RL-Insight server that may be behind the endpoint for spans scrape this agent."""
