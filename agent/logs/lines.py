@@ -40,24 +40,27 @@ class LogLine(NamedTuple):
 
 class LogFile:
     """One file. `known`: times that the store knows of lines, by their number, in order; `levels`: of lines that are
-    part of a problem."""
+    part of a problem. begin: the number of the first line that counts, and the byte at which it begins."""
 
     def __init__(
-        self, path: Path, source: Source, zone: tzinfo, known: Sequence[tuple[int, float]], levels: Mapping[int, str]
-    ) -> None:
+        self, path: Path, source: Source, zone: tzinfo, known: Sequence[tuple[int, float]], levels: Mapping[int, str],
+        begin: tuple[int, int] = (1, 0),
+    ) -> None:  # fmt: skip
         self.path = path
         self.source = source
         self._zone = zone
         self._known = known
         self._levels = levels
+        self._line, self._offset = begin
 
     def lines(self) -> Iterator[LogLine]:
         """All lines, in their order; none of a file that cannot be read."""
         try:
             times = self._times()
             with self.path.open("rb") as file:
+                file.seek(self._offset)
                 level = None
-                for number, (time, raw) in enumerate(zip(times, _raw_lines(file), strict=False), 1):
+                for number, (time, raw) in enumerate(zip(times, raw_lines(file), strict=False), self._line):
                     rank, text = shown(raw)
                     told = level_of(text)
                     if told is not None or not text:
@@ -74,13 +77,14 @@ class LogFile:
         clock = Clock(ClockState(), self._zone, mtime)
         times: array[float] = array("d")
         with self.path.open("rb") as file:
-            for number, raw in enumerate(_raw_lines(file), 1):
-                stamp = _stamp(raw)
+            file.seek(self._offset)
+            for number, raw in enumerate(raw_lines(file), self._line):
+                stamp = stamp_of(raw)
                 times.append(clock.time_of(stamp, number) if stamp is not None else math.nan)
         shift = clock.settle(mtime)
         if shift is not None:
             for at, time in enumerate(times):
-                if shift.before is not None and at + 1 >= shift.before:
+                if shift.before is not None and at + self._line >= shift.before:
                     break
                 if not math.isnan(time):
                     times[at] = time + shift.by(time)
@@ -94,7 +98,7 @@ class LogFile:
         if last is None:
             numbers = [number for number, _ in self._known]
             for at in range(len(times)):
-                place = bisect_left(numbers, at + 1)
+                place = bisect_left(numbers, at + self._line)
                 times[at] = self._known[place][1] if place < len(numbers) else mtime
             return
         for at, time in enumerate(times):
@@ -120,7 +124,8 @@ def level_of(text: str) -> str | None:
     return "INFO" if level == "SUCCESS" else level
 
 
-def _stamp(raw: bytes) -> Stamp | None:
+def stamp_of(raw: bytes) -> Stamp | None:
+    """The stamp in a line's header, or of what wraps the line."""
     unwrapped = unwrap((segments(raw) or [b""])[-1])
     text = unwrapped.text[:_HEADER].decode("utf-8", "replace")
     stamp = read_header(text).stamp
@@ -132,7 +137,7 @@ def _stamp(raw: bytes) -> Stamp | None:
     return stamp
 
 
-def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
+def raw_lines(file: BinaryIO) -> Iterator[bytes]:
     """The lines without their newlines, each cut off at LONGEST."""
     while line := file.readline(LONGEST):
         whole = line.endswith(b"\n")

@@ -11,17 +11,25 @@ from datetime import tzinfo
 from pathlib import Path
 from types import TracebackType
 
+from msgspec.structs import replace
+
 from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
 from rli_agent.life.state import ENDS
-from rli_agent.query import alerts, engines, heat, problems, series, steps, timeline
+from rli_agent.logs.window import Window
+from rli_agent.query import alerts, engines, heat, problems, rollouts, series, steps, timeline
 from rli_agent.query.columns import Columns
 from rli_agent.query.curves import Axis, CurveList, counted, curve, standing_for
 from rli_agent.query.intervals import Intervals
+from rli_agent.query.log_windows import LogsWanted, log_window
+from rli_agent.query.rollouts import RolloutList, RolloutShown
+from rli_agent.rollouts.selecting import Wanted
+from rli_agent.rulebook import Rulebook
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
 from rli_agent.store.registry import is_held
+from rli_agent.zone import named_zone
 
 #: Curves in one answer.
 MOST_CURVES = 64
@@ -31,17 +39,19 @@ class RunQueries:
     """Answers from a run's store, which an agent may write meanwhile. Several threads may ask: one waits for the other.
     All methods raise StoreError.
 
-    zone: of the clock in which sentences name times.
+    zone: of the clock in which sentences name times, and of the host that wrote the logs.
     """
 
     def __init__(self, store: Path, zone: tzinfo | None = None) -> None:
         self.store = store
         self._lock, self._reports = threading.Lock(), threading.Lock()  # how it is, is told while a curve is read
+        self._zone = zone or named_zone(None)
         self._db = read_only(store)
         self._reader = StoreReader(store, zone)
         self._intervals = Intervals()
         self._columns = Columns()
         self._catalogue = Catalogue.load()
+        self._book: Rulebook | None = None
 
     def close(self) -> None:
         with self._lock, self._reports:
@@ -112,6 +122,32 @@ class RunQueries:
         """How a quantity of the rollouts was spread, step by step."""
         with self.asked() as db:
             return heat.heat(db, quantity, phase, environment, columns)
+
+    def rollouts(self, wanted: Wanted) -> RolloutList:
+        """Rollouts of a step, from the run's files. Raises UserError where there are none."""
+        with self.asked() as db:
+            if wanted.step is None:
+                wanted = replace(wanted, step=rollouts.newest_step(db, wanted.phase, wanted.environment))
+            files = rollouts.files_of_run(db, self._rules(db))
+        return rollouts.rollouts(files, wanted)
+
+    def rollout(self, file: str, offset: int, number: int) -> RolloutShown:
+        """One rollout with its whole texts. Raises UserError where there is none."""
+        with self.asked() as db:
+            files = rollouts.files_of_run(db, self._rules(db))
+        return rollouts.one_rollout(files, file, offset, number)
+
+    def _rules(self, db: sqlite3.Connection) -> Rulebook:
+        """The rule packs in force for the run, without those that a watch was given by --rules."""
+        if self._book is None:
+            (root,) = db.execute("SELECT root FROM runs").fetchone()
+            self._book = Rulebook([Path(root)])
+        return self._book
+
+    def logs(self, wanted: LogsWanted) -> Window:
+        """A window on the merged log. Raises UserError for a step that was not seen."""
+        with self.asked() as db:
+            return log_window(db, self._zone, wanted)
 
     def problems(self, limit: int = 200) -> problems.Problems:
         """The problems, those of one make told once."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rli_agent.discover import Scan
+from rli_agent.parsers.packs import Pack
 from rli_agent.parsers.record_parser import path_fits
 from rli_agent.parsers.rollouts.reading import Reader
 from rli_agent.parsers.rollouts.tables import rows
@@ -41,11 +42,16 @@ def rollout_files(scan: Scan, book: Rulebook) -> list[RolloutFile]:
     for source in scan.found:
         if source.source.role != "rollouts":
             continue
-        path = str(source.path)
-        specs = [r for p in book.packs_of(source.source) for r in p.rollouts if path_fits(r.paths, path)]
-        if specs and not specs[0].part:
-            found.append(RolloutFile(source.path, source.source.file, Reader(specs, path)))
+        file = rollout_file(source.path, source.source.file, book.packs_of(source.source))
+        if file is not None:
+            found.append(file)
     return found
+
+
+def rollout_file(path: Path, name: str, packs: Sequence[Pack]) -> RolloutFile | None:
+    """The file as these packs describe it; None where none does, or where it repeats a part of another one."""
+    specs = [r for p in packs for r in p.rollouts if path_fits(r.paths, str(path))]
+    return RolloutFile(path, name, Reader(specs, str(path))) if specs and not specs[0].part else None
 
 
 def records(path: Path) -> Iterator[Record]:

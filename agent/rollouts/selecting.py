@@ -23,7 +23,7 @@ NEWEST = 20
 
 class Wanted(Struct, frozen=True):
     """step: None is the newest. phase: None is train, and eval where nothing else is there. prompt: a text that the
-    prompt holds. worst, best: how many of either end of the reward."""
+    prompt holds. least, most: bounds of the reward. worst, best: how many of either end of the reward."""
 
     step: int | None = None
     phase: str | None = None
@@ -33,6 +33,15 @@ class Wanted(Struct, frozen=True):
     prompt: str | None = None
     worst: int = 0
     best: int = 0
+    least: float | None = None
+    most: float | None = None
+
+    def fits(self, reward: float | None) -> bool:
+        """Whether a reward lies in the bounds; where there are any, no reward does not."""
+        if self.least is None and self.most is None:
+            return True
+        low, high = self.least, self.most
+        return reward is not None and (low is None or reward >= low) and (high is None or reward <= high)
 
 
 class Hit(NamedTuple):
@@ -122,6 +131,8 @@ def _select(files: Sequence[RolloutFile], wanted: Wanted, step: int | None, phas
             if not _is_asked(file, record, reading, wanted):
                 continue
             for number, rollout in enumerate(reading.rollouts):
+                if not wanted.fits(rollout.reward):
+                    continue
                 matching, order = matching + 1, order + 1
                 hit = Hit(file, record.line, record.offset, number, reading, rollout)
                 reward = -math.inf if rollout.reward is None or math.isnan(rollout.reward) else rollout.reward

@@ -82,7 +82,9 @@ class Watch:
             options = replace(options, paths=[*others, pipe.path], once=False)
         catalogue = Catalogue.load()
         try:
-            setting = Setting(folder, catalogue, alerts, self._zone, self._stop, self._note_store, lambda: self._address)
+            setting = Setting(
+                folder, catalogue, alerts, self._zone, self._stop, self._note_store, lambda: self._address
+            )
             self._watch(options, setting, why, pipe)
         except UserError as e:
             if pipe is not None and not pipe.over.is_set():

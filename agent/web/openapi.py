@@ -67,8 +67,8 @@ def _get(
 def _parameters(kind: type[Struct]) -> list[dict[str, Any]]:
     _, schemas = msgspec.json.schema_components([kind])
     made: dict[str, Any] = schemas[kind.__name__]
-    about = made.get("description", "")
+    about, needed = made.get("description", ""), made.get("required", [])
     return [
-        {"name": name, "in": "query", "required": False, "schema": schema, "description": about}
+        {"name": name, "in": "query", "required": name in needed, "schema": schema, "description": about}
         for name, schema in made["properties"].items()
     ]

@@ -9,12 +9,18 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Meta, Struct, field
 
+from rli_agent.query.log_windows import LogsWanted
+from rli_agent.rollouts.selecting import Wanted
+
 #: Characters of a query string.
 LONGEST = 8000
 
 Time = Annotated[float, Meta(ge=-1e12, le=1e12)]
 Step = Annotated[int, Meta(ge=0, le=2**53)]
 Word = Annotated[str, Meta(max_length=200)]
+Shown = Annotated[int, Meta(ge=0, le=200)]
+Lines = Annotated[int, Meta(ge=0, le=1000)]
+Path = Annotated[str, Meta(max_length=4096)]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 P = TypeVar("P", bound=Struct)
 
@@ -27,7 +33,7 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
-class Window(Struct, frozen=True, forbid_unknown_fields=True):
+class Pixels(Struct, frozen=True, forbid_unknown_fields=True):
     """`from` and `to` in Unix seconds (the whole run), `width` in pixels."""
 
     since: Time | None = field(default=None, name="from")
@@ -67,6 +73,57 @@ class HeatOf(Struct, frozen=True, forbid_unknown_fields=True):
     phase: Literal["train", "eval"] = "train"
     environment: Word | None = None
     columns: Annotated[int, Meta(ge=1, le=2000)] = 300
+
+
+class RolloutsOf(Struct, frozen=True, forbid_unknown_fields=True):
+    """`step`: the newest unless said; `worst`, `best`: so many of either end of the reward (20 of the worst); `prompt`:
+    a text that the prompt holds."""
+
+    step: Step | None = None
+    phase: Literal["train", "eval"] | None = None
+    environment: Word | None = None
+    worst: Shown | None = None
+    best: Shown | None = None
+    errored: bool = False
+    truncated: bool = False
+    min_reward: Time | None = None
+    max_reward: Time | None = None
+    prompt: Word | None = None
+
+    def wanted(self) -> Wanted:
+        worst = 20 if self.worst is None and self.best is None else self.worst or 0
+        return Wanted(
+            self.step, self.phase, self.environment, self.errored, self.truncated, self.prompt, worst, self.best or 0,
+            self.min_reward, self.max_reward,
+        )  # fmt: skip
+
+
+class OneRollout(Struct, frozen=True, forbid_unknown_fields=True):
+    """As a list of rollouts has them."""
+
+    file: Path
+    offset: Step
+    number: Annotated[int, Meta(ge=0, le=100_000)] = 0
+
+
+class LogsOf(Struct, frozen=True, forbid_unknown_fields=True):
+    """Up to `before` lines before a place in the log and `after` from it on: `at` a time (Unix seconds), at a `step`'s
+    beginning, at a `cursor` that an answer gave as `first` or `last`; its end where none is named. `level`: the least;
+    `text`: what a line holds, capitals or not."""
+
+    at: Time | None = None
+    step: Step | None = None
+    cursor: Annotated[str, Meta(max_length=80)] | None = None
+    before: Lines = 0
+    after: Lines = 200
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None = None
+    role: Word | None = None
+    rank: Word | None = None
+    text: Word | None = None
+    file: Path | None = None
+
+    def wanted(self) -> LogsWanted:
+        return LogsWanted(**msgspec.structs.asdict(self))
 
 
 class Most(Struct, frozen=True, forbid_unknown_fields=True):
