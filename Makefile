@@ -39,11 +39,14 @@ unit: venv
 test: system lint types layers
 	$(BIN)/python -m pytest -q
 
-# What a bare Debian or Ubuntu lacks: a Prometheus and an Alertmanager to test against, and perhaps the module venv.
+# What a bare Debian or Ubuntu lacks: a Prometheus and an Alertmanager to test against, Debian's Chromium for the page
+# (Ubuntu has none: the tests of the page are left out there), and perhaps the module venv.
 system:
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv; }
 	command -v promtool >/dev/null || { $(SUDO) apt-get update && \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus; }
+	test -x /usr/bin/chromium || ! grep -qx 'ID=debian' /etc/os-release || { $(SUDO) apt-get update && $(SUDO) \
+	    env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; }
 	command -v prometheus-alertmanager >/dev/null || { $(SUDO) apt-get update && $(SUDO) \
 	    env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus-alertmanager; }
 

@@ -1,0 +1,82 @@
+// The page: which view the address asks for, the colours, and the connection to the agent.
+import { listen } from './api.js';
+import { make, refill, say } from './dom.js';
+import { here } from './place.js';
+import { openOverview } from './views/overview.js';
+import { openRun } from './views/run.js';
+
+const main = document.getElementById('main');
+let shown = { key: null, close() {} };
+let stopListening = () => {};
+
+async function route() {
+  const place = here();
+  const key = place.kind === 'run' ? `run ${place.run}` : 'overview';
+  if (shown.key === key) {
+    shown.view.route?.(place);
+    return;
+  }
+  shown.view?.close();
+  stopListening();
+  main.replaceChildren();
+  const view = place.kind === 'run' ? openRun(main, place) : openOverview(main);
+  shown = { key, view };
+  stopListening = listen(place.kind === 'run' ? place.run : null, {
+    status: (report) => view.status(report),
+    changed: (what) => view.changed(what),
+    link: (alive) => connection(alive, view),
+  });
+  titled(place);
+}
+
+function titled(place) {
+  document.title = place.kind === 'run' ? `${place.run} · rli-agent` : 'rli-agent';
+  const trail = document.getElementById('trail');
+  refill(trail, place.kind === 'run' ? make('span', { class: 'crumb' }, place.run) : null);
+}
+
+let lost = false;
+function connection(alive, view) {
+  const element = document.getElementById('link');
+  say(element, alive ? 'live' : 'connection lost, trying again');
+  element.dataset.alive = alive;
+  if (alive && lost) view.changed({});
+  lost = !alive;
+}
+
+const THEMES = ['auto', 'light', 'dark'];
+function chooseTheme(theme) {
+  if (theme === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  const element = document.getElementById('theme');
+  say(element, { auto: '◐ auto', light: '☀ light', dark: '☾ dark' }[theme]);
+  element.setAttribute('aria-label', `Colours: ${theme}. Press for the next.`);
+  element.dataset.theme = theme;
+  document.dispatchEvent(new Event('themechange'));
+}
+
+function kept() {
+  try {
+    return localStorage.getItem('theme') ?? 'auto';
+  } catch {
+    return 'auto';
+  }
+}
+
+document.getElementById('theme').addEventListener('click', (event) => {
+  const next = THEMES[(THEMES.indexOf(event.currentTarget.dataset.theme) + 1) % THEMES.length];
+  chooseTheme(next);
+  try {
+    localStorage.setItem('theme', next);
+  } catch {
+    // A browser that keeps nothing: it holds for this visit.
+  }
+});
+chooseTheme(THEMES.includes(kept()) ? kept() : 'auto');
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => document.dispatchEvent(new Event('themechange')));
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  main.focus();
+});
+addEventListener('hashchange', route);
+route();

@@ -1,0 +1,30 @@
+// What the inference engines said last.
+import { ask, runPath } from '../api.js';
+import { link, make, refill, table } from '../dom.js';
+import { toRun } from '../place.js';
+import { ago, inUnit, metricWords, oneLine } from '../text.js';
+
+export function openEngines(host, context) {
+  const body = make('div', {});
+  host.append(body);
+
+  async function load() {
+    try {
+      const { engines } = await ask(runPath(context.run, 'engines'));
+      const now = context.report()?.time ?? Date.now() / 1000;
+      refill(body, engines.length ? engines.map((engine) => panel(engine, now)) : make('p', { class: 'lead' }, 'No inference engine has told figures yet.'));
+    } catch (error) {
+      context.fail(error);
+    }
+  }
+
+  function panel({ engine, role, figures }, now) {
+    const name = oneLine([engine, role].filter(Boolean).join(' · '));
+    return make('section', { class: 'panel', 'aria-label': name }, make('h2', {}, name), table(`Figures of ${name}`, ['Figure', 'Value', 'Told', ''],
+      figures.map((figure) => [make('span', { title: figure.help }, figure.metric ? metricWords(figure.metric) : oneLine(figure.name)), make('strong', {}, inUnit(figure.value, figure.unit)),
+        figure.step === null || figure.step === undefined ? ago(figure.time, now) : `step ${figure.step}`, link(toRun(context.run, 'curves', { q: figure.name }), {}, 'curve')])));
+  }
+
+  load();
+  return { refresh: load };
+}

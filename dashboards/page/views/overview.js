@@ -1,0 +1,79 @@
+// All runs: what each is doing, those first that need a look.
+import { ask } from '../api.js';
+import { link, make, refill } from '../dom.js';
+import { toRun } from '../place.js';
+import { ago, count, duration, figure, oneLine, plural } from '../text.js';
+import { OVER } from './life.js';
+import { spark } from './spark.js';
+
+const URGENT = { Down: 0, Degraded: 1, Unknown: 2, Healthy: 3 };
+
+export function openOverview(host) {
+  const summary = make('h1', { class: 'summary', 'aria-live': 'polite' }, 'Asking the agent …');
+  const list = make('ul', { class: 'runs' });
+  host.append(summary, list);
+  const reports = new Map();
+  let asked = 0;
+
+  const draw = () => {
+    const sorted = [...reports.values()].sort((a, b) => live(b) - live(a) || URGENT[a.health] - URGENT[b.health] || last(b) - last(a));
+    refill(summary, sentence(sorted));
+    refill(list, sorted.map(card));
+  };
+  const load = async () => {
+    asked = Date.now();
+    try {
+      for (const report of (await ask('runs')).runs) reports.set(report.run.id, report);
+      draw();
+    } catch (error) {
+      refill(summary, error.message);
+    }
+  };
+  load();
+  return {
+    status(report) {
+      const changed = reports.get(report.run.id)?.answer !== report.answer;
+      reports.set(report.run.id, { ...reports.get(report.run.id), ...report });
+      if (changed || Date.now() - asked > 1000) draw();
+    },
+    changed(what) {
+      if (!what.run || !reports.has(what.run)) load();
+    },
+    close() {},
+  };
+}
+
+const live = (report) => Number(!OVER.includes(report.progress.life));
+const last = (report) => report.progress.last_written_at ?? 0;
+
+function sentence(reports) {
+  if (!reports.length) return 'No run is known yet. rli-agent watch OUTPUT_DIR begins one.';
+  const running = reports.filter(live);
+  const bad = running.filter((report) => report.health === 'Down' || report.health === 'Degraded').length;
+  if (!running.length) return `${plural(reports.length, 'run')}, none is running.`;
+  const healthy = running.length - bad;
+  const parts = [bad && `${bad} ${bad === 1 ? 'needs' : 'need'} a look`, healthy && `${healthy} healthy`].filter(Boolean);
+  return `${plural(running.length, 'run')} going on: ${parts.join(', ')}.`;
+}
+
+function card(report) {
+  const { run, progress, time } = report;
+  const reward = (report.quality ?? [])[0];
+  const facts = [
+    progress.step !== null && progress.step !== undefined && `step ${count(progress.step)}${progress.max_steps ? ` of ${count(progress.max_steps)}` : ''}`,
+    progress.step_seconds && `${duration(progress.step_seconds)} a step`,
+    reward && `reward ${figure(reward.value)}`,
+    progress.last_written_at && `written ${ago(progress.last_written_at, time)}`,
+    run.framework, run.model,
+  ].filter(Boolean).map(oneLine);
+  const share = progress.max_steps ? Math.min(1, (progress.step ?? 0) / progress.max_steps) : 0;
+  const fill = make('div', { class: 'fill' });
+  fill.style.width = `${share * 100}%`;
+  return make('li', { class: 'run', data: { health: report.health } },
+    make('div', { class: 'head' }, make('span', { class: 'pill' }, OVER.includes(progress.life) ? progress.life : report.health),
+      link(toRun(run.id), { class: 'name' }, oneLine(run.experiment ? `${run.experiment} · ${run.id}` : run.id)),
+      reward?.values?.length > 2 ? spark(reward.values, 'reward') : null),
+    make('p', { class: 'says' }, oneLine(report.answer)),
+    progress.max_steps ? make('div', { class: 'bar', 'aria-hidden': 'true' }, fill) : null,
+    make('p', { class: 'facts' }, facts.join('  ·  ')));
+}

@@ -1,0 +1,102 @@
+// One run: the answer on top, and below it one of the tabs.
+import { ask, runPath } from '../api.js';
+import { link, make, refill, say } from '../dom.js';
+import { here, note, toRun } from '../place.js';
+import { openCurves } from './curves.js';
+import { openEngines } from './engines.js';
+import { Health } from './health.js';
+import { OVER } from './life.js';
+import { openLogs } from './logs.js';
+import { openNow } from './now.js';
+import { openProblems } from './problems.js';
+import { openRollouts } from './rollouts.js';
+import { openSteps } from './steps.js';
+
+const TABS = {
+  now: ['Timeline', openNow], curves: ['Curves', openCurves], steps: ['Steps', openSteps], rollouts: ['Rollouts', openRollouts],
+  problems: ['Problems', openProblems], engines: ['Engines', openEngines], logs: ['Logs', openLogs],
+};
+const REFRESH = 500;  // ms between two looks at what is shown, at least
+
+export function openRun(host, place) {
+  const run = place.run;
+  const health = new Health(host);
+  const links = Object.entries(TABS).map(([tab, [name]]) => [tab, link(toRun(run, tab), { data: { tab } }, name)]);
+  const badge = make('span', { class: 'badge', hidden: true });
+  links.find(([tab]) => tab === 'problems')[1].append(badge);
+  const body = make('div', { class: 'body' });
+  host.append(make('nav', { class: 'tabs', 'aria-label': 'Views of the run' }, links.map(([, element]) => element)), body);
+
+  let view = null;
+  let tab = null;
+  let report = null;
+  let timer = 0;
+  let asked = 0;
+  const context = {
+    run,
+    report: () => report,
+    going: () => report !== null && !OVER.includes(report.progress.life),
+    note: (parameters) => note(toRun(run, tab, parameters)),
+    fail: (error) => error.name !== 'AbortError' && refill(body, make('p', { class: 'error', role: 'alert' }, error.message)),
+  };
+
+  const open = (wanted) => {
+    if (wanted.tab === tab && view?.route) {
+      view.route(wanted.parameters);
+      return;
+    }
+    view?.close?.();
+    tab = TABS[wanted.tab] ? wanted.tab : 'now';
+    for (const [name, element] of links) {
+      if (name === tab) element.setAttribute('aria-current', 'page');
+      else element.removeAttribute('aria-current');
+    }
+    body.replaceChildren();
+    view = TABS[tab][1](body, context, wanted.parameters);
+  };
+  const refresh = () => {
+    clearTimeout(timer);
+    const wait = asked + REFRESH - Date.now();
+    if (wait > 0 || document.hidden) {
+      timer = setTimeout(refresh, Math.max(wait, document.hidden ? 2000 : 0));
+      return;
+    }
+    asked = Date.now();
+    view?.refresh?.();
+    if (tab === 'now') askStatus();
+  };
+  const status = (newer) => {
+    if (newer.run.id !== run) return;
+    report = withValues(newer, report);
+    health.show(report);
+    badge.hidden = !report.problem_count;
+    say(badge, String(report.problem_count));
+    view?.status?.(report);
+  };
+  const askStatus = () => ask(runPath(run, 'status')).then(status, (error) => {
+    if (report) return;  // the stream of events goes on, or the line above tells that it does not
+    say(health.answer, error.message);
+    say(health.pill, 'Unknown');
+  });
+  open(place);
+  askStatus();
+  return {
+    route: (wanted) => open(wanted ?? here()),
+    status,
+    changed: refresh,
+    close() {
+      clearTimeout(timer);
+      view?.close?.();
+    },
+  };
+}
+
+// What is told by the stream is short: the newest values, which sparklines show, stay as they were asked for last.
+function withValues(newer, older) {
+  const key = (one) => `${one.metric} ${one.environment ?? ''}`;
+  const known = new Map(seriesOf(older).map((one) => [key(one), one.values]));
+  for (const one of seriesOf(newer)) if (!one.values?.length) one.values = known.get(key(one));
+  return newer;
+}
+
+const seriesOf = (report) => [...(report?.quality ?? []), ...(report?.stability ?? []), ...(report?.performance?.series ?? [])];
