@@ -42,3 +42,10 @@ def test_every_import_is_there() -> None:
     for module in MODULES:
         for wanted in re.findall(r"from '(\.[^']+)'", module.read_text()):
             assert (module.parent / wanted).is_file(), f"{module.name}: {wanted}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_modules_are_of_a_readable_size(module: Path) -> None:
+    lines = module.read_text().splitlines()
+    assert len(lines) <= 300
+    assert max(map(len, lines)) <= 120

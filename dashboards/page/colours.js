@@ -1,9 +1,12 @@
-// Colours: one for each state, the same in every run (and those of the Grafana dashboards), and a row of them for curves.
+// Colours: one for each state, the same in every run and much as on the Grafana dashboards; a row of them for curves.
 
 const STATES = {
-  step: '#8a94a3', rollout: '#5794f2', update_actor: '#4fae5a', train: '#4fae5a', update_critic: '#8fcf7f', wait: '#9aa1ab',
-  load_data: '#b0b5bd', data_preprocess: '#b9a88c', weight_sync: '#f08c2e', save_ckpt: '#e0c02c', eval: '#a568cf', reward: '#7fb0f5',
-  log_prob: '#6cc5d8', ref_log_prob: '#cf9fe6', values: '#c47fdc', advantage: '#c9a000', pause: '#de4f60', sleep: '#7a5195',
+  step: '#8a94a3', rollout: '#5794f2', update_actor: '#4fae5a', train: '#4fae5a', update_critic: '#8fcf7f',
+    wait: '#9aa1ab',
+  load_data: '#b0b5bd', data_preprocess: '#b9a88c', weight_sync: '#f08c2e', save_ckpt: '#e0c02c', eval: '#a568cf',
+    reward: '#7fb0f5',
+  log_prob: '#6cc5d8', ref_log_prob: '#cf9fe6', values: '#c47fdc', advantage: '#c9a000', pause: '#de4f60',
+    sleep: '#7a5195',
   wake: '#f7b75b', compile: '#3d78d8', load: '#4f86c0', onload: '#c6483f', offload: '#9a3b34', resume: '#3f9148',
   engine_init: '#d1648a', graph_capture: '#3fa7a0', dump_rollout: '#b07d4b',
 };

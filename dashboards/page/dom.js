@@ -39,12 +39,15 @@ export function link(place, properties, ...children) {
   return make('a', { ...properties, href: `#${place}` }, ...children);
 }
 
-export const button = (text, onclick, properties = {}) => make('button', { type: 'button', onclick, ...properties }, text);
+export const button = (text, onclick, properties = {}) =>
+  make('button', { type: 'button', onclick, ...properties }, text);
 
 export function table(caption, heads, rows, properties = {}) {
   const head = make('tr', {}, heads.map((text) => make('th', { scope: 'col' }, text)));
-  const body = rows.map((cells) => make('tr', {}, cells.map((cell) => (cell instanceof HTMLTableCellElement ? cell : make('td', {}, cell)))));
-  const whole = make('table', {}, make('caption', { class: 'unseen' }, caption), make('thead', {}, head), make('tbody', {}, body));
+  const body = rows.map((cells) =>
+    make('tr', {}, cells.map((cell) => (cell instanceof HTMLTableCellElement ? cell : make('td', {}, cell)))));
+  const whole = make('table', {}, make('caption', { class: 'unseen' }, caption), make('thead', {}, head),
+    make('tbody', {}, body));
   return make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption, ...properties }, whole);
 }
 

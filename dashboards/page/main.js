@@ -73,7 +73,8 @@ document.getElementById('theme').addEventListener('click', (event) => {
   }
 });
 chooseTheme(THEMES.includes(kept()) ? kept() : 'auto');
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => document.dispatchEvent(new Event('themechange')));
+matchMedia('(prefers-color-scheme: dark)')
+  .addEventListener('change', () => document.dispatchEvent(new Event('themechange')));
 document.querySelector('.skip').addEventListener('click', (event) => {
   event.preventDefault();
   main.focus();

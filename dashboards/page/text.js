@@ -24,7 +24,8 @@ export function figure(value) {
   return String(Number(value.toPrecision(4)));
 }
 
-const UNITS = { seconds: 's', bytes: 'B', tokens: 'tokens', tokens_per_second: 'tokens/s', steps: 'steps', nats: 'nats' };
+const UNITS = { seconds: 's', bytes: 'B', tokens: 'tokens', tokens_per_second: 'tokens/s', steps: 'steps',
+  nats: 'nats' };
 
 export function inUnit(value, unit) {
   if (value === null || value === undefined || !Number.isFinite(value)) return figure(value);
@@ -77,8 +78,10 @@ export function ago(time, now) {
 export const count = (number) => Number(number).toLocaleString('en-US');
 export const plural = (number, word, more = `${word}s`) => `${count(number)} ${number === 1 ? word : more}`;
 
-// A common metric in words, and its unit, which its name ends in: rl_sequence_length_mean_tokens → sequence length mean.
-const ENDS = [['_tokens_per_second', 'tokens_per_second'], ['_seconds', 'seconds'], ['_bytes', 'bytes'], ['_ratio', 'ratio'], ['_tokens', 'tokens']];
+// A common metric in words, and its unit, which its name ends in: rl_sequence_length_mean_tokens is “sequence length
+// mean” in tokens.
+const ENDS = [['_tokens_per_second', 'tokens_per_second'], ['_seconds', 'seconds'], ['_bytes', 'bytes'],
+  ['_ratio', 'ratio'], ['_tokens', 'tokens']];
 
 export function metricWords(metric) {
   const end = ENDS.find(([suffix]) => metric.endsWith(suffix));

@@ -11,10 +11,12 @@ const BOTTOM = 22;
 const RIGHT = 10;
 
 export class Chart {
-  // `options`: label, height, kind (of the x axis), viewport, tip(x) → what the box says at x, write(y) → a number as text.
+  // `options`: label, height, kind (of the x axis), viewport, tip(x) → what the box says at x.
   constructor(host, options) {
     Object.assign(this, { curves: [], band: null, log: false, left: 52, selection: null }, options);
-    this.surface = new Surface(host, { label: this.label, height: this.height, draw: (...all) => this.draw(...all), keys: '+ - 0 ArrowLeft ArrowRight' });
+    this.surface = new Surface(host,
+      { label: this.label, height: this.height, draw: (...all) => this.draw(...all),
+        keys: '+ - 0 ArrowLeft ArrowRight' });
     this.toValue = attach(this.surface.canvas, this.viewport, () => [this.left, this.surface.width - RIGHT], {
       drag: 'select',
       wheel: 'modifier',
@@ -90,8 +92,10 @@ export class Chart {
     context.clip();
     this.shade(context, width, toY, plot);
     for (const curve of this.curves) {
-      if (curve.faint) line(context, curve.x, curve.faint, toX, toY, { colour: curve.colour, alpha: 0.22, range: [from, to], log: this.log, width });
-      line(context, curve.x, curve.y, toX, toY, { colour: curve.colour, alpha: 1, range: [from, to], log: this.log, width, dashed: curve.dashed });
+      if (curve.faint) line(context, curve.x, curve.faint, toX, toY,
+        { colour: curve.colour, alpha: 0.22, range: [from, to], log: this.log, width });
+      line(context, curve.x, curve.y, toX, toY,
+        { colour: curve.colour, alpha: 1, range: [from, to], log: this.log, width, dashed: curve.dashed });
     }
     this.pointed(context, toX, toY, plot);
     if (this.selection) {
@@ -123,7 +127,8 @@ export class Chart {
     context.textBaseline = 'top';
     for (const [value, word] of axis(this.kind, ...this.viewport.range, Math.max(2, (width - this.left) / 84))) {
       const x = toX(value);
-      if (x >= this.left && x <= width - RIGHT + 1) context.fillText(word, Math.min(x, width - context.measureText(word).width / 2), height - BOTTOM + 7);
+      if (x >= this.left && x <= width - RIGHT + 1) context.fillText(word,
+        Math.min(x, width - context.measureText(word).width / 2), height - BOTTOM + 7);
     }
   }
 
@@ -184,7 +189,8 @@ function line(context, x, y, toX, toY, { colour, alpha, range, log, width, dashe
   context.lineJoin = dense ? 'bevel' : 'round';
   context.setLineDash(dashed && !dense ? [5, 3] : []);
   context.beginPath();
-  (dense ? columns : points)(context, x, y, begin, end, toX, toY, (value) => value === null || !Number.isFinite(value) || (log && value <= 0));
+  (dense ? columns : points)(context, x, y, begin, end, toX, toY, (value) => value === null || !Number.isFinite(value)
+    || (log && value <= 0));
   context.stroke();
   context.setLineDash([]);
   context.globalAlpha = 1;
@@ -201,7 +207,7 @@ function points(context, x, y, begin, end, toX, toY, bad) {
     if (pen) context.lineTo(left, top);
     else {
       context.moveTo(left, top);
-      if (index + 1 >= end || bad(y[index + 1])) context.lineTo(left + 1.5, top);  // one alone: a dot
+      if (index + 1 >= end || bad(y[index + 1])) context.arc(left, top, 1.5, 0, 2 * Math.PI);  // one alone: a dot
     }
     pen = true;
   }

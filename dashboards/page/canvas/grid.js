@@ -14,7 +14,9 @@ class Columns {
   // `options`: label, height, steps, tip(column, row) → nodes, pick(column, row).
   constructor(host, options) {
     Object.assign(this, { column: -1, row: 0 }, options);
-    this.surface = new Surface(host, { label: this.label, height: this.height, draw: (...all) => this.draw(...all), keys: 'ArrowLeft ArrowRight Enter' });
+    this.surface = new Surface(host,
+      { label: this.label, height: this.height, draw: (...all) => this.draw(...all),
+        keys: 'ArrowLeft ArrowRight Enter' });
     const canvas = this.surface.canvas;
     canvas.addEventListener('pointermove', (event) => this.point(event));
     canvas.addEventListener('pointerleave', () => this.choose(-1, 0));
@@ -67,7 +69,8 @@ class Columns {
     context.textBaseline = 'middle';
     context.textAlign = 'right';
     const toY = (value) => height - BOTTOM - ((value - low) / (high - low || 1)) * (height - BOTTOM - TOP);
-    for (const value of ticks(low, high, height / 44)) context.fillText(this.write?.(value) ?? figure(value), LEFT - 6, toY(value));
+    for (const value of ticks(low, high, height / 44)) context.fillText(this.write?.(value) ?? figure(value), LEFT - 6,
+      toY(value));
     context.textAlign = 'center';
     context.textBaseline = 'top';
     const each = Math.max(1, Math.ceil(64 / this.pitch));
@@ -81,7 +84,8 @@ class Columns {
     if (this.column < 0) return;
     context.strokeStyle = themed('text');
     context.lineWidth = 1;
-    context.strokeRect(LEFT + this.column * this.pitch + 0.5, TOP + 0.5, Math.max(2, this.pitch - 1), height - BOTTOM - TOP);
+    context.strokeRect(LEFT + this.column * this.pitch + 0.5, TOP + 0.5, Math.max(2, this.pitch - 1),
+      height - BOTTOM - TOP);
   }
 }
 
@@ -91,7 +95,8 @@ export class HeatMap extends Columns {
     Object.assign(this, { steps, edges, counts, mean });
     this.most = counts.flat().reduce((most, number) => Math.max(most, number), 1);
     const used = counts.flatMap((column) => column.flatMap((number, row) => (number ? [row] : [])));
-    this.bottom = used.reduce((least, row) => Math.min(least, row), edges.length);  // rows that no step has are left out
+    this.bottom = used.reduce((least, row) => Math.min(least, row),
+      edges.length);  // rows that no step has are left out
     this.rows = used.reduce((most, row) => Math.max(most, row), this.bottom) - this.bottom + 1;
     this.surface.request();
   }
@@ -108,7 +113,8 @@ export class HeatMap extends Columns {
       column.slice(this.bottom, this.bottom + this.rows).forEach((number, row) => {
         context.fillStyle = number ? heat(0.06 + (0.94 * number) / this.most) : themed('cell');
         const [left, right] = [LEFT + index * this.pitch, LEFT + (index + 1) * this.pitch];
-        context.fillRect(left, height - BOTTOM - (row + 1) * tall, right - left - (this.pitch > 5 ? 1 : 0), tall - (tall > 5 ? 1 : 0));
+        context.fillRect(left, height - BOTTOM - (row + 1) * tall, right - left - (this.pitch > 5 ? 1 : 0),
+          tall - (tall > 5 ? 1 : 0));
       });
     });
     this.edgesAxis(context, height, tall);
@@ -184,7 +190,8 @@ export class Stack extends Columns {
         const value = values[index] ?? 0;
         if (!value) continue;
         context.fillStyle = colour;
-        context.fillRect(left, toY(below + value), this.pitch - gap, toY(below) - toY(below + value) - (this.pitch > 5 ? 0.5 : 0));
+        context.fillRect(left, toY(below + value), this.pitch - gap,
+          toY(below) - toY(below + value) - (this.pitch > 5 ? 0.5 : 0));
         below += value;
       }
     });

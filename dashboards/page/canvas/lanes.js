@@ -1,4 +1,4 @@
-// The timeline's intervals as they are drawn: the bands of steps apart from the phases, and how deep a phase lies in another.
+// The timeline's intervals as they are drawn: bands of steps apart from the phases, and how many phases contain one.
 import { lowerBound } from './scale.js';
 
 // An interval is [start, end | null, index of the state, step | null, count]; `depth` is how many others contain it.
@@ -53,7 +53,8 @@ export function at(group, time, now, slack) {
 // Where most of the intervals are, if a gap without any takes most of the time: a break between two attempts, or files
 // whose times are not those of the log. Null where everything is worth seeing.
 export function bulk({ begin, end, lanes }) {
-  const all = lanes.flatMap(({ intervals }) => intervals).map(([from, to, , , count]) => [from, to ?? end, count]).sort((a, b) => a[0] - b[0]);
+  const all = lanes.flatMap(({ intervals }) => intervals).map(([from, to, , , count]) => [from, to ?? end, count])
+    .sort((a, b) => a[0] - b[0]);
   const clusters = [];
   const gap = (end - begin) / 2;
   for (const [from, to, count] of all) {

@@ -9,7 +9,8 @@ export function ticks(from, to, wanted) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw);
   const found = [];
-  for (let index = Math.ceil(from / step); index * step <= to; index += 1) found.push(Number((index * step).toPrecision(12)));
+  for (let index = Math.ceil(from / step); index * step <= to; index += 1) found.push(Number((index * step)
+    .toPrecision(12)));
   return found;
 }
 
@@ -22,7 +23,8 @@ export function timeTicks(from, to, wanted) {
   const step = SPANS.find((size) => size >= raw) ?? Math.ceil(raw / 86400) * 86400;
   const shift = new Date(from * 1000).getTimezoneOffset() * 60;
   const found = [];
-  for (let index = Math.ceil((from - shift) / step); index * step + shift <= to; index += 1) found.push(index * step + shift);
+  const first = Math.ceil((from - shift) / step) * step + shift;
+  for (let place = first; place <= to; place += step) found.push(place);
   return found;
 }
 
@@ -31,9 +33,12 @@ export function axis(kind, from, to, wanted) {
   if (kind === 'time') {
     const places = timeTicks(from, to, wanted);
     const long = to - from > 2 * 86400;
-    return places.map((place) => [place, long ? day(place).slice(5) : clock(place, places[1] - places[0] < 1).replace(to - from > 600 ? /:\d\d$/ : /$^/, '')]);
+    return places.map((place) =>
+      [place, long ? day(place).slice(5) : clock(place, places[1] - places[0] < 1)
+        .replace(to - from > 600 ? /:\d\d$/ : /$^/, '')]);
   }
-  if (kind === 'relative') return timeTicks(from, to, wanted).map((place) => [place, place === 0 ? '0' : duration(place)]);
+  if (kind === 'relative') return timeTicks(from, to, wanted)
+    .map((place) => [place, place === 0 ? '0' : duration(place)]);
   return ticks(from, to, wanted).filter(Number.isInteger).map((place) => [place, figure(place)]);
 }
 

@@ -12,6 +12,8 @@ const AXIS = 22;
 const LANE = 34;
 const BAND = 9;
 const RIGHT = 8;
+const LABEL = 'Timeline: what every lane did and when. Plus and minus zoom, arrows left and right move, up and down'
+  + ' choose a lane, comma and full stop an interval, Enter opens its log lines.';
 const MARK_COLOUR = { problem: 'down', alert: 'degraded', checkpoint: 'saved', attempt: 'accent' };
 
 export class Timeline {
@@ -19,7 +21,7 @@ export class Timeline {
   constructor(host, options) {
     Object.assign(this, { lanes: [], states: [], marks: [], left: 90, focus: null, colours: [] }, options);
     this.surface = new Surface(host, {
-      label: 'Timeline: what every lane did and when. Plus and minus zoom, arrows left and right move, up and down choose a lane, comma and full stop an interval, Enter opens its log lines.',
+      label: LABEL,
       height: MARKS + LANE + AXIS,
       draw: (...all) => this.draw(...all),
       keys: '+ - 0 ArrowLeft ArrowRight ArrowUp ArrowDown , . Enter',

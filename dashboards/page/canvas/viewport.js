@@ -61,8 +61,8 @@ export class Viewport {
   }
 }
 
-// Wheel, drag, pinch and keys on `canvas`. `frame()` gives the plot's [left, right] in CSS pixels. `drag`: what dragging
-// does, "pan" or "select"; `wheel`: whether the wheel zooms by itself or wants Ctrl or Shift. `act`: onmove(x, y, event),
+// Wheel, drag, pinch and keys on `canvas`. `frame()` gives the plot's [left, right] in CSS pixels. `drag`: what
+// dragging does, "pan" or "select"; `wheel`: "always", or it zooms with Ctrl or Shift only. `act`: onmove(x, y, event),
 // onleave(), onclick(x, y), onselect([left, right] | null).
 export function attach(canvas, viewport, frame, { drag, wheel, act }) {
   const fingers = new Map();
@@ -83,14 +83,17 @@ export function attach(canvas, viewport, frame, { drag, wheel, act }) {
     event.preventDefault();
     const [left, right] = frame();
     if (sideways && !event.shiftKey) viewport.pan(event.deltaX / (right - left));
-    else viewport.zoom(Math.exp(Math.max(-300, Math.min(300, event.deltaY || event.deltaX)) * 0.0022), toValue(at(event)[0]));
+    else viewport.zoom(Math.exp(Math.max(-300, Math.min(300, event.deltaY || event.deltaX)) * 0.0022),
+      toValue(at(event)[0]));
   }, { passive: false });
 
   canvas.addEventListener('pointerdown', (event) => {
     const [x, y] = at(event);
     fingers.set(event.pointerId, x);
     canvas.setPointerCapture(event.pointerId);
-    start = fingers.size === 1 ? { x, y, range: [...viewport.range], moved: false, select: drag === 'select' && event.pointerType === 'mouse' } : null;
+    start = fingers.size === 1
+      ? { x, y, range: [...viewport.range], moved: false, select: drag === 'select' && event.pointerType === 'mouse' }
+      : null;
   });
   canvas.addEventListener('pointermove', (event) => {
     const [x, y] = at(event);
@@ -140,8 +143,10 @@ export function attach(canvas, viewport, frame, { drag, wheel, act }) {
   canvas.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     const does = {
-      ArrowLeft: () => viewport.pan(-0.2), ArrowRight: () => viewport.pan(0.2), '+': () => viewport.zoom(0.6), '=': () => viewport.zoom(0.6),
-      '-': () => viewport.zoom(1 / 0.6), 0: () => viewport.reset(), Home: () => viewport.show(viewport.limits[0], viewport.limits[0] + viewport.range[1] - viewport.range[0]),
+      ArrowLeft: () => viewport.pan(-0.2), ArrowRight: () => viewport.pan(0.2), '+': () => viewport.zoom(0.6),
+        '=': () => viewport.zoom(0.6),
+      '-': () => viewport.zoom(1 / 0.6), 0: () => viewport.reset(),
+        Home: () => viewport.show(viewport.limits[0], viewport.limits[0] + viewport.range[1] - viewport.range[0]),
       End: () => viewport.show(viewport.limits[1] - viewport.range[1] + viewport.range[0], viewport.limits[1]),
     }[event.key];
     if (!does) return;

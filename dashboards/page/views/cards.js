@@ -9,39 +9,45 @@ const ROWS = 300;  // of the table behind a chart
 const USUAL = new Set(['project', 'experiment_name', 'run', 'framework']);
 
 export class Card {
-  // `group`: {title, metric, unit, help, series: [series]}; `settings`: {x, weight, log, offsets}.
+  // `group`: {title, metric, unit, help, series: [series]}; `settings`: {x, weight, log}.
   constructor(group, viewport, settings) {
     this.group = group;
     this.settings = settings;
     this.answers = [];
+    this.drawn = [];
+    this.stale = true;  // it should be asked for when it is seen
     this.legend = make('div', { class: 'legend' });
     const plot = make('div', { class: 'chart' });
     this.element = make('section', { class: 'card', 'aria-label': group.title, data: { name: group.title } },
-      make('h3', { title: group.help }, make('span', {}, group.metric ? metricWords(group.metric) : oneLine(group.title)),
+      make('h3', { title: group.help },
+        make('span', {}, group.metric ? metricWords(group.metric) : oneLine(group.title)),
         group.metric ? make('code', {}, oneLine(group.native)) : null),
       plot, this.legend, behind(`Values of ${group.title}`, (caption) => this.table(caption)));
-    this.chart = new Chart(plot, { viewport, height: 190, kind: 'step', label: `Curve of ${group.title}`, tip: (x) => this.tip(x) });
+    this.chart = new Chart(plot,
+      { viewport, height: 190, kind: 'step', label: `Curve of ${group.title}`, tip: (x) => this.tip(x) });
   }
 
-  // `answers`: [{run, curve}], the page's own run first.
+  // `answers`: as CurveSource.curves has them.
   show(answers) {
+    this.stale = false;
     this.answers = answers;
     this.draw();
   }
 
   draw() {
-    const { x, weight, log, offsets } = this.settings;
-    this.drawn = this.answers.map(({ run, curve, other }, index) => {
-      const shift = x === 'relative' ? offsets.get(run) ?? curve.x[0] ?? 0 : 0;
+    const { x, weight, log } = this.settings;
+    this.drawn = this.answers.map(({ run, curve, other, shift }, index) => {
       const xs = shift ? curve.x.map((value) => value - shift) : curve.x;
       const raw = curve.y.map((value) => value ?? NaN);
       const smoothed = smooth(raw, weight);
-      return { run, curve, x: xs, y: smoothed, faint: smoothed === raw ? null : raw, colour: curveColour(index), dashed: Boolean(other) };
+      return { run, curve, x: xs, y: smoothed, faint: smoothed === raw ? null : raw, colour: curveColour(index),
+        dashed: Boolean(other) };
     });
     const first = this.answers[0]?.curve;
     const kind = x === 'step' && first?.x_is === 'time' ? 'time' : x;
     this.chart.set(this.drawn, { band: first?.healthy, log, kind });
-    refill(this.legend, this.drawn.map((one) => this.entry(one)), first?.healthy ? make('span', { class: 'band' }, `healthy ${range(first.healthy)}`) : null);
+    refill(this.legend, this.drawn.map((one) => this.entry(one)), first?.healthy
+      ? make('span', { class: 'band' }, `healthy ${range(first.healthy)}`) : null);
     this.element.dataset.points = this.answers.reduce((sum, { curve }) => sum + curve.x.length, 0);
     this.element.dataset.curves = this.answers.length;
   }
@@ -50,14 +56,16 @@ export class Card {
     const stroke = make('i', { class: dashed ? 'stroke dashed' : 'stroke', 'aria-hidden': 'true' });
     stroke.style.color = colour;
     const last = lastFinite(y);
-    return make('span', { class: 'swatch' }, stroke, oneLine(this.label(run, curve)), make('strong', {}, inUnit(last, this.group.unit)));
+    return make('span', { class: 'swatch' }, stroke, oneLine(this.label(run, curve)),
+      make('strong', {}, inUnit(last, this.group.unit)));
   }
 
   // What tells a curve from the others of its card.
   label(run, curve) {
     const all = this.answers.map((answer) => answer.curve);
     const labels = Object.entries(curve.labels ?? {}).filter(([name, value]) => !USUAL.has(name) && value);
-    const telling = labels.filter(([name, value]) => all.some((other) => other.labels?.[name] !== value)).map(([, value]) => value);
+    const telling = labels.filter(([name, value]) => all.some((other) => other.labels?.[name] !== value))
+      .map(([, value]) => value);
     if (all.some((other) => other.name !== curve.name) && !telling.includes(curve.name)) telling.push(curve.name);
     const own = telling.join(' ') || curve.labels?.role || curve.name;
     const several = this.answers.some((answer) => answer.run !== this.answers[0].run);
@@ -65,18 +73,21 @@ export class Card {
   }
 
   tip(x) {
-    const rows = (this.drawn ?? []).map((one) => {
+    const rows = this.drawn.map((one) => {
       const index = nearest(one.x, x);
       if (index < 0) return null;
       const value = one.faint ? one.faint[index] : one.y[index];
       const stroke = make('i', { class: 'stroke' });
       stroke.style.color = one.colour;
-      return [make('span', { class: 'swatch' }, stroke, oneLine(this.label(one.run, one.curve)).slice(0, 60)), make('strong', {}, inUnit(value, this.group.unit)),
-        one.faint ? make('span', { class: 'muted' }, `smoothed ${inUnit(one.y[index], this.group.unit)}`) : null, index];
+      return [make('span', { class: 'swatch' }, stroke, oneLine(this.label(one.run, one.curve)).slice(0, 60)),
+        make('strong', {}, inUnit(value, this.group.unit)),
+        one.faint ? make('span', { class: 'muted' }, `smoothed ${inUnit(one.y[index], this.group.unit)}`) : null,
+          index];
     }).filter(Boolean);
     if (!rows.length) return null;
     const at = this.drawn[0].x[rows[0][3]];
-    return [make('div', { class: 'muted' }, this.place(at)), ...rows.map(([name, value, smoothed]) => make('div', { class: 'tiprow' }, name, value, smoothed))];
+    return [make('div', { class: 'muted' }, this.place(at)),
+      ...rows.map(([name, value, smoothed]) => make('div', { class: 'tiprow' }, name, value, smoothed))];
   }
 
   place(x) {
@@ -85,10 +96,13 @@ export class Card {
   }
 
   table(caption) {
-    const rows = (this.drawn ?? []).flatMap((one) => one.x.map((x, index) => [x, oneLine(this.label(one.run, one.curve)), (one.faint ?? one.y)[index]]));
+    const rows = this.drawn.flatMap((one) =>
+      one.x.map((x, index) => [x, oneLine(this.label(one.run, one.curve)), (one.faint ?? one.y)[index]]));
     rows.sort((a, b) => b[0] - a[0]);
     return table(`${caption}, newest first`, [this.chart.kind === 'time' ? 'Time' : 'Step', 'Series', 'Value'],
-      rows.slice(0, ROWS).map(([x, name, value]) => [this.chart.kind === 'time' ? clock(x) : figure(x), name, inUnit(value, this.group.unit)]));
+      rows.slice(0, ROWS)
+        .map(([x, name, value]) =>
+          [this.chart.kind === 'time' ? clock(x) : figure(x), name, inUnit(value, this.group.unit)]));
   }
 
   close() {
@@ -104,15 +118,4 @@ function lastFinite(values) {
 function range([low, high]) {
   if (low === null) return `up to ${figure(high)}`;
   return high === null ? `from ${figure(low)}` : `${figure(low)} to ${figure(high)}`;
-}
-
-// Series of one common metric, or of one key, are one card.
-export function grouped(series) {
-  const groups = new Map();
-  for (const one of series) {
-    const title = one.metric ?? one.name;
-    if (!groups.has(title)) groups.set(title, { title, metric: one.metric, unit: one.unit, help: one.help, native: one.name, series: [] });
-    groups.get(title).series.push(one);
-  }
-  return [...groups.values()];
 }

@@ -12,7 +12,8 @@ export function openEngines(host, context) {
     try {
       const { engines } = await ask(runPath(context.run, 'engines'));
       const now = context.report()?.time ?? Date.now() / 1000;
-      refill(body, engines.length ? engines.map((engine) => panel(engine, now)) : make('p', { class: 'lead' }, 'No inference engine has told figures yet.'));
+      refill(body, engines.length ? engines.map((engine) => panel(engine, now))
+        : make('p', { class: 'lead' }, 'No inference engine has told figures yet.'));
     } catch (error) {
       context.fail(error);
     }
@@ -20,9 +21,13 @@ export function openEngines(host, context) {
 
   function panel({ engine, role, figures }, now) {
     const name = oneLine([engine, role].filter(Boolean).join(' · '));
-    return make('section', { class: 'panel', 'aria-label': name }, make('h2', {}, name), table(`Figures of ${name}`, ['Figure', 'Value', 'Told', ''],
-      figures.map((figure) => [make('span', { title: figure.help }, figure.metric ? metricWords(figure.metric) : oneLine(figure.name)), make('strong', {}, inUnit(figure.value, figure.unit)),
-        figure.step === null || figure.step === undefined ? ago(figure.time, now) : `step ${figure.step}`, link(toRun(context.run, 'curves', { q: figure.name }), {}, 'curve')])));
+    return make('section', { class: 'panel', 'aria-label': name }, make('h2', {}, name),
+      table(`Figures of ${name}`, ['Figure', 'Value', 'Told', ''],
+      figures.map((figure) =>
+        [make('span', { title: figure.help }, figure.metric ? metricWords(figure.metric) : oneLine(figure.name)),
+          make('strong', {}, inUnit(figure.value, figure.unit)),
+        figure.step === null || figure.step === undefined ? ago(figure.time, now) : `step ${figure.step}`,
+          link(toRun(context.run, 'curves', { q: figure.name }), {}, 'curve')])));
   }
 
   load();

@@ -9,7 +9,8 @@ export class Health {
     this.answer = make('p', { class: 'answer', 'aria-live': 'polite' });
     this.reasons = make('ul', { class: 'reasons' });
     this.fill = make('div', { class: 'fill' });
-    this.bar = make('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Steps done', 'aria-valuemin': 0 }, this.fill);
+    this.bar = make('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Steps done', 'aria-valuemin': 0 },
+      this.fill);
     this.facts = make('p', { class: 'facts' });
     this.element = make('section', { class: 'health', 'aria-label': 'How is it?' },
       make('div', { class: 'sentence' }, this.pill, this.answer), this.reasons, this.bar, this.facts);
@@ -34,15 +35,26 @@ export class Health {
 }
 
 function factsOf({ time, run, progress, performance = {} }) {
-  const facts = [];
-  const say = (value, text) => value !== null && value !== undefined && facts.push(text(value));
-  say(progress.step, (step) => `step ${count(step)}${progress.max_steps ? ` of ${count(progress.max_steps)}` : ''}`);
-  if (progress.life === 'running') say(progress.finishes_at, (end) => `ends ${day(end) === day(time) ? '' : `${day(end)} `}about ${clock(end).slice(0, 5)}, in ${duration(end - time)}`);
-  say(progress.step_seconds, (seconds) => `a step usually takes ${duration(seconds)}`);
-  if (progress.life === 'running') say(progress.last_step_at, (then) => `newest step ${ago(then, time)}`);
-  say(progress.checkpoint_step, (step) => `checkpoint at step ${count(step)}`);
-  say(performance.waits, (text) => text);
-  if (run.attempt > 1) facts.push(`attempt ${run.attempt}${run.resumed_from ? `, resumed from step ${run.resumed_from}` : ''}`);
-  for (const fact of [run.framework, run.model]) say(fact, oneLine);
-  return facts.map(oneLine);
+  const { step, max_steps: most, step_seconds: usual, finishes_at: end, last_step_at: last } = progress;
+  const { checkpoint_step: saved } = progress;
+  const going = progress.life === 'running';
+  const known = (value) => value !== null && value !== undefined;
+  return [
+    known(step) && `step ${count(step)}${most ? ` of ${count(most)}` : ''}`,
+    going && known(end) && `ends about ${when(end, time)}, in ${duration(end - time)}`,
+    known(usual) && `a step usually takes ${duration(usual)}`,
+    going && known(last) && `newest step ${ago(last, time)}`,
+    known(saved) && `checkpoint at step ${count(saved)}`,
+    performance.waits,
+    run.attempt > 1 && `attempt ${run.attempt}`,
+    known(run.resumed_from) && `resumed from step ${count(run.resumed_from)}`,
+    run.framework,
+    run.model,
+  ].filter(Boolean).map(oneLine);
+}
+
+// The hour, with its day where that is another one.
+function when(time, now) {
+  const hour = clock(time).slice(0, 5);
+  return day(time) === day(now) ? hour : `${day(time)} ${hour}`;
 }

@@ -19,7 +19,10 @@ export function openLogs(host, context, parameters) {
   const list = make('ol', { class: 'lines', tabindex: 0, 'aria-label': 'Log lines' });
   const before = button('Earlier', () => page('before'));
   const after = button('Later', () => page('after'));
-  host.append(form, summary, make('div', { class: 'buttons' }, before, button('Next error', nextError), button('Newest', () => show({ at: '', line: '', step: '' })), following()), list, make('div', { class: 'buttons' }, after));
+  host.append(form, summary,
+    make('div', { class: 'buttons' }, before, button('Next error', nextError),
+      button('Newest', () => show({ at: '', line: '', step: '' })), following()), list,
+      make('div', { class: 'buttons' }, after));
 
   function following() {
     return make('label', { class: 'check' }, make('input', { type: 'checkbox', onchange: (event) => {
@@ -47,19 +50,25 @@ export function openLogs(host, context, parameters) {
     };
     const list = (names) => [['', 'all'], ...(names ?? []).map((name) => [name, oneLine(name)])];
     const files = new Set([...(answer?.files ?? []), set.file].filter(Boolean));
-    refill(form, choice('Level', [['', 'all'], ['INFO', 'info and worse'], ['WARNING', 'warning and worse'], ['ERROR', 'error and worse']], set.level, (value) => show({ level: value })),
+    refill(form,
+      choice('Level',
+        [['', 'all'], ['INFO', 'info and worse'], ['WARNING', 'warning and worse'], ['ERROR', 'error and worse']],
+        set.level, (value) => show({ level: value })),
       choice('Role', list(answer?.roles ?? [set.role].filter(Boolean)), set.role, (value) => show({ role: value })),
       choice('File', list([...files]), set.file, (value) => show({ file: value, line: '' })),
-      typed('Rank', 'rank', { type: 'number', min: 0, class: 'short' }), typed('Step', 'step', { type: 'number', min: 0, class: 'short' }),
+      typed('Rank', 'rank', { type: 'number', min: 0, class: 'short' }),
+        typed('Step', 'step', { type: 'number', min: 0, class: 'short' }),
       typed('Text', 'text', { type: 'search', placeholder: 'in the line' }),
-      set.at ? button(`around ${clock(Number(set.at))} ×`, () => show({ at: '', line: '' }), { 'aria-label': 'No longer around this time' }) : null);
+      set.at ? button(`around ${clock(Number(set.at))} ×`, () => show({ at: '', line: '' }),
+        { 'aria-label': 'No longer around this time' }) : null);
   }
 
   const filters = () => ({ level: set.level, role: set.role, rank: set.rank, text: set.text, file: set.file });
 
   async function load() {
     const mine = (asking += 1);
-    const place = set.at ? { at: set.at, before: PAGE / 2, after: PAGE } : set.step ? { step: set.step, after: PAGE } : { before: PAGE };
+    const place = set.at ? { at: set.at, before: PAGE / 2, after: PAGE } : set.step ? { step: set.step, after: PAGE }
+      : { before: PAGE };
     try {
       const newer = await ask(runPath(context.run, 'logs'), { ...filters(), ...place });
       if (mine !== asking) return;
@@ -78,13 +87,16 @@ export function openLogs(host, context, parameters) {
   function told() {
     before.disabled = !answer.more_before;
     after.disabled = !answer.more_after;
-    say(summary, list.childElementCount ? `${plural(list.childElementCount, 'line')} of ${plural(answer.files?.length ?? 1, 'file')}.` : 'No line fits these filters.');
+    say(summary, list.childElementCount
+      ? `${plural(list.childElementCount, 'line')} of ${plural(answer.files?.length ?? 1, 'file')}.`
+      : 'No line fits these filters.');
   }
 
   // The line that was asked for, or the first one from that time on.
   function mark() {
     const rows = [...list.children];
-    const named = set.line && rows.find((element) => element.dataset.line === set.line && (!set.file || element.dataset.file === set.file));
+    const named = set.line
+      && rows.find((element) => element.dataset.line === set.line && (!set.file || element.dataset.file === set.file));
     const wanted = named || rows.find((element) => Number(element.dataset.time) >= Number(set.at) - 1e-3);
     if (wanted) reveal(wanted);
   }
@@ -125,12 +137,14 @@ export function openLogs(host, context, parameters) {
   async function nextError() {
     const marked = list.querySelector('.marked');
     const rows = [...list.children];
-    const below = rows.slice(marked ? rows.indexOf(marked) + 1 : 0).find((element) => /ERROR|CRITICAL|FATAL/.test(element.dataset.level));
+    const below = rows.slice(marked ? rows.indexOf(marked) + 1 : 0)
+      .find((element) => /ERROR|CRITICAL|FATAL/.test(element.dataset.level));
     if (below) {
       reveal(below);
       return;
     }
-    const { lines } = await ask(runPath(context.run, 'logs'), { ...filters(), level: 'ERROR', cursor: ends.last, after: 1 });
+    const { lines } = await ask(runPath(context.run, 'logs'),
+      { ...filters(), level: 'ERROR', cursor: ends.last, after: 1 });
     if (lines.length) show({ at: String(lines[0].time), line: String(lines[0].line), step: '' });
     else say(summary, 'No error follows.');
   }
@@ -157,6 +171,8 @@ export function openLogs(host, context, parameters) {
 function row({ time, file, line, role, rank, level, text }) {
   const stamped = time === null || time === undefined ? '' : clock(time, true);
   return make('li', { data: { level: level ?? '', time: time ?? '', line, file } },
-    make('time', { title: stamp(time) }, stamped), make('span', { class: 'role' }, oneLine(rank === null || rank === undefined ? role : `${role} ${rank}`)),
-    make('span', { class: 'level' }, level ?? ''), make('span', { class: 'what', title: oneLine(`${file}:${line}`) }, plain(text)));
+    make('time', { title: stamp(time) }, stamped),
+      make('span', { class: 'role' }, oneLine(rank === null || rank === undefined ? role : `${role} ${rank}`)),
+    make('span', { class: 'level' }, level ?? ''),
+      make('span', { class: 'what', title: oneLine(`${file}:${line}`) }, plain(text)));
 }

@@ -16,7 +16,8 @@ export function openOverview(host) {
   let asked = 0;
 
   const draw = () => {
-    const sorted = [...reports.values()].sort((a, b) => live(b) - live(a) || URGENT[a.health] - URGENT[b.health] || last(b) - last(a));
+    const sorted = [...reports.values()].sort((a, b) => live(b) - live(a) || URGENT[a.health] - URGENT[b.health]
+      || last(b) - last(a));
     refill(summary, sentence(sorted));
     refill(list, sorted.map(card));
   };
@@ -52,7 +53,8 @@ function sentence(reports) {
   const bad = running.filter((report) => report.health === 'Down' || report.health === 'Degraded').length;
   if (!running.length) return `${plural(reports.length, 'run')}, none is running.`;
   const healthy = running.length - bad;
-  const parts = [bad && `${bad} ${bad === 1 ? 'needs' : 'need'} a look`, healthy && `${healthy} healthy`].filter(Boolean);
+  const parts = [bad && `${bad} ${bad === 1 ? 'needs' : 'need'} a look`, healthy
+    && `${healthy} healthy`].filter(Boolean);
   return `${plural(running.length, 'run')} going on: ${parts.join(', ')}.`;
 }
 
@@ -60,7 +62,8 @@ function card(report) {
   const { run, progress, time } = report;
   const reward = (report.quality ?? [])[0];
   const facts = [
-    progress.step !== null && progress.step !== undefined && `step ${count(progress.step)}${progress.max_steps ? ` of ${count(progress.max_steps)}` : ''}`,
+    progress.step !== null && progress.step !== undefined
+      && `step ${count(progress.step)}${progress.max_steps ? ` of ${count(progress.max_steps)}` : ''}`,
     progress.step_seconds && `${duration(progress.step_seconds)} a step`,
     reward && `reward ${figure(reward.value)}`,
     progress.last_written_at && `written ${ago(progress.last_written_at, time)}`,
@@ -70,7 +73,8 @@ function card(report) {
   const fill = make('div', { class: 'fill' });
   fill.style.width = `${share * 100}%`;
   return make('li', { class: 'run', data: { health: report.health } },
-    make('div', { class: 'head' }, make('span', { class: 'pill' }, OVER.includes(progress.life) ? progress.life : report.health),
+    make('div', { class: 'head' },
+      make('span', { class: 'pill' }, OVER.includes(progress.life) ? progress.life : report.health),
       link(toRun(run.id), { class: 'name' }, oneLine(run.experiment ? `${run.experiment} · ${run.id}` : run.id)),
       reward?.values?.length > 2 ? spark(reward.values, 'reward') : null),
     make('p', { class: 'says' }, oneLine(report.answer)),

@@ -4,6 +4,7 @@ import { link, make, refill, say } from '../dom.js';
 import { here, note, toRun } from '../place.js';
 import { openCurves } from './curves.js';
 import { openEngines } from './engines.js';
+import { seriesOf } from './figures.js';
 import { Health } from './health.js';
 import { OVER } from './life.js';
 import { openLogs } from './logs.js';
@@ -13,7 +14,8 @@ import { openRollouts } from './rollouts.js';
 import { openSteps } from './steps.js';
 
 const TABS = {
-  now: ['Timeline', openNow], curves: ['Curves', openCurves], steps: ['Steps', openSteps], rollouts: ['Rollouts', openRollouts],
+  now: ['Timeline', openNow], curves: ['Curves', openCurves], steps: ['Steps', openSteps],
+    rollouts: ['Rollouts', openRollouts],
   problems: ['Problems', openProblems], engines: ['Engines', openEngines], logs: ['Logs', openLogs],
 };
 const REFRESH = 500;  // ms between two looks at what is shown, at least
@@ -25,7 +27,8 @@ export function openRun(host, place) {
   const badge = make('span', { class: 'badge', hidden: true });
   links.find(([tab]) => tab === 'problems')[1].append(badge);
   const body = make('div', { class: 'body' });
-  host.append(make('nav', { class: 'tabs', 'aria-label': 'Views of the run' }, links.map(([, element]) => element)), body);
+  host.append(make('nav', { class: 'tabs', 'aria-label': 'Views of the run' }, links.map(([, element]) => element)),
+    body);
 
   let view = null;
   let tab = null;
@@ -37,7 +40,8 @@ export function openRun(host, place) {
     report: () => report,
     going: () => report !== null && !OVER.includes(report.progress.life),
     note: (parameters) => note(toRun(run, tab, parameters)),
-    fail: (error) => error.name !== 'AbortError' && refill(body, make('p', { class: 'error', role: 'alert' }, error.message)),
+    fail: (error) => error.name !== 'AbortError'
+      && refill(body, make('p', { class: 'error', role: 'alert' }, error.message)),
   };
 
   const open = (wanted) => {
@@ -98,5 +102,3 @@ function withValues(newer, older) {
   for (const one of seriesOf(newer)) if (!one.values?.length) one.values = known.get(key(one));
   return newer;
 }
-
-const seriesOf = (report) => [...(report?.quality ?? []), ...(report?.stability ?? []), ...(report?.performance?.series ?? [])];
