@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from agent_process import Agent
+from browser import chromium
 from hypothesis import settings
 from receivers import HttpReceiver
 
@@ -28,6 +29,13 @@ def agents(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
     for agent in started:
         with contextlib.suppress(ProcessLookupError):
             agent.kill()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium."""
+    with chromium() as one:
+        yield one
 
 
 @pytest.fixture

@@ -33,25 +33,20 @@ async function reason(answer) {
 
 export const runPath = (run, what) => `runs/${encodeURIComponent(run)}/${what}`;
 
-// Tells `handlers.status(report)`, `handlers.changed({run})` and `handlers.link(true|false)`; returns what ends it. The
-// browser reconnects by itself while the agent refuses the connection; it gives up on an error page, and then we do.
-export function listen(run, handlers) {
+// Tells `handlers.status(report)`, `handlers.changed({run})` and `handlers.link(true|false)`. The browser reconnects by
+// itself while the agent refuses the connection; it gives up on an error page, and then we do.
+export function listen(handlers) {
   let source = null;
-  let again = 0;
   const open = () => {
-    source = new EventSource(run ? `api/events?run=${encodeURIComponent(run)}` : 'api/events');
+    source = new EventSource('api/events');
     source.addEventListener('open', () => handlers.link?.(true));
     source.addEventListener('error', () => {
       handlers.link?.(false);
-      if (source.readyState === EventSource.CLOSED) again = setTimeout(open, 3000);
+      if (source.readyState === EventSource.CLOSED) setTimeout(open, 3000);
     });
     for (const kind of ['status', 'changed']) {
       source.addEventListener(kind, (event) => handlers[kind]?.(JSON.parse(event.data)));
     }
   };
   open();
-  return () => {
-    clearTimeout(again);
-    source.close();
-  };
 }

@@ -6,10 +6,9 @@ import { openOverview } from './views/overview.js';
 import { openRun } from './views/run.js';
 
 const main = document.getElementById('main');
-let shown = { key: null, close() {} };
-let stopListening = () => {};
+let shown = { key: null, view: null };
 
-async function route() {
+function route() {
   const place = here();
   const key = place.kind === 'run' ? `run ${place.run}` : 'overview';
   if (shown.key === key) {
@@ -17,15 +16,9 @@ async function route() {
     return;
   }
   shown.view?.close();
-  stopListening();
   main.replaceChildren();
   const view = place.kind === 'run' ? openRun(main, place) : openOverview(main);
   shown = { key, view };
-  stopListening = listen(place.kind === 'run' ? place.run : null, {
-    status: (report) => view.status(report),
-    changed: (what) => view.changed(what),
-    link: (alive) => connection(alive, view),
-  });
   titled(place);
 }
 
@@ -36,11 +29,11 @@ function titled(place) {
 }
 
 let lost = false;
-function connection(alive, view) {
+function connection(alive) {
   const element = document.getElementById('link');
   say(element, alive ? 'live' : 'connection lost, trying again');
   element.dataset.alive = alive;
-  if (alive && lost) view.changed({});
+  if (alive && lost) shown.view.changed({});
   lost = !alive;
 }
 
@@ -81,3 +74,9 @@ document.querySelector('.skip').addEventListener('click', (event) => {
 });
 addEventListener('hashchange', route);
 route();
+// One stream for as long as the page is open: the agent has few.
+listen({
+  status: (report) => shown.view.status(report),
+  changed: (what) => shown.view.changed(what),
+  link: connection,
+});

@@ -87,7 +87,7 @@ export function openRun(host, place) {
   return {
     route: (wanted) => open(wanted ?? here()),
     status,
-    changed: refresh,
+    changed: (what) => (!what.run || what.run === run) && refresh(),
     close() {
       clearTimeout(timer);
       view?.close?.();
