@@ -15,7 +15,11 @@ from browser import Visit, finished
 pytestmark = pytest.mark.real
 TEXT = "input[placeholder='in prompt or completion']"
 ALL_HAVE = "word => [...document.querySelectorAll('.rollout')].every(one => one.textContent.includes(word))"
-TABS = ("now", "curves", "steps", "rollouts", "problems", "engines", "logs")
+#: Each view, and what is there when it is drawn.
+VIEWS = {
+    "now": ".legend .swatch", "curves": ".card .legend strong", "steps": ".shares li", "rollouts": ".rollout",
+    "problems": ".groups li", "engines": "td", "logs": ".lines li",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -206,9 +210,9 @@ def test_every_view_fits_and_has_a_picture(browser: Any, watched: tuple[Path, Ag
     visit = Visit(browser, watched[1], dark=dark, phone=phone)
     kind = f"{'phone' if phone else 'desk'}-{'dark' if dark else 'light'}"
     visit.picture(f"runs-{kind}")
-    for tab in TABS:
+    for tab, drawn in VIEWS.items():
         page = visit.open(tab)
-        page.wait_for_selector(".body canvas, .body td, .body li")
+        page.wait_for_selector(drawn)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{tab} is wider than the window"
         visit.picture(f"{tab}-{kind}")
     visit.behaved()

@@ -180,5 +180,6 @@ def test_runs_of_two_frameworks_are_laid_over_each_other(
     page.get_by_label("Against").select_option("relative")
     page.wait_for_selector('.card[data-name="rl_reward_mean"][data-curves="2"]')
     page.locator("input[type=range]").fill("0.6")
+    page.click("text=Lay other runs over")
     visit.picture("curves-two-runs")
     visit.behaved()

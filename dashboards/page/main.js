@@ -1,11 +1,13 @@
 // The page: which view the address asks for, the colours, and the connection to the agent.
 import { listen } from './api.js';
 import { make, refill, say } from './dom.js';
+import { merged } from './report.js';
 import { here } from './place.js';
 import { openOverview } from './views/overview.js';
 import { openRun } from './views/run.js';
 
 const main = document.getElementById('main');
+const reports = new Map();  // what is known of each run, so that a view begins with it
 let shown = { key: null, view: null };
 
 function route() {
@@ -17,7 +19,7 @@ function route() {
   }
   shown.view?.close();
   main.replaceChildren();
-  const view = place.kind === 'run' ? openRun(main, place) : openOverview(main);
+  const view = place.kind === 'run' ? openRun(main, place, reports) : openOverview(main, reports);
   shown = { key, view };
   titled(place);
 }
@@ -76,7 +78,10 @@ addEventListener('hashchange', route);
 route();
 // One stream for as long as the page is open: the agent has few.
 listen({
-  status: (report) => shown.view.status(report),
+  status: (report) => {
+    reports.set(report.run.id, merged(report, reports.get(report.run.id)));
+    shown.view.status(reports.get(report.run.id));
+  },
   changed: (what) => shown.view.changed(what),
   link: connection,
 });

@@ -78,6 +78,7 @@ export class Chart {
   }
 
   draw(context, width, height) {
+    if (!this.curves.length) return;
     const [low, high] = this.extent();
     const scale = this.log ? Math.log : (value) => value;
     const [bottom, top] = [scale(low), scale(high)];

@@ -120,6 +120,7 @@ export class Timeline {
   }
 
   draw(context, width, height) {
+    if (!this.lanes.length) return;
     const font = themed('font');
     context.font = `12px ${font}`;
     context.textBaseline = 'middle';

@@ -1,12 +1,9 @@
 // The figures that tell most of a run, and its newest troubles.
 import { link, make } from '../dom.js';
 import { toRun } from '../place.js';
+import { seriesOf } from '../report.js';
 import { clock, inUnit, metricUnit, metricWords, oneLine } from '../text.js';
 import { spark } from './spark.js';
-
-export const seriesOf = (report) => [
-  ...(report?.quality ?? []), ...(report?.stability ?? []), ...(report?.performance?.series ?? []),
-];
 
 export function figureCards(run, report) {
   return seriesOf(report).map(({ metric, environment, value, median, values, spikes }) => {

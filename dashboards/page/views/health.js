@@ -1,26 +1,31 @@
 // The answer: one sentence, why it is not healthy, how far it is and when it ends.
 import { make, refill, say } from '../dom.js';
-import { OVER } from './life.js';
+import { wordOf } from '../report.js';
 import { ago, clock, count, day, duration, oneLine } from '../text.js';
 
 export class Health {
   constructor(host) {
-    this.pill = make('span', { class: 'pill' });
-    this.answer = make('p', { class: 'answer', 'aria-live': 'polite' });
+    this.pill = make('span', { class: 'pill', hidden: true });
+    this.answer = make('p', { class: 'answer', 'aria-live': 'polite' }, 'Asking the agent …');
     this.reasons = make('ul', { class: 'reasons' });
     this.fill = make('div', { class: 'fill' });
-    this.bar = make('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Steps done', 'aria-valuemin': 0 },
-      this.fill);
+    this.bar = make('div', { class: 'bar', role: 'progressbar', 'aria-label': 'Steps done', 'aria-valuemin': 0,
+      hidden: true }, this.fill);
     this.facts = make('p', { class: 'facts' });
     this.element = make('section', { class: 'health', 'aria-label': 'How is it?' },
       make('div', { class: 'sentence' }, this.pill, this.answer), this.reasons, this.bar, this.facts);
     host.append(this.element);
   }
 
+  fail(message) {
+    say(this.answer, message);
+  }
+
   show(report) {
     const { progress } = report;
+    this.pill.hidden = false;
     this.element.dataset.health = report.health;
-    say(this.pill, OVER.includes(progress.life) ? progress.life : report.health);
+    say(this.pill, wordOf(report));
     say(this.answer, oneLine(report.answer));
     const reasons = report.reasons.filter((reason) => reason !== 'finished');
     refill(this.reasons, reasons.map((reason) => make('li', {}, oneLine(reason))));

@@ -2,29 +2,31 @@
 import { ask } from '../api.js';
 import { link, make, refill } from '../dom.js';
 import { toRun } from '../place.js';
+import { isOver, merged, wordOf } from '../report.js';
 import { ago, count, duration, figure, oneLine, plural } from '../text.js';
-import { OVER } from './life.js';
 import { spark } from './spark.js';
 
 const URGENT = { Down: 0, Degraded: 1, Unknown: 2, Healthy: 3 };
+const REDRAWN = 200;  // ms from news to their being drawn
 
-export function openOverview(host) {
+export function openOverview(host, reports) {
   const summary = make('h1', { class: 'summary', 'aria-live': 'polite' }, 'Asking the agent …');
   const list = make('ul', { class: 'runs' });
   host.append(summary, list);
-  const reports = new Map();
-  let asked = 0;
+  let drawing = 0;
 
   const draw = () => {
     const sorted = [...reports.values()].sort((a, b) => live(b) - live(a) || URGENT[a.health] - URGENT[b.health]
       || last(b) - last(a));
     refill(summary, sentence(sorted));
+    const at = document.activeElement.getAttribute('href');
     refill(list, sorted.map(card));
+    if (at) list.querySelector(`a[href="${CSS.escape(at)}"]`)?.focus();
   };
   const load = async () => {
-    asked = Date.now();
     try {
-      for (const report of (await ask('runs')).runs) reports.set(report.run.id, report);
+      for (const report of (await ask('runs')).runs) reports.set(report.run.id,
+        merged(report, reports.get(report.run.id)));
       draw();
     } catch (error) {
       refill(summary, error.message);
@@ -32,19 +34,22 @@ export function openOverview(host) {
   };
   load();
   return {
-    status(report) {
-      const changed = reports.get(report.run.id)?.answer !== report.answer;
-      reports.set(report.run.id, { ...reports.get(report.run.id), ...report });
-      if (changed || Date.now() - asked > 1000) draw();
+    status() {
+      drawing ||= setTimeout(() => {
+        drawing = 0;
+        draw();
+      }, REDRAWN);
     },
     changed(what) {
       if (!what.run || !reports.has(what.run)) load();
     },
-    close() {},
+    close() {
+      clearTimeout(drawing);
+    },
   };
 }
 
-const live = (report) => Number(!OVER.includes(report.progress.life));
+const live = (report) => Number(!isOver(report));
 const last = (report) => report.progress.last_written_at ?? 0;
 
 function sentence(reports) {
@@ -53,8 +58,8 @@ function sentence(reports) {
   const bad = running.filter((report) => report.health === 'Down' || report.health === 'Degraded').length;
   if (!running.length) return `${plural(reports.length, 'run')}, none is running.`;
   const healthy = running.length - bad;
-  const parts = [bad && `${bad} ${bad === 1 ? 'needs' : 'need'} a look`, healthy
-    && `${healthy} healthy`].filter(Boolean);
+  const look = bad && `${bad} ${bad === 1 ? 'needs' : 'need'} a look`;
+  const parts = [look, healthy && `${healthy} healthy`].filter(Boolean);
   return `${plural(running.length, 'run')} going on: ${parts.join(', ')}.`;
 }
 
@@ -74,7 +79,7 @@ function card(report) {
   fill.style.width = `${share * 100}%`;
   return make('li', { class: 'run', data: { health: report.health } },
     make('div', { class: 'head' },
-      make('span', { class: 'pill' }, OVER.includes(progress.life) ? progress.life : report.health),
+      make('span', { class: 'pill' }, wordOf(report)),
       link(toRun(run.id), { class: 'name' }, oneLine(run.experiment ? `${run.experiment} · ${run.id}` : run.id)),
       reward?.values?.length > 2 ? spark(reward.values, 'reward') : null),
     make('p', { class: 'says' }, oneLine(report.answer)),

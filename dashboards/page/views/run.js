@@ -2,11 +2,10 @@
 import { ask, runPath } from '../api.js';
 import { link, make, refill, say } from '../dom.js';
 import { here, note, toRun } from '../place.js';
+import { isOver, merged } from '../report.js';
 import { openCurves } from './curves.js';
 import { openEngines } from './engines.js';
-import { seriesOf } from './figures.js';
 import { Health } from './health.js';
-import { OVER } from './life.js';
 import { openLogs } from './logs.js';
 import { openNow } from './now.js';
 import { openProblems } from './problems.js';
@@ -20,7 +19,7 @@ const TABS = {
 };
 const REFRESH = 500;  // ms between two looks at what is shown, at least
 
-export function openRun(host, place) {
+export function openRun(host, place, reports) {
   const run = place.run;
   const health = new Health(host);
   const links = Object.entries(TABS).map(([tab, [name]]) => [tab, link(toRun(run, tab), { data: { tab } }, name)]);
@@ -32,13 +31,12 @@ export function openRun(host, place) {
 
   let view = null;
   let tab = null;
-  let report = null;
   let timer = 0;
   let asked = 0;
   const context = {
     run,
-    report: () => report,
-    going: () => report !== null && !OVER.includes(report.progress.life),
+    report: () => reports.get(run) ?? null,
+    going: () => reports.has(run) && !isOver(reports.get(run)),
     note: (parameters) => note(toRun(run, tab, parameters)),
     fail: (error) => error.name !== 'AbortError'
       && refill(body, make('p', { class: 'error', role: 'alert' }, error.message)),
@@ -69,20 +67,23 @@ export function openRun(host, place) {
     view?.refresh?.();
     if (tab === 'now') askStatus();
   };
-  const status = (newer) => {
-    if (newer.run.id !== run) return;
-    report = withValues(newer, report);
+  const status = (report) => {
+    if (report.run.id !== run) return;
     health.show(report);
     badge.hidden = !report.problem_count;
     say(badge, String(report.problem_count));
     view?.status?.(report);
   };
-  const askStatus = () => ask(runPath(run, 'status')).then(status, (error) => {
-    if (report) return;  // the stream of events goes on, or the line above tells that it does not
-    say(health.answer, error.message);
-    say(health.pill, 'Unknown');
-  });
+  const askStatus = async () => {
+    try {
+      reports.set(run, merged(await ask(runPath(run, 'status')), reports.get(run)));
+      status(reports.get(run));
+    } catch (error) {
+      if (!reports.has(run)) health.fail(error.message);  // else the stream goes on, or the line above tells of it
+    }
+  };
   open(place);
+  if (reports.has(run)) status(reports.get(run));
   askStatus();
   return {
     route: (wanted) => open(wanted ?? here()),
@@ -93,12 +94,4 @@ export function openRun(host, place) {
       view?.close?.();
     },
   };
-}
-
-// What is told by the stream is short: the newest values, which sparklines show, stay as they were asked for last.
-function withValues(newer, older) {
-  const key = (one) => `${one.metric} ${one.environment ?? ''}`;
-  const known = new Map(seriesOf(older).map((one) => [key(one), one.values]));
-  for (const one of seriesOf(newer)) if (!one.values?.length) one.values = known.get(key(one));
-  return newer;
 }
