@@ -18,6 +18,7 @@ from rli_agent.parsers.settling import settle_events
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.printing import printed
 from rli_agent.rulebook import Rulebook
+from rli_agent.terminal import many
 from rli_agent.track import Track
 
 _BLOCK = 1 << 20
@@ -62,7 +63,7 @@ def refuse_several(paths: Sequence[Path], book: Rulebook) -> None:
     """Raise UserError where the paths are one directory of several runs: read as one they would tell of none."""
     places = RunFinder(paths[0], book.packs).find() if len(paths) == 1 and paths[0].is_dir() else []
     if len(places) > 1:
-        raise UserError(f"{paths[0]} holds {len(places)} runs", "name one run's directory")
+        raise UserError(f"{paths[0]} holds {many(len(places), 'run')}", "name one run's directory")
 
 
 def run_files(scan: Scan) -> list[str]:

@@ -17,6 +17,10 @@ from rli_agent.parsers.timeline import intervals
 
 #: Durations kept of each state to tell what is usual.
 KEPT = 50
+#: So many steps that say how long they took say how long a file took at least.
+_TELLING = 3
+#: Files that were written so many seconds after their newest lines were copied.
+COPIED = 3600.0
 #: So many usual durations without a step make a run look stuck.
 STUCK_AFTER = 3.0
 
@@ -51,6 +55,10 @@ class RunStatus:
         self.alerts: Callable[[], Mapping[str, str]] = dict
         #: Seconds by which the clock of the run's lines lags behind ours: those of a copied run tell of the past.
         self.behind = 0.0
+        #: The newest time that a line of a step gives; None where such lines have none.
+        self.reached: float | None = None
+        #: The file that tells of steps did not exist for as long as they took: it is a copy, of nobody knows when.
+        self.copied = False
         self.lanes: dict[str, Lane] = {}
         self.facts: dict[str, str] = {}
         self.step: int | None = None
@@ -93,6 +101,7 @@ class RunStatus:
         late = event.time_is == "logged" and self.step_seen is not None and when < self.step_seen
         if late and self.step is not None and event.step < self.step:
             return  # a metric file tells later of a step that the console has told
+        self.reached = max(self.reached or when, when) if event.time_is == "logged" else None
         if event.step != self.step:
             if self.step is not None and self.step_seen is not None:
                 self._pace.passed(when - self.step_seen, event.step - self.step)
@@ -104,6 +113,21 @@ class RunStatus:
         self.step, self.step_seen = state.step, state.step_at
         for gap in state.gaps:
             self._pace.knew(gap, state.stride)
+
+    def looks_back(self, written: float, now: float) -> None:
+        """All that there is was read, and was last written at `written`: where that is long ago, or its lines are older
+        still since they were copied, the answer is of then."""
+        if self.step_seen is not None and self.reached is None:
+            self.step_seen = min(self.step_seen, written)
+        copied = written - self.reached if self.reached is not None else 0.0
+        behind = now - written + (copied if copied > COPIED else 0.0)
+        if behind > max(STUCK_AFTER * (self.step_seconds() or 0.0), 60.0):
+            self.behind = behind
+
+    def was_written_in(self, seconds: float | None) -> None:
+        """The file that tells of steps was written within so many seconds, where that is known."""
+        told = self._told_durations()
+        self.copied = seconds is not None and len(told) >= _TELLING and seconds < median(told)
 
     @property
     def life(self) -> str:
@@ -133,7 +157,7 @@ class RunStatus:
         """When the run will have done all its steps (Unix seconds); None where that cannot be said: it has not begun,
         nobody says how many steps there are, none is done any more, or its lines tell of the past."""
         told, whole = self._told_durations(), self.max_steps
-        if self.behind:
+        if self.behind or self.copied:
             return None
         a_step = self._pace.mean or (mean(told) if told else None)
         if a_step is None or whole is None or self.step is None or self.step >= whole or self._silence(now):
@@ -194,7 +218,7 @@ class RunStatus:
         usual = self.step_seconds()
         if self.step_seen is None or usual is None:
             return ""
-        since = now - self.step_seen
+        since = now - self.behind - self.step_seen
         if since > max(STUCK_AFTER * usual, 60.0):
             return f"no step for {spoken(since)} (usually every {spoken(usual)})"
         return ""

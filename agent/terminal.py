@@ -20,6 +20,11 @@ def plain(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
+def many(number: int, noun: str) -> str:
+    """1 problem, 2 problems, 1,000 problems."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def say(text: str, err: bool = False) -> None:
     """Print a line, at once, also into a pipe."""
     click.echo(plain(text), err=err)

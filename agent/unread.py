@@ -11,6 +11,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from rli_agent.parsers.shapes import Shapes
+from rli_agent.terminal import many
 
 #: Lines without a figure, in a file that gave some, before any of them is looked at; of a block so many are, and so
 #: many until figures come again.
@@ -36,7 +37,7 @@ class Silence(Struct, frozen=True):
     @property
     def text(self) -> str:
         """In words, to stand behind the file's name."""
-        said = f"no rule reads a figure in its {self.lines:,} lines"
+        said = f"no rule reads a figure in its {many(self.lines, 'line')}"
         if self.before:
             said = f"no rule reads a figure in its last {self.lines:,} lines, as before; has the format changed?"
         if not self.shapes:

@@ -49,7 +49,7 @@ def test_the_first_line_is_the_answer_and_lines_are_shown_with_who_took_them(
     log.write_text(VERL.format(n=1) + "\x1b]0;evil\x07hello\n")
     assert main(["rules", "explain", "--lines", "--most", "1", str(log)]) == 0
     printed = capsys.readouterr().out
-    assert "1 file, 2 lines: 3 figures, 0 problems; no rule took 1 lines" in printed
+    assert "1 file, 2 lines: 3 figures, 0 problems; no rule took 1 line" in printed
     assert "      1  verl/step-line" in printed
     assert "\x1b" not in printed
     assert "\x07" not in printed

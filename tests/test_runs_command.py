@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from agent_process import script, write
+from agent_process import Agent, script, write
 from click.testing import CliRunner, Result
 
 from rli_agent.cli import group
@@ -64,6 +65,25 @@ def test_a_copy_is_a_store_and_never_overwrites(state: Path, tmp_path: Path) -> 
     assert name in str(unknown.exception)
 
 
+def test_a_copy_into_a_directory_that_is_not_there_names_it(state: Path, tmp_path: Path) -> None:
+    (name,) = (path.name for path in (state / "runs").glob("a-*"))
+    copied = run("runs", "copy", name, tmp_path / "nowhere" / "copy.sqlite", "--state-dir", state)
+    assert isinstance(copied.exception, UserError)
+    assert f"there is no directory {tmp_path / 'nowhere'}" in str(copied.exception)
+
+
+def test_runs_alone_take_the_options_of_the_list(state: Path) -> None:
+    alone, listed = run("runs", "--state-dir", state, "--json"), run("runs", "list", "--state-dir", state, "--json")
+    assert alone.exit_code == 0
+    assert [json.loads(line)["run"] for line in alone.output.splitlines()] == [
+        json.loads(line)["run"] for line in listed.output.splitlines()
+    ]
+    misplaced = run("runs", "--state-dir", state, "list")
+    assert misplaced.exit_code == 2
+    assert "stands behind the command" in misplaced.output
+    assert f"{state / 'nothing'} does not exist" in run("runs", "--state-dir", state / "nothing").output
+
+
 def test_prune_says_first_and_then_deletes(state: Path) -> None:
     plan = run("runs", "prune", "--keep", "0h", "--dry-run", "--state-dir", state)
     assert plan.output.count("would delete") == 2
@@ -99,3 +119,14 @@ def test_watch_without_a_directory_lists_the_runs_below(state: Path, monkeypatch
     monkeypatch.chdir(state.parent / "outputs" / "a")
     once = run("watch", "--once", "--listen", "none", "--state-dir", state)
     assert "step 2 of 2" in once.output, once.output
+
+
+def test_a_path_that_is_not_there_leaves_no_run_behind(tmp_path: Path, agents: Callable[..., Agent]) -> None:
+    state = tmp_path / "state"
+    once = run("watch", "--once", "--listen", "none", "--state-dir", state, tmp_path / "nope")
+    assert isinstance(once.exception, UserError)
+    assert "no such file or directory" in str(once.exception)
+    agent = agents(tmp_path / "nope", "--listen", "none", "--state-dir", state)
+    agent.says("to appear")
+    assert agent.end() == 0
+    assert "no run was watched so far" in run("runs", "list", "--state-dir", state).output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import msgspec
 import pytest
 from prime_rl_logs import stamp, step_line, write_run
@@ -119,6 +121,17 @@ def test_json_is_a_report(status: Status, tmp_path: Path) -> None:
     assert report.performance.trainer_step_seconds == 20.0
     assert {s.metric: s.value for s in report.quality}["rl_reward_mean"] == 0.40
     assert not report.run.watched
+
+
+def test_json_keeps_to_its_schema_also_where_figures_are_not_finite(status: Status, tmp_path: Path) -> None:
+    _, definitions = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
+    for norms in (["0.0510", "nan"], ["nan", "0.0510"], ["inf"], ["nan"] * 40):
+        _, told = status(write_run(tmp_path / str(len(norms)) / norms[0], grad_norms=norms), "--json")
+        jsonschema.validate(json.loads(told), {"$ref": "#/$defs/Report", "$defs": definitions})
+        (norm,) = (s for s in report_of(told).stability if s.metric == "rl_grad_norm")
+        odd = [spike.value for spike in norm.spikes]
+        assert odd == (["Infinity"] if norms == ["inf"] else ["NaN"] * min(10, norms.count("nan")))
+        assert norm.value == {"nan": "NaN", "inf": "Infinity"}.get(norms[-1], 0.051)
 
 
 def test_nothing_is_left_behind(status: Status, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from prime_rl_logs import write_run
 
 from rli_agent.answer.report import Report
 from rli_agent.cli import main
+from rli_agent.machine.files import lived
 
 #: vLLM's V1 engine behind Ray: a line a ten seconds, then the end of the engine core.
 ENGINE = """\
@@ -71,6 +73,78 @@ def test_durations_of_a_copied_run_end_with_its_newest_line(
     assert " h" not in old.answer
     assert "ETA" not in old.answer
     assert old.progress.finishes_at is None
+
+
+def steps_without_times(count: int = 30, seconds: float = 120.0) -> str:
+    """verl's console: no line of a step has a time."""
+    config = "{'trainer': {'total_training_steps': 400}}\nTotal training steps: 400\n"
+    return config + "".join(
+        f"step:{n} - actor/entropy:0.3 - critic/rewards/mean:0.4 - timing_s/step:{seconds} - training/global_step:{n}\n"
+        for n in range(1, count + 1)
+    )
+
+
+def once(run: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The last line of `watch --once`."""
+    assert main(["watch", "--once", "--listen", "none", "--state-dir", str(state), str(run)]) == 0
+    return capsys.readouterr().out.strip().split("\n")[-1]
+
+
+def test_a_copy_without_times_has_no_end_in_sight(
+    status: Callable[..., tuple[int, Report]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "train.log"
+    log.write_text(steps_without_times())
+    if lived(log) is None:
+        pytest.skip("this file system keeps no births")
+    _, report = status(log)
+    assert report.progress.step == 30
+    assert report.progress.max_steps == 400
+    assert report.progress.finishes_at is None
+    assert "ETA" not in report.answer
+    assert "ETA" not in once(log, tmp_path / "state", capsys)
+
+
+def test_a_log_that_grew_as_long_as_its_steps_took_has_an_end_in_sight(
+    status: Callable[..., tuple[int, Report]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "train.log"
+    log.write_text(steps_without_times(seconds=0.001))
+    with log.open("a") as file:
+        time.sleep(1.1)  # a birth is told in whole seconds
+        file.write("step:31 - actor/entropy:0.3 - timing_s/step:0.001\n")
+    _, report = status(log)
+    assert report.progress.finishes_at is not None
+    assert "ETA" in once(log, tmp_path / "state", capsys)
+
+
+def test_once_says_of_old_runs_and_copies_how_they_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = write_run(tmp_path / "old", ago=50_000.0)
+    copy = copied(write_run(tmp_path / "copy", ago=50_000.0))
+    for run in (old, copy):
+        said = once(run, tmp_path / "state", capsys)
+        assert "step 30 of 100" in said
+        assert " h" not in said
+        assert "ETA" not in said
+    assert "ETA" in once(write_run(tmp_path / "fresh"), tmp_path / "state", capsys)
+
+
+def test_text_that_tells_nothing_is_unknown(status: Callable[..., tuple[int, Report]], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "a.log").write_text("hello world\nnothing to see here\n")
+    code, report = status(tmp_path / "run")
+    assert (code, report.health) == (2, "Unknown")
+    assert report.answer.startswith("a.log: no line tells of a step, a state or a problem")
+
+
+def test_a_run_that_ends_in_its_middle_without_a_word_is_not_finished(
+    status: Callable[..., tuple[int, Report]], tmp_path: Path
+) -> None:
+    log = tmp_path / "train.log"
+    log.write_text(steps_without_times())
+    os.utime(log, (time.time() - 5 * 86_400,) * 2)
+    code, report = status(log)
+    assert (code, report.health, report.progress.life) == (2, "Down", "stalled")
 
 
 @pytest.mark.parametrize(

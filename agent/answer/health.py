@@ -55,8 +55,8 @@ def judge(
     reasons += _problems(progress, problems, reached)
     for series in quality:
         limit, what = LIMITS.get(series.metric, (None, ""))
-        if limit is not None and series.value > limit:
-            reasons.append(f"{series.value:.1%} {what}")
+        if limit is not None and float(series.value) > limit:
+            reasons.append(f"{float(series.value):.1%} {what}")
     reasons += [late] if late else []
     return Judged("Degraded" if reasons else "Healthy", reasons)
 

@@ -28,9 +28,10 @@ from rli_agent.answer.report import (
 from rli_agent.events import Problem
 from rli_agent.life.state import ENDS, KNOWN_AS, LifeState
 from rli_agent.life.tracker import LifeTracker
+from rli_agent.machine.files import lived
 from rli_agent.message import Message
 from rli_agent.resume import newest_states
-from rli_agent.status import RunStatus
+from rli_agent.status import COPIED, RunStatus
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
 from rli_agent.store.rows import file_name
@@ -56,8 +57,6 @@ _PROBLEMS, _MESSAGES, _FILES = 5000, 200, 200
 #: Environments whose rewards are told apart.
 _ENVIRONMENTS = 12
 SHOWN = 5
-#: A file written so many seconds after the newest of its lines that has a time is a copy.
-COPIED = 3600.0
 #: When each file's newest line was logged, and when the file was written.
 _NEWEST_LINES = "SELECT max(time), mtime FROM (" + " UNION ALL ".join(
     f"SELECT s.id, s.mtime, (SELECT CASE time_is WHEN 'logged' THEN {time} END FROM {table} "
@@ -101,13 +100,15 @@ class StoreReader:
         reached, later = self._reached(state)
         if reached is not None and later > COPIED:
             status.behind = max(0.0, now - reached)
+        if reached is None and not watched:
+            status.was_written_in(lived(Path(root) / state.telling))
         progress, answer = self._progress(status, now), status.sentence(now)
         problems = self._newest_problems()
         quality = self._series(QUALITY, state.step) + self._rewards(state.step)
         steady = self._series(STABILITY, state.step)
         messages = self._told(told)
         health, reasons = judge(progress, quality, problems, messages, overdue(state, now), self._alerts(), reached)
-        if progress.last_written_at is None and status.life == "starting" and not quality and not steady:
+        if status.life == "starting" and state.progress_at is None and not (quality or steady or status.problems):
             health, reasons = "Unknown", [answer]
         facts = status.facts
         return Report(
@@ -139,7 +140,7 @@ class StoreReader:
         status.take_over(state)
         reward = self._series(("rl_reward_mean",), state.step)
         if reward and reward[0].environment is None:
-            status.newest[reward[0].metric] = reward[0].value
+            status.newest[reward[0].metric] = float(reward[0].value)
         status.last_problem, status.problems = self._count_problems()
         raised = dict(self._db.execute("SELECT detector, severity FROM alerts WHERE resolved_time IS NULL").fetchall())
         status.alerts = lambda: raised
@@ -246,10 +247,10 @@ class StoreReader:
             if newest:
                 value = max(newest) if metric == "rl_engine_kv_cache_usage_ratio" else sum(newest)
                 values = [v for _, v in curves[0].points()[-stability.SHOWN :]] if len(curves) == 1 else []
-                series.append(Series(metric, value, values=values))
+                series.append(Series(metric, stability.printed(value), values=[*map(stability.printed, values)]))
         lags = self._series(_LAG, None)
         waits = who_waits(parts, trainer, orchestrator)
-        return Performance(trainer, orchestrator, parts, waits, lags[0].value if lags else None, series)
+        return Performance(trainer, orchestrator, parts, waits, float(lags[0].value) if lags else None, series)
 
     def _environments(self, configured: str | None) -> list[str]:
         """Those that figures and rollouts name, else those that the configuration does."""

@@ -51,13 +51,18 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     checkpoint_at: float | None = None
 
 
+#: A value; of one that is not finite, its name: JSON has no such numbers.
+Figure: TypeAlias = float | Literal["NaN", "Infinity", "-Infinity"]
+
+
 class Spike(Struct, frozen=True):
-    """A value far from what the steps before it had: `median` is theirs, `distance` counted in their deviations."""
+    """A value far from what the steps before it had: `median` is theirs, `distance` counted in their deviations, None
+    where no number says how far."""
 
     step: int | None
-    value: float
-    median: float
-    distance: float
+    value: Figure
+    median: float | None
+    distance: float | None
 
 
 class Series(Struct, frozen=True, omit_defaults=True):
@@ -66,10 +71,10 @@ class Series(Struct, frozen=True, omit_defaults=True):
     the metric of this one only."""
 
     metric: str
-    value: float
+    value: Figure
     step: int | None = None
     median: float | None = None
-    values: list[float] = []
+    values: list[Figure] = []
     spikes: list[Spike] = []
     environment: str | None = None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import mean, median
+from typing import cast
 
-from rli_agent.answer.report import Series, Spike
+from rli_agent.answer.report import Figure, Series, Spike
+from rli_agent.events import as_printed
 
 #: Steps that are looked at, and steps before them that say what is usual; fewer than LEAST say nothing.
 RECENT, BEFORE, LEAST = 10, 50, 8
@@ -26,13 +28,12 @@ def spikes(points: Sequence[tuple[int, float]]) -> list[Spike]:
     for place in range(max(0, len(points) - RECENT), len(points)):
         step, value = points[place]
         known = [v for _, v in points[max(0, place - BEFORE) : place] if math.isfinite(v)]
-        usual = median(known) if known else math.nan
         if not math.isfinite(value):
-            found.append(Spike(step, value, usual, math.inf))
+            found.append(Spike(step, printed(value), median(known) if known else None, None))
         elif len(known) >= LEAST:
             distance = _distance(value, known)
             if distance > DEVIATIONS:
-                found.append(Spike(step, value, usual, distance))
+                found.append(Spike(step, value, median(known), distance if math.isfinite(distance) else None))
     return found
 
 
@@ -50,6 +51,11 @@ def _distance(value: float, known: Sequence[float]) -> float:
     return away / deviation
 
 
+def printed(value: float) -> Figure:
+    """A value as the report has it."""
+    return cast("Figure", as_printed(value))
+
+
 def series(metric: str, points: Sequence[tuple[int, float]], has_steps: bool) -> Series | None:
     """The newest value of a metric, beside what is usual for it."""
     if not points:
@@ -60,6 +66,6 @@ def series(metric: str, points: Sequence[tuple[int, float]], has_steps: bool) ->
     if not has_steps:
         found = [Spike(None, s.value, s.median, s.distance) for s in found]
     return Series(
-        metric, value, step if has_steps else None, median(known) if known else None,
-        [v for _, v in points[-SHOWN:]], found,
+        metric, printed(value), step if has_steps else None, median(known) if known else None,
+        [printed(v) for _, v in points[-SHOWN:]], found,
     )  # fmt: skip

@@ -129,10 +129,16 @@ def ask(run: Asked, zone: tzinfo, job: str | None = None) -> Report:
 def unread(report: Report, run: Asked) -> Report:
     """The same, saying why nothing could be read."""
     scan = discover(run.options.paths, run.book, run.options.framework)
-    reasons = [f"{found.source.file}: nothing in it yet" for found in scan.found[:SHOWN]]
+    reasons = [f"{found.source.file}: {_tells_nothing(found.path)}" for found in scan.found[:SHOWN]]
     reasons += [f"{path.name} is skipped: {why}" for path, why in scan.skipped[:SHOWN]]
     reasons = reasons or [f"{report.run.root} holds no log file (*.log, *.out, *.txt, *.jsonl)"]
     return replace(report, answer=reasons[0], reasons=reasons)
+
+
+def _tells_nothing(path: Path) -> str:
+    if not path.stat().st_size:
+        return "nothing in it yet"
+    return "no line tells of a step, a state or a problem (`rli-agent rules explain` shows what is read)"
 
 
 def note_down(report: Report, path: Path) -> None:

@@ -24,7 +24,7 @@ from rli_agent.logs.selection import Selection, moment, window_of_step
 from rli_agent.options import WatchOptions
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
-from rli_agent.terminal import plain
+from rli_agent.terminal import many, plain
 
 #: Roles by colour; others by their turn.
 _COLOURS = {
@@ -54,7 +54,7 @@ def show_logs(options: WatchOptions, wanted: Wanted, zone: tzinfo) -> bool:
     """Print the lines that are wanted; whether there were any. Raises UserError."""
     runs = runs_in(options)
     if len(runs) > 1:
-        raise UserError(f"{options.paths[0]} holds {len(runs)} runs", "name one run's directory")
+        raise UserError(f"{options.paths[0]} holds {many(len(runs), 'run')}", "name one run's directory")
     finder = Discovery(options.paths, runs[0].book.packs, options.framework)
     found = text_files(finder.scan())
     try:
@@ -71,7 +71,7 @@ def show_logs(options: WatchOptions, wanted: Wanted, zone: tzinfo) -> bool:
                 _print(line, zone)
                 number += 1
     elif not number:
-        click.echo(f"no line of {len(found)} files is wanted", err=True)
+        click.echo(f"no line of {many(len(found), 'file')} is wanted", err=True)
     return bool(number)
 
 

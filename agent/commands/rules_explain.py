@@ -37,7 +37,7 @@ def command(
     from rli_agent.parsers.explaining import Taken
     from rli_agent.parsing import discover, run_files
     from rli_agent.rulebook import Rulebook
-    from rli_agent.terminal import plain, say
+    from rli_agent.terminal import many, plain, say
     from rli_agent.zone import named_zone
 
     for path in paths:
@@ -64,10 +64,10 @@ def command(
         return
     total, unknown = sum(e.lines for e in told), sum(e.unknown.lines for e in told)
     figures, problems = sum(e.figures for e in told), sum(e.problems for e in told)
-    read = f"{figures:,} figures, {problems:,} problems"
-    say(f"{len(told)} file{'' if len(told) == 1 else 's'}, {total:,} lines: {read}; no rule took {unknown:,} lines")
+    read = f"{many(figures, 'figure')}, {many(problems, 'problem')}"
+    say(f"{many(len(told), 'file')}, {many(total, 'line')}: {read}; no rule took {many(unknown, 'line')}")
     for one in told:
-        say(f"\n{one.found.source.file} ({one.found.note}): {one.lines:,} lines, {one.figures:,} figures")
+        say(f"\n{one.found.source.file} ({one.found.note}): {many(one.lines, 'line')}, {many(one.figures, 'figure')}")
         for rule, count in one.rules.most_common():
             say(f"  {count:>9,}  {rule}")
         for reason, count in one.reasons.most_common():

@@ -12,12 +12,18 @@ from rli_agent.store.errors import StoreError
 
 
 @click.group(invoke_without_command=True)
+@click.option("--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="As with `list`.")
+@click.option("--json", "as_json", is_flag=True, help="As with `list`.")
 @click.pass_context
-def command(ctx: click.Context) -> None:
-    """The runs that were watched, each with its store: list, copy and delete them."""
+def command(ctx: click.Context, state_dir: Path | None, as_json: bool) -> None:
+    """The runs that were watched, each with its store: list, copy and delete them. Alone it lists."""
+    asked = [*(["--state-dir", str(state_dir)] if state_dir is not None else []), *(["--json"] if as_json else [])]
     if ctx.invoked_subcommand is None:
-        with list_stores.make_context("list", [], parent=ctx) as inner:  # with its settings, which `invoke` leaves out
+        # With its settings, which `invoke` leaves out.
+        with list_stores.make_context("list", asked, parent=ctx) as inner:
             list_stores.invoke(inner)
+    elif asked:
+        raise click.UsageError(f"{asked[0]} stands behind the command: runs {ctx.invoked_subcommand} {asked[0]}")
 
 
 @command.command("list", cls=Configured)
@@ -44,7 +50,8 @@ def list_stores(state_dir: Path | None, as_json: bool) -> None:
             say(msgspec.json.encode(info, enc_hook=str).decode())
         return
     if not runs:
-        say(f"no run was watched so far: {state} holds no store")
+        why = "holds no store" if state.is_dir() else "does not exist"
+        say(f"no run was watched so far: {state} {why}")
         return
     rows = [("RUN", "FRAMEWORK", "LIFE", "STEP", "SIZE", "WRITTEN", "PATH")]
     for info in runs:

@@ -17,6 +17,7 @@ from rli_agent.detect.language import (
     Spikes,
 )
 from rli_agent.detect.measure import Evidence
+from rli_agent.terminal import many
 
 
 def title(alert: Alert) -> str:
@@ -65,7 +66,7 @@ def explained(detector: Detector) -> str:
             lines.append(f"    - critical from {case.critical:g} times what was expected")
         if case.hold > 1:
             lines.append(f"    - {case.hold} samples in a row")
-    lines.append(f"  It is over after {detector.clear} healthy samples.")
+    lines.append(f"  It is over after {many(detector.clear, 'healthy sample')}.")
     if detector.muted_by:
         lines.append(f"  It is silent while {' or '.join(detector.muted_by)} is raised.")
     if detector.todo:
@@ -87,7 +88,8 @@ def _test(test: Shift | Level | Spikes | NotFinite | LostGain | Plateau) -> str:
     if isinstance(test, Level):
         bounds = {"above": test.above, "below": test.below}
         sides = " or ".join(f"{side} {bound:g}" for side, bound in bounds.items() if bound is not None)
-        return f"{test.times} of the last {test.of or test.times} samples lie {sides}"
+        of = test.of or test.times
+        return f"{test.times} of the last {of} samples lie {sides}" if of > 1 else f"a sample lies {sides}"
     if isinstance(test, Spikes):
         return (
             f"{test.times} of the last {test.of} samples are more than {test.by:g} times the median of the "

@@ -152,6 +152,11 @@ class LifeState(Struct):
         return msgspec.json.decode(data, type=cls)
 
     @property
+    def telling(self) -> str:
+        """The file whose steps are counted."""
+        return self.leader.partition("\0")[0]
+
+    @property
     def max_steps(self) -> int | None:
         """How many steps the run is to make, where it says so."""
         text = self.facts.get("max_steps", "")

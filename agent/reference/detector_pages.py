@@ -7,6 +7,7 @@ from rli_agent.detect.loading import packaged
 from rli_agent.detect.readings import DERIVED
 from rli_agent.detect.wording import described, named
 from rli_agent.reference.detector_rules import unsaid
+from rli_agent.terminal import many
 
 
 def detectors() -> str:
@@ -24,7 +25,7 @@ def _section(detector: Detector) -> str:
     lines = [f"### {detector.name}", "", f"**{detector.severity}**, group {detector.group}. {detector.about}", ""]
     lines += [_case(case) for case in detector.cases]
     muted = f" It is silent while {' or '.join(detector.muted_by)} is raised." if detector.muted_by else ""
-    lines += ["", f"Over after {detector.clear} healthy samples.{muted} {detector.todo}"]
+    lines += ["", f"Over after {many(detector.clear, 'healthy sample')}.{muted} {detector.todo}"]
     reason = unsaid(detector)
     if reason:
         lines += ["", f"In Prometheus the agent's own judgement is passed on: {reason}."]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
-from rli_agent.answer.report import Series
+from rli_agent.answer.report import Figure, Series
 from rli_agent.life.wording import spoken
 from rli_agent.terminal import plain
 
@@ -38,13 +38,9 @@ def name(series: Series) -> str:
     return word(series.metric) + (f" {plain(series.environment)[:24]}" if series.environment else "")
 
 
-def many(number: int, noun: str) -> str:
-    """1 problem, 2 problems."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def figure(metric: str, value: float) -> str:
+def figure(metric: str, told: Figure) -> str:
     """A value of a common metric, in the unit that its name ends in."""
+    value = float(told)
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if metric.endswith("_ratio"):
@@ -64,9 +60,9 @@ def scaled(value: float) -> str:
     return f"{value:.4g}"
 
 
-def curve(values: Sequence[float], width: int, unicode: bool = True) -> str:
+def curve(values: Sequence[Figure], width: int, unicode: bool = True) -> str:
     """The newest `width` values as a line of blocks between their least and their largest; `!` is not finite."""
-    shown = list(values)[-width:] if width > 0 else []
+    shown = [float(v) for v in values[-width:]] if width > 0 else []
     finite = [v for v in shown if math.isfinite(v)]
     if not finite:
         return "!" * len(shown)

@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from rli_agent.answer.report import Report, Series
 from rli_agent.life.signs import headline
 from rli_agent.life.wording import spoken
-from rli_agent.reporters.figures import figure, many, name
-from rli_agent.terminal import plain
+from rli_agent.reporters.figures import figure, name
+from rli_agent.terminal import many, plain
 
 #: What one line of an entry may hold; what it quotes from logs may hold.
 _LINE, _QUOTE = 1000, 160
@@ -38,7 +38,7 @@ def _configuration(report: Report) -> list[str]:
     told = [f"{run.framework or 'a'} run in {run.root}"]
     told += [f"model {run.model}"] if run.model else []
     told += [f"environments {', '.join(run.environments)}"] if run.environments else []
-    told += [f"{whole} steps planned"] if whole is not None else []
+    told += [f"{whole} step{'' if whole == 1 else 's'} planned"] if whole is not None else []
     told += [f"batch size {run.batch_size}"] if run.batch_size else []
     named = [name for name in (run.project, run.experiment) if name]
     return told + ([f"called {' / '.join(named)}"] if named else [])
@@ -74,10 +74,8 @@ def _stability(stability: Sequence[Series]) -> list[str]:
     for series in stability:
         for spike in series.spikes:
             where = f" at step {spike.step}" if spike.step is not None else ""
-            told.append(
-                f"SPIKE: {name(series)} {figure(series.metric, spike.value)}{where} "
-                f"(usually {figure(series.metric, spike.median)})"
-            )
+            usual = f" (usually {figure(series.metric, spike.median)})" if spike.median is not None else ""
+            told.append(f"SPIKE: {name(series)} {figure(series.metric, spike.value)}{where}{usual}")
     return told
 
 

@@ -17,8 +17,8 @@ from rich.text import Text
 from rli_agent.answer.report import LaneState, Report, Series
 from rli_agent.life.signs import headline
 from rli_agent.life.wording import spoken
-from rli_agent.reporters.figures import clock, curve, figure, many, name
-from rli_agent.terminal import plain
+from rli_agent.reporters.figures import clock, curve, figure, name
+from rli_agent.terminal import many, plain
 
 COLOURS = {"Healthy": "bold green", "Degraded": "bold yellow", "Down": "bold red", "Unknown": "bold yellow"}
 _SEVERITY = {"critical": "red", "warning": "yellow", "info": "dim"}

@@ -11,6 +11,7 @@ from rli_agent.printing import figures_object
 from rli_agent.rollout_statistics import COUNTS, RolloutStatistics
 from rli_agent.rollouts.records import record_at
 from rli_agent.rollouts.selecting import Hit, Selection
+from rli_agent.terminal import many
 
 #: Bytes shown of the beginning of a prompt; of either end of a completion.
 PROMPT, COMPLETION = 400, 800
@@ -19,7 +20,7 @@ PROMPT, COMPLETION = 400, 800
 def answer(found: Selection) -> str:
     """How the step's rollouts are, in one line."""
     step = f"step {found.step}, " if found.step is not None else ""
-    unread = f"; {found.unread} lines could not be read" if found.unread else ""
+    unread = f"; {many(found.unread, 'line')} could not be read" if found.unread else ""
     return f"{step}{found.phase}: {summary(found.total)}{unread}"
 
 

@@ -95,7 +95,10 @@ def list_runs(state_dir: Path) -> list[RunInfo]:
 
 def copy_run(state_dir: Path, run: str, target: Path) -> None:
     """Copies a run's store, also while it is written, into one new file. Raises StoreError."""
-    copy_store(_known(state_dir, run), target)
+    source = _known(state_dir, run)
+    if not target.parent.is_dir():
+        raise StoreError(f"{target} cannot be written: there is no directory {target.parent}; make it first")
+    copy_store(source, target)
 
 
 def prune_runs(

@@ -97,6 +97,9 @@ class Watch:
                 pipe.drain()
 
     def _watch(self, options: WatchOptions, setting: Setting, why: str, pipe: Pipe | None) -> None:
+        missing = [path for path in options.paths if not path.exists()] if options.once else []
+        if missing:
+            raise UserError(f"{missing[0]}: no such file or directory", "without --once it is waited for")
         runs = Runs(options, setting, self._say)
         server = None
         try:

@@ -28,6 +28,7 @@ from rli_agent.keeping import Keeper
 from rli_agent.life.outcome import LAUNCHER, Outcome
 from rli_agent.life.state import ENDS
 from rli_agent.life.wording import spoken, where
+from rli_agent.machine.files import lived
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.naming import RunLabels
@@ -285,7 +286,11 @@ class WatchedRun:
                 exporter.tick(time.time())
         self._lookout.settle(time.time())
         self._pager.settle(time.time())
-        self._say(self._sentence(self._files.last_change()))
+        now = time.time()
+        self.status.looks_back(self._files.last_change(), now)
+        if self.status.reached is None:
+            self.status.was_written_in(lived(self._files.scan.run.root / self._pager.tracker.state.telling))
+        self._say(self._sentence(now))
 
     def _take_up(self) -> None:
         with closing(read_only(self.store.path)) as db:

@@ -21,6 +21,7 @@ from rli_agent.publish.naming import clean
 from rli_agent.rulebook import Rulebook
 from rli_agent.status import RunStatus
 from rli_agent.store.registry import run_id, store_path
+from rli_agent.terminal import many
 from rli_agent.watching.run import RESCAN, Setting, WatchedRun
 
 #: So many runs below a directory, the last written ones, are read and shown.
@@ -58,7 +59,7 @@ class Runs:
         self._looked = time.monotonic()
         self._new = not store_path(setting.state, self._id).exists()
         if self.several:
-            say(f"{options.paths[0]}: a directory of {len(self._places)} runs (as one run: --one-run)")
+            say(f"{options.paths[0]}: a directory of {many(len(self._places), 'run')} (as one run: --one-run)")
         self._open(self._places[0] if self.several else Place(self._root))
 
     # -- asked by other threads
@@ -140,8 +141,10 @@ class Runs:
             self._do(path, partial(run.finish, outcome))
 
     def close(self) -> None:
-        for run in self._awake.values():
+        for path, run in self._awake.items():
             run.close()
+            if self._new and path == self._root and not os.path.exists(path):
+                shutil.rmtree(run.store.path.parent, ignore_errors=True)  # a run that never was
 
     # -- which runs there are
 
