@@ -11,6 +11,15 @@ from rli_agent.events import Labels
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 
 
+class Curve(Struct, frozen=True):
+    """A figure at the run's newest steps, oldest first, and the line that it crossed: what a picture can show."""
+
+    series: str
+    steps: tuple[int | None, ...]
+    values: tuple[float, ...]
+    limit: float | None = None
+
+
 class Message(Struct, frozen=True):
     """One thing worth telling.
 
@@ -18,6 +27,7 @@ class Message(Struct, frozen=True):
     message with `resolved` says that the one with the same episode is over. `time` (Unix seconds) is when it happened,
     `step` the trainer's step then; `since` and `since_step` are when it began, where that was before. `values` are the
     numbers that decided, by name. `labels` tell whose run it is. `worse`: the incident was told before, as less grave.
+    `curve` is the figure that decided; `links` are names and addresses of where to look on.
     """
 
     kind: str
@@ -34,6 +44,8 @@ class Message(Struct, frozen=True):
     since_step: int | None = None
     values: tuple[tuple[str, float], ...] = ()
     worse: bool = False
+    curve: Curve | None = None
+    links: tuple[tuple[str, str], ...] = ()
 
     @property
     def lasting(self) -> bool:

@@ -18,7 +18,7 @@ from rli_agent.alerts.channels import alertmanager, discord, mail, pagerduty, sl
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import Email
 from rli_agent.alerts.template import Template
-from rli_agent.message import Message, Severity
+from rli_agent.message import Curve, Message, Severity
 
 HOSTILE = st.one_of(
     st.text(max_size=40),
@@ -26,6 +26,13 @@ HOSTILE = st.one_of(
     st.just("\x1b[31m\ud800\x00"),
 )  # fmt: skip
 NUMBERS = st.tuples(st.sampled_from(["kl", "baseline", "ratio"]), st.floats())
+
+
+CURVES = st.builds(
+    lambda series, values: Curve(series, (None,) * len(values), tuple(values)),
+    HOSTILE, st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=120),
+)  # fmt: skip
+LINKS = (("Page", "http://127.0.0.1:9092/"), ("Grafana", f"https://g/d/rli-overview?var-run={'r' * 400}"))
 
 
 @st.composite
@@ -37,6 +44,7 @@ def messages(draw: st.DrawFn) -> Message:
         draw(st.one_of(st.none(), st.integers(-1, 10**9))), draw(HOSTILE), draw(st.booleans()),
         (("project", draw(HOSTILE)), ("run", draw(HOSTILE))), draw(st.one_of(st.none(), st.floats(0, 4e9))),
         draw(st.one_of(st.none(), st.integers(0, 10**9))), tuple(draw(st.lists(NUMBERS, max_size=4))),
+        curve=draw(st.one_of(st.none(), CURVES)), links=draw(st.sampled_from([(), LINKS])),
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def opened(tmp_path: Path, text: str) -> Alerts:
         (HOOK.replace("}", ", body: {text: '{{titel}}'}}"), "`{{titel}}` is no part of a message; did you mean"),
         (HOOK.replace("}", ", body: '{\"text\": {{title}}x}'}"), "the body, filled in, is no JSON"),
         (HOOK.replace("}", ", headers: {X-A: \"a\\nb\"}}"), "characters that no header can hold"),
-        ("- nothing", "1:1: not a mapping; known keys: channels, group, hourly, repeat, routes"),
+        ("- nothing", "1:1: not a mapping; known keys: channels, grafana, group, hourly, page, repeat, routes"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place_and_the_mend(tmp_path: Path, text: str, said: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from agents import Agent, attached, clock, query
 from receivers import until
@@ -18,6 +20,7 @@ from rli_agent.alerts.opening import open_alerts
 from rli_agent.alerts.pager import Pager
 from rli_agent.detect.loading import packaged
 from rli_agent.events import Event, Labels, Samples, Shape, Source
+from rli_agent.message import Curve
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import RunRow, RunStore
 
@@ -99,6 +102,26 @@ def test_an_alert_becomes_a_message_and_a_row_and_so_does_its_end(watched: Calla
     assert run.messages()[1:] == [("kl_explosion", "info", 1)]
     assert run.rows("SELECT resolved_step > step FROM alerts") == [(1,)]
     assert run.lookout.active == {}
+
+
+def test_a_message_carries_the_curve_and_what_else_changed(watched: Callable[..., Watched]) -> None:
+    run = watched()
+    run.lookout.tick(1000.0)
+    rng = random.Random(3)
+    for step in range(70):
+        far = step >= 60
+        figures = {"rl_policy_kl": 0.2 if far else 0.05, "rl_grad_norm": 3.0 if far else 0.5, "rl_policy_loss": 0.01}
+        run.commit([line(step, **{name: value * rng.uniform(0.9, 1.1) for name, value in figures.items()})])
+    ((text, curve, limit),) = run.rows(
+        "SELECT text, curve, json_extract(values_json, '$.limit') FROM outbox WHERE kind = 'kl_explosion'"
+    )
+    drawn = msgspec.json.decode(curve, type=Curve)
+    assert (drawn.series, drawn.limit) == ("rl_policy_kl", limit)
+    assert drawn.steps == tuple(range(drawn.steps[-1] + 1))  # type: ignore[operator]
+    assert drawn.values[-1] > drawn.limit > drawn.values[10]  # type: ignore[operator]
+    others = text.partition("At the same time: ")[2]
+    assert re.match(r"rl_grad_norm 0\.[45]\d* → [23]\.\d+\.$", others)
+    assert "rl_policy_loss" not in others
 
 
 def test_what_gets_graver_is_told_again(watched: Callable[..., Watched]) -> None:

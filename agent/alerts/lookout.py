@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
@@ -12,12 +13,13 @@ from loguru import logger
 from msgspec import Struct
 
 from rli_agent.alerts.pager import Pager
+from rli_agent.detect.beside import changed
 from rli_agent.detect.engine import RANK, Alert, Engine, State
 from rli_agent.detect.language import Detector
 from rli_agent.detect.readings import Reader, Reading
 from rli_agent.detect.wording import detail, title
 from rli_agent.events import Event, Samples, Source
-from rli_agent.message import Message, Severity
+from rli_agent.message import Curve, Message, Severity
 from rli_agent.store.errors import StoreError
 from rli_agent.store.knowledge import Alerted
 from rli_agent.store.run_store import RunStore
@@ -26,6 +28,8 @@ _NAME = "detectors"
 #: Lines of one make in one file that wait, while old files are read, for those of other files; the newest. A detector
 #: looks back on 240 (detect/history.py).
 _WAITING = 300
+#: Steps that a message shows of the figure that decided.
+_CURVE = 120
 #: Seconds between two notes of what waits: a run has thousands of old files, each with a commit of its own. Lines that
 #: are read in between and lost with the agent are missing from the history, and from nothing else.
 _NOTED_EVERY = 1.0
@@ -152,7 +156,7 @@ class Lookout:
                 Alerted(
                     alert.id, alert.status == "resolved", alert.detector, alert.severity, alert.incident, alert.role,
                     alert.key, alert.labels, alert.step, alert.time or now, evidence.value, evidence.usual,
-                    evidence.limit, title(alert), detail(alert, detector), detector.todo,
+                    evidence.limit, title(alert), self._text(alert, detector), detector.todo,
                 )
             )  # fmt: skip
         if alerts:
@@ -186,9 +190,25 @@ class Lookout:
         over = alert.status == "resolved"
         evidence = alert.evidence
         return Message(
-            alert.detector, alert.severity, title(alert), "" if over else detail(alert, detector), alert.time or now,
-            f"{self._run}/{alert.id}", alert.step, "" if over else detector.todo, over, worse=worse,
+            alert.detector, alert.severity, title(alert), "" if over else self._text(alert, detector),
+            alert.time or now, f"{self._run}/{alert.id}", alert.step, "" if over else detector.todo, over, worse=worse,
+            curve=None if over else self._curve(alert),
             values=(("value", evidence.value), ("usual", evidence.usual), ("limit", evidence.limit)),
+        )  # fmt: skip
+
+    def _text(self, alert: Alert, detector: Detector) -> str:
+        others = changed(self.engine, alert) if alert.status == "firing" else []
+        return detail(alert, detector) + (f"\nAt the same time: {', '.join(others)}." if others else "")
+
+    def _curve(self, alert: Alert) -> Curve | None:
+        """The series that decided, at the newest steps."""
+        history = self.engine.history(alert)
+        if history is None or len(history.values) < 2:
+            return None
+        limit = alert.evidence.limit
+        return Curve(
+            alert.evidence.series, tuple(history.steps[-_CURVE:]), tuple(history.values[-_CURVE:]),
+            limit if math.isfinite(limit) else None,
         )  # fmt: skip
 
     def _newest(self, events: Sequence[Event]) -> list[Event]:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from rli_agent.alerts import settings as kinds
 from rli_agent.alerts.channel import Channel
+from rli_agent.alerts.links import Places
 from rli_agent.alerts.routing import Routed, Router
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import AlertsAre, AnyChannel, load_alerts
@@ -40,10 +41,11 @@ _KINDS: dict[type[AnyChannel], tuple[str, str]] = {
 
 class Alerts(Struct):
     """Whom the agent tells. group, repeat: seconds; repeat None: an incident is told once. hourly: messages an hour on
-    a channel that are not critical."""
+    a channel that are not critical. places: where messages say that one may look on."""
 
     channels: list[Channel]
     router: Router
+    places: Places
     group: float = 0.0
     repeat: float | None = None
     hourly: int = 20
@@ -72,7 +74,8 @@ def open_alerts(file: Path | None, environment: Mapping[str, str]) -> Alerts:
         channels.append(simple)
         routed.append(Routed(simple.name))
     repeat = seconds(settings.repeat) if settings.repeat is not None else None
-    return Alerts(channels, Router(routed, settings.routes), seconds(settings.group), repeat, settings.hourly)
+    places = Places(settings.page, settings.grafana)
+    return Alerts(channels, Router(routed, settings.routes), places, seconds(settings.group), repeat, settings.hourly)
 
 
 def _opened(settings: AnyChannel, secrets: Secrets) -> Channel:

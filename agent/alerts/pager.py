@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from loguru import logger
 
+from rli_agent.alerts.links import links
 from rli_agent.alerts.opening import Alerts
 from rli_agent.events import Event, Labels, Source
 from rli_agent.life.state import KNOWN_AS, LifeState
@@ -46,6 +47,7 @@ class Pager:
         self._live = False
         self._unsaved: list[Message] = []
         self._route = alerts.router
+        self._places = alerts.places
         self._dispatch: Dispatch | None = None
         if alerts.channels:
             from rli_agent.alerts.dispatch import Dispatch  # here: most runs are watched without
@@ -123,7 +125,8 @@ class Pager:
 
     def _labelled(self, messages: Sequence[Message]) -> list[Message]:
         labels = self._labels() if messages else ()
-        return [msgspec.structs.replace(message, labels=labels) for message in messages]
+        labelled = [msgspec.structs.replace(message, labels=labels) for message in messages]
+        return [msgspec.structs.replace(message, links=links(self._places, message)) for message in labelled]
 
 
 def _remembered(store: RunStore) -> LifeState | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
@@ -124,6 +125,8 @@ class AlertsAre(Struct, forbid_unknown_fields=True, kw_only=True):
 
     group: how long a message that is not critical waits for others, to go with them as one (chats and mail only).
     repeat: how often an incident that lasts is told again. hourly: messages an hour on a channel that are not critical.
+    page, grafana: addresses under which people reach the agent's page (otherwise its own address on this machine) and
+    a Grafana with its dashboards, for messages to name.
     """
 
     channels: list[AnyChannel]
@@ -131,6 +134,8 @@ class AlertsAre(Struct, forbid_unknown_fields=True, kw_only=True):
     group: str = "0s"
     repeat: str | None = None
     hourly: int = 20
+    page: str | None = None
+    grafana: str | None = None
 
 
 def load_alerts(path: Path) -> Document[AlertsAre]:
@@ -177,8 +182,20 @@ def _check(document: Document[AlertsAre]) -> None:
     _duration(document, ".group", alerts.group)
     if alerts.repeat is not None:
         _duration(document, ".repeat", alerts.repeat, least=60.0)
+    for key in ("page", "grafana"):
+        _address(document, f".{key}", getattr(alerts, key))
     if alerts.hourly < 1:
         raise document.error(".hourly", "at least 1")
+
+
+def _address(document: Document[AlertsAre], path: str, url: str | None) -> None:
+    if url is None:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(c <= " " or c > "~" for c in url):
+        raise document.error(path, "an address like https://host:port")
+    if parts.username is not None or parts.query:
+        raise document.error(path, "without a user, password or token: everybody reads it who gets messages")
 
 
 def _duration(document: Document[AlertsAre], path: str, text: str, least: float = 0.0) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime, timezone
 from typing import Any
 
-from msgspec import structs
+from msgspec import structs, to_builtins
 
 from rli_agent.events import as_printed
-from rli_agent.message import Message
+from rli_agent.message import Curve, Message
 from rli_agent.terminal import plain
 
-_TITLE, _TEXT, _TODO, _LABEL = 1000, 16_000, 2000, 300
+_TITLE, _TEXT, _TODO, _LABEL, _LINK = 1000, 16_000, 2000, 300, 500
+#: Values that a line of text shows of a curve.
+_DRAWN = 40
+_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def cleaned(message: Message) -> Message:
@@ -25,6 +29,8 @@ def cleaned(message: Message) -> Message:
         text=cut(plain(message.text), _TEXT),
         todo=cut(plain(message.todo), _TODO),
         labels=tuple((name, cut(plain(value), _LABEL)) for name, value in message.labels),
+        links=tuple((name, plain(address)) for name, address in message.links),
+        curve=None if message.curve is None else structs.replace(message.curve, series=plain(message.curve.series)),
     )
 
 
@@ -46,6 +52,8 @@ def as_data(message: Message) -> dict[str, Any]:
         "message": message.text,
         "recommendation": message.todo,
         "values": {name: as_printed(value) for name, value in message.values},
+        "links": {name.lower(): address for name, address in message.links},
+        "curve": to_builtins(message.curve),
     }
 
 
@@ -64,7 +72,20 @@ def facts(message: Message) -> list[tuple[str, str]]:
     since += [rfc3339(message.since)] if message.since is not None else []
     told.append(("Since", ", ".join(since)))
     told.append(("Numbers", ", ".join(f"{name} {value:.4g}" for name, value in message.values)))
-    return [(name, cut(value, 300)) for name, value in told if value]
+    told = [(name, cut(value, 300)) for name, value in told if value]
+    told += [("Curve", drawn(message.curve))] if message.curve is not None else []
+    return told + [(name, address) for name, address in message.links if len(address) <= _LINK]
+
+
+def drawn(curve: Curve) -> str:
+    """The curve in one line of text, with its first and last value."""
+    values = curve.values[-_DRAWN:]
+    low, high = min(values), max(values)
+    span, top = high - low, len(_BLOCKS) - 1
+    blocks = "".join(_BLOCKS[round((v - low) / span * top) if 0.0 < span < math.inf else 0] for v in values)
+    steps = [step for step in curve.steps[-_DRAWN:] if step is not None]
+    where = f", steps {steps[0]} to {steps[-1]}" if steps else ""
+    return f"{cut(curve.series, 80)} {values[0]:.4g} {blocks} {values[-1]:.4g}{where}"
 
 
 def in_full(message: Message) -> str:
@@ -110,5 +131,5 @@ def digest(messages: list[Message]) -> Message:
     return structs.replace(
         last, kind="several", severity=severity, title=cut(title, _TITLE), text="\n\n".join(texts),
         episode=f"{messages[0].key}+{len(messages)}", todo="", resolved=all(m.resolved for m in messages),
-        since=None, since_step=None, values=(),
+        since=None, since_step=None, values=(), curve=None,
     )  # fmt: skip

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from rli_agent.events import as_printed
-from rli_agent.message import Message
+from rli_agent.message import Curve, Message
 from rli_agent.store.rows import labels_json, labels_of, text
 
 #: Messages that wait nowhere are forgotten beyond so many.
@@ -21,7 +22,7 @@ Route: TypeAlias = Callable[[Message, frozenset[str]], Iterable[str]]
 
 _MESSAGE = (
     "o.id, o.key, o.made, o.kind, o.severity, o.title, o.text, o.time, o.episode, o.step, o.todo, o.resolved, "
-    "o.labels, o.since, o.since_step, o.values_json"
+    "o.labels, o.since, o.since_step, o.values_json, o.curve, o.links"
 )
 _HERE = "FROM outbox o JOIN delivery_rows d ON d.message = o.id WHERE d.channel = ?"
 
@@ -49,10 +50,12 @@ def put(db: sqlite3.Connection, messages: Iterable[Message], route: Route) -> No
     added = 0
     for m in messages:
         row = db.execute(
-            "INSERT OR IGNORE INTO outbox VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR IGNORE INTO outbox VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 text(m.key), time.time(), m.time, m.kind, m.severity, text(m.title), text(m.text), text(m.todo), m.step,
                 m.since, m.since_step, _values_json(m), text(m.episode), m.resolved, labels_json(m.labels),
+                msgspec.json.encode(m.curve).decode() if m.curve is not None else None,
+                text(msgspec.json.encode(m.links).decode()),
             ),
         )  # fmt: skip
         if not row.rowcount:
@@ -141,10 +144,11 @@ def _values_json(message: Message) -> str:
 
 def _waiting(row: Sequence[Any], delivered: float | None = None, times: int = 0) -> Waiting:
     number, key, made, kind, severity, title, words, when, episode, step, todo, *others = row
-    resolved, labels, since, first, values = others
+    resolved, labels, since, first, values, curve, links = others
     numbers = tuple((name, float(value)) for name, value in json.loads(values).items())
     message = Message(
         kind, severity, title, words, when, episode, step, todo, bool(resolved), labels_of(labels), since, first,
-        numbers,
+        numbers, curve=msgspec.json.decode(curve, type=Curve) if curve is not None else None,
+        links=msgspec.json.decode(links, type=tuple[tuple[str, str], ...]),
     )  # fmt: skip
     return Waiting(number, key, made, message, delivered, times)

@@ -247,8 +247,14 @@ DROP VIEW samples;
 {_SAMPLES.replace(", h.labels", ", h.labels, coalesce(json_extract(h.declared, '$.kind'), 'gauge') AS kind")}
 """
 
+_CURVES = """
+-- What a message shows beside its words: a figure at the newest steps, and where to look on.
+ALTER TABLE outbox ADD COLUMN curve TEXT;
+ALTER TABLE outbox ADD COLUMN links TEXT NOT NULL DEFAULT '[]';
+"""
+
 #: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
-MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS, _ALERTS, _DECLARED)
+MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS, _ALERTS, _DECLARED, _CURVES)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

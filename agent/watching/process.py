@@ -104,6 +104,9 @@ class Watch:
         server = None
         try:
             server = self._serve(runs, setting.state)
+            places = setting.alerts.places
+            if server is not None and self._page is not None and places.page is None:
+                places.page = server.url
             self._say(f"{'stores' if runs.several else 'store'}: {runs.store} ({why})")
             if options.once:
                 runs.read_once()

@@ -56,6 +56,7 @@ def _alert(message: Message, ends: float, more: dict[str, str]) -> dict[str, Any
         "recommendation": message.todo,
         **{name: str(data[name]) for name in ("step", "since_step", "since") if data[name] is not None},
         **{f"value_{name}": str(value) for name, value in data["values"].items()},
+        **{f"link_{name}": address for name, address in data["links"].items()},
     }
     start = min(message.time, ends)
     return {
@@ -70,6 +71,7 @@ def _alert(message: Message, ends: float, more: dict[str, str]) -> dict[str, Any
         "annotations": {name: value for name, value in annotations.items() if value},
         "startsAt": words.rfc3339(start),
         "endsAt": words.rfc3339(max(ends, start + 1.0)),
+        **({"generatorURL": message.links[0][1]} if message.links else {}),
     }
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+from pathlib import Path
+from typing import Any
 
 from rli_agent.alerts import words
 from rli_agent.alerts.channel import Answer, Channel, Notice
+from rli_agent.alerts.picture import picture
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import Apprise
+from rli_agent.message import Message
 
 _TYPES = {"critical": "failure", "warning": "warning", "info": "info"}
 
@@ -37,6 +42,17 @@ class AppriseChannel(Channel):
         title = f"[{words.word(message)}] {words.cut(words.headed(message, notice.again), 200)}"
         kind = "success" if message.resolved else _TYPES[message.severity]
         # In the text's own form; what it knows to be longer than the service takes, it cuts or splits.
-        if self._service.notify(body=words.in_full(message), title=title, notify_type=kind):
-            return Answer("taken", "")
-        return Answer("failed", f"apprise could not deliver to {self.place}")
+        said = {"body": words.in_full(message), "title": title, "notify_type": kind}
+        with tempfile.TemporaryDirectory(prefix="rli-agent-") as folder:
+            taken = self._service.notify(**said, **self._with_picture(message, Path(folder)))
+        return Answer("taken", "") if taken else Answer("failed", f"apprise could not deliver to {self.place}")
+
+    def _with_picture(self, message: Message, folder: Path) -> dict[str, Any]:
+        """The curve's picture as a file, where the service takes files."""
+        if message.curve is None or not getattr(self._service, "attachment_support", False):
+            return {}
+        import apprise
+
+        file = folder / "curve.png"
+        file.write_bytes(picture(message.curve))
+        return {"attach": apprise.AppriseAttachment(str(file))}

@@ -10,10 +10,11 @@ import socket
 import ssl
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
-from typing import Any
+from typing import Any, cast
 
 from rli_agent.alerts import words
 from rli_agent.alerts.channel import Answer, Channel, Notice
+from rli_agent.alerts.picture import picture
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import Email, several
 from rli_agent.durations import seconds
@@ -21,6 +22,8 @@ from rli_agent.durations import seconds
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _COLOURS = {"critical": "#b00020", "warning": "#b26a00", "info": "#1f5fbf"}
 _GREEN = "#1b7f3b"
+#: The id of the picture in a mail.
+_PICTURE = "curve@rli-agent"
 
 
 class MailChannel(Channel):
@@ -101,7 +104,11 @@ class MailChannel(Channel):
             mail["In-Reply-To"], mail["References"] = before[-1], " ".join(before)
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
         mail.set_content(words.in_full(message))
-        mail.add_alternative(as_html(notice), subtype="html")
+        shown = picture(message.curve) if message.curve is not None else None
+        mail.add_alternative(as_html(notice, _PICTURE if shown is not None else None), subtype="html")
+        if shown is not None:
+            page = cast("EmailMessage", mail.get_payload(1))
+            page.add_related(shown, "image", "png", cid=f"<{_PICTURE}>", filename="curve.png", disposition="inline")
         return mail
 
     def _id(self, key: str) -> str:
@@ -109,21 +116,29 @@ class MailChannel(Channel):
         return f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{parseaddr(self._from)[1].rpartition('@')[2]}>"
 
 
-def as_html(notice: Notice) -> str:
-    """The notice as a page without anything from elsewhere."""
+def as_html(notice: Notice, shown: str | None = None) -> str:
+    """The notice as a page without anything from elsewhere. shown: the id of the picture that comes with it."""
     message = notice.message
     colour = _GREEN if message.resolved else _COLOURS[message.severity]
     rows = "".join(
-        f'<tr><th align="left">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
+        f'<tr><th align="left">{html.escape(name)}</th><td>{_cell(value)}</td></tr>'
         for name, value in words.facts(message)
     )
+    curve = f'<p><img src="cid:{shown}" alt="{html.escape(words.drawn(message.curve))}"></p>' if (
+        shown is not None and message.curve is not None
+    ) else ""  # fmt: skip
     text = f"<pre>{html.escape(message.text)}</pre>" if message.text else ""
     todo = f"<p><b>Do:</b> {html.escape(message.todo)}</p>" if message.todo else ""
     return (
         f'<html><body><p style="color:{colour}"><b>{words.word(message)}: {html.escape(message.kind)}</b></p>'
-        f"<p><b>{html.escape(words.headed(message, notice.again))}</b></p><table>{rows}</table>{text}{todo}"
+        f"<p><b>{html.escape(words.headed(message, notice.again))}</b></p>{curve}<table>{rows}</table>{text}{todo}"
         "</body></html>"
     )
+
+
+def _cell(value: str) -> str:
+    shown = html.escape(value)
+    return f'<a href="{shown}">{shown}</a>' if value.startswith(("http://", "https://")) else shown
 
 
 def _header(text: str, most: int) -> str:

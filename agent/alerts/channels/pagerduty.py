@@ -55,7 +55,11 @@ def event(message: Message, key: str) -> dict[str, Any]:
         "class": message.kind,
         "custom_details": {name: data[name] for name in data if name not in ("version", "status", "title")},
     }
-    return {**incident, "event_action": "trigger", "payload": payload, "client": "rli-agent"}
+    links = [{"href": address, "text": name} for name, address in message.links]
+    return {
+        **incident, "event_action": "trigger", "payload": payload, "client": "rli-agent",
+        **({"links": links, "client_url": links[0]["href"]} if links else {}),
+    }  # fmt: skip
 
 
 def dedup_key(episode: str) -> str:
