@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from agents import clock, step
 from click.testing import CliRunner
 from report_pages import Page, digest, report
 
@@ -172,6 +173,26 @@ def test_a_failure_is_told_first_cause_first(tmp_path: Path) -> None:
     assert "at step 5" in said
     assert "GPU out of memory: it asked for 18.55 GiB on GPU 5" in said
     assert "loss.backward()" in page.told("problems")
+
+
+def test_attempts_and_a_stall_are_told(tmp_path: Path) -> None:
+    oom = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+    parts = [f"{clock(30000)}    INFO Starting RL trainer\n", *(step(n, 30000 + 60 * n) for n in range(1, 21))]
+    parts += [f"{clock(31260)}   ERROR {oom}\n", f"{clock(33000)}    INFO Starting RL trainer\n"]
+    parts += [f"{clock(33001)}    INFO Resuming training from checkpoint step 10\n"]
+    parts += [step(n, 33000 + 60 * (n - 10)) for n in range(11, 31)]
+    log = tmp_path / "run/logs/trainer.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("".join(parts))
+    os.utime(log, (time.time() - 3600,) * 2)
+    page = report(tmp_path / "run", home=tmp_path)
+    said = page.told("words")
+    assert "It was started 2 times." in said
+    assert "Attempt 1: steps 1 to 20; 10 of them were done again; its last grave problem was cuda_oom" in said
+    assert "Attempt 2, resumed from step 10: steps 11 to 30." in said
+    assert "Stalled: no progress for 1 h" in said
+    assert "in which nothing is told." in said
+    assert [mark[1] for mark in page.data("timeline")["marks"]] == ["problem", "attempt"]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

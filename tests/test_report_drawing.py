@@ -87,6 +87,11 @@ def test_ticks_lie_inside_and_are_few(low: float, length: float, most: int) -> N
     assert all(low - length * 0.01 <= tick <= low + length * 1.01 for tick in found)
 
 
+def test_figures_on_an_axis_are_short() -> None:
+    told = {0.0: "0", 0.25: "0.25", 1e-3: "1e-3", -0.00095: "-9.5e-4", 1234.0: "1234", 15e9: "15G", 2e4: "20k"}
+    assert {value: scales.short(value) for value in told} == told
+
+
 def test_clock_ticks_stand_at_round_times() -> None:
     assert [text for _, text in scales.clock_ticks(1_700_000_000, 1_700_007_200, timezone.utc, 5)] == [
         "22:30", "23:00", "23:30", "00:00",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from pathlib import Path
 
@@ -13,15 +14,18 @@ from rli_agent.report.contents import Contents, answered, gather
 from rli_agent.report.rollouts import Rollouts, rollouts
 from rli_agent.rollouts.records import rollout_files
 from rli_agent.store.errors import StoreError
+from rli_agent.traces.reading import read_traces
 
 
-def contents_of(options: WatchOptions, zone: tzinfo, with_rollouts: bool) -> tuple[Contents, Rollouts | None]:
+def contents_of(
+    options: WatchOptions, zone: tzinfo, with_rollouts: bool, traces: Sequence[Path] = ()
+) -> tuple[Contents, Rollouts | None]:
     """What is told of the run: from its store where an agent watches it, else from its logs. A store's file may stand
     for the run's directory. Raises UserError."""
-    path = options.paths[0]
+    path, traced = options.paths[0], read_traces(traces)
     try:
         if len(options.paths) == 1 and path.suffix == ".sqlite" and path.is_file():
-            return gather(path, answered(path, False, zone), zone), None
+            return gather(path, answered(path, False, zone), zone, traced), None
         runs = runs_in(options)
         if len(runs) > 1:
             names = ", ".join(str(run.options.paths[0]) for run in runs[:5])
@@ -32,7 +36,7 @@ def contents_of(options: WatchOptions, zone: tzinfo, with_rollouts: bool) -> tup
             if answer.health == "Unknown":
                 hint = "name the run's output directory, or its log files; nothing was written"
                 raise UserError(unread(answer, run).answer, hint)
-            found = gather(store, answer, zone)
+            found = gather(store, answer, zone, traced)
     except StoreError as error:
         raise UserError(str(error)) from None
     if not with_rollouts:
@@ -41,12 +45,12 @@ def contents_of(options: WatchOptions, zone: tzinfo, with_rollouts: bool) -> tup
     return found, rollouts(rollout_files(scan, run.book))
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, data: bytes) -> None:
     """Put a file in place whole. Raises UserError."""
     beside = path.with_name(f".{path.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(data)
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror or error}", "name another file with -o") from None
+        raise UserError(f"{path} cannot be written: {error.strerror or error}", "name another file") from None

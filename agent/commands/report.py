@@ -16,14 +16,22 @@ from rli_agent.settings.command import Configured
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", default=Path("report.html"),
     show_default=True, help="Write the report here.",
 )  # fmt: skip
+@click.option(
+    "--trace", "traces", multiple=True, type=click.Path(path_type=Path), metavar="FILE_OR_DIR",
+    help="Draw this trace too: Ray's timeline, or torch's profiler by rank (*.json, *.json.gz).",
+)  # fmt: skip
+@click.option(
+    "--png", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Draw the same at a glance as one picture, too (needs matplotlib).",
+)  # fmt: skip
 @click.option("--no-rollouts", is_flag=True, help="Leave out what the model was asked and wrote.")
 @reading.framework
 @reading.rules
 @reading.zone
 @reading.state_dir
 def command(
-    paths: tuple[Path, ...], output: Path, no_rollouts: bool, framework: str | None, rules: tuple[Path, ...],
-    zone: str | None, state_dir: Path | None,
+    paths: tuple[Path, ...], output: Path, traces: tuple[Path, ...], png: Path | None, no_rollouts: bool,
+    framework: str | None, rules: tuple[Path, ...], zone: str | None, state_dir: Path | None,
 ) -> None:  # fmt: skip
     """Write what happened in a run into one HTML file: in words, as a timeline, curves and tables.
 
@@ -33,12 +41,16 @@ def command(
     from rli_agent.asking.report import contents_of, write
     from rli_agent.options import WatchOptions
     from rli_agent.report.page import page
+    from rli_agent.report.picture import picture
     from rli_agent.terminal import log_to_stderr, say
     from rli_agent.zone import named_zone
 
     log_to_stderr("ERROR")
     options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir, once=True)
-    contents, rollouts = contents_of(options, named_zone(zone), not no_rollouts)
+    contents, rollouts = contents_of(options, named_zone(zone), not no_rollouts, traces)
     say(contents.answer.answer)
-    write(output, page(contents, rollouts))
+    write(output, page(contents, rollouts).encode("utf-8"))
     say(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    if png is not None:
+        write(png, picture(contents))
+        say(f"{png}: {png.stat().st_size / 1e6:.1f} MB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 #: By state: on a light ground, on a dark one. Alike states have alike hues; waiting is grey.
@@ -31,6 +32,14 @@ STATES = {
     "resume": ("#9aa86a", "#aab97c"),
     "step": ("#d5d9e0", "#3c434e"),
 }
+#: Words in names that traces give to phases, and the states that they mean.
+_WORDS = (
+    ("ref", "ref_log_prob"), ("log_prob", "log_prob"), ("logp", "log_prob"), ("critic", "update_critic"),
+    ("update_weight", "weight_sync"), ("generate", "rollout"), ("rollout", "rollout"), ("agent_loop", "rollout"),
+    ("reward", "reward"), ("rm", "reward"), ("values", "values"), ("advantage", "advantage"),
+    ("update", "update_actor"),
+    ("train", "train"), ("sync", "weight_sync"), ("save", "save_ckpt"), ("load", "load"), ("valid", "eval"),
+)  # fmt: skip
 _OTHERS = (
     ("#4f8f7b", "#66ab95"), ("#9b6a9e", "#b585b8"), ("#a87c54", "#c4966c"), ("#5c79a8", "#7693c4"),
     ("#8f8f4f", "#abab66"), ("#b5656d", "#d17f87"),
@@ -39,4 +48,8 @@ _OTHERS = (
 
 def of(state: str) -> tuple[str, str]:
     """The colours of a state; of one of a framework's own some that stay the same."""
-    return STATES.get(state) or _OTHERS[zlib.crc32(state.encode("utf-8", "replace")) % len(_OTHERS)]
+    if state in STATES:
+        return STATES[state]
+    name = state.lower().rpartition(".")[2]
+    meant = next((meant for word, meant in _WORDS if re.search(rf"(?:^|_){word}", name)), None)
+    return STATES[meant] if meant else _OTHERS[zlib.crc32(state.encode("utf-8", "replace")) % len(_OTHERS)]

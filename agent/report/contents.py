@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -19,12 +20,17 @@ from rli_agent.diagnose.cause import cause_of
 from rli_agent.diagnose.report import Diagnosis, diagnosis
 from rli_agent.events import Problem
 from rli_agent.life.signs import headline
+from rli_agent.life.state import ENDS
+from rli_agent.life.tracker import LifeTracker
+from rli_agent.life.wording import doing
 from rli_agent.report.curves import Chart, read_charts
 from rli_agent.report.phases import Phases, read_phases
-from rli_agent.report.timeline import MARKS, Mark, Timeline, read_timeline
+from rli_agent.report.timeline import MARKS, Mark, Timeline, fits, lanes_of, read_lanes, timeline
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
 from rli_agent.store.rows import file_name
+from rli_agent.traces.ranks import Ranks, ranks
+from rli_agent.traces.reading import Trace
 
 #: Alerts and kinds of problems that are listed.
 ALERTS, PROBLEMS = 200, 60
@@ -64,20 +70,21 @@ class Fact(Struct):
 
 
 class Attempt(Struct):
-    """One start of the run."""
+    """One start of the run. grave: the last problem in it that may have ended it."""
 
     number: int
     first_step: int | None
     last_step: int | None
     resumed_from: int | None
     start: float | None
-    end: float | None
+    grave: str | None
 
 
 class Contents(Struct):
     """`answer` is what `rli-agent status` says, `diagnosis` what `rli-agent diagnose` does. began, reached: the first
-    and the last time that the run's lines tell; `told`: whether lines have times of their own. silent: stretches of the
-    timeline in which no line tells of anything."""
+    and the last time that the run's lines tell; `told`: whether lines have times of their own. silent: stretches of
+    the timeline in which no line tells of anything. ranks: what the traces add up to; beside: their own timeline, where
+    they do not belong into the run's."""
 
     made: float
     zone: tzinfo
@@ -96,6 +103,9 @@ class Contents(Struct):
     facts: list[Fact]
     checkpoints: list[int | None]
     silent: list[tuple[float, float]]
+    traces: list[Trace]
+    ranks: Ranks | None
+    beside: Timeline | None
 
     def when(self, at: float | None) -> str | None:
         """A moment by the run's own clock; None where that does not tell it: what is judged of lines without a time is
@@ -124,17 +134,21 @@ def answered(store: Path, watched: bool, zone: tzinfo) -> Report:
         return reader.report(time.time(), watched)
 
 
-def gather(store: Path, answer: Report, zone: tzinfo) -> Contents:
-    """Read a run's store. Raises UserError, StoreError."""
+def gather(store: Path, answer: Report, zone: tzinfo, traces: Sequence[Trace] = ()) -> Contents:
+    """Read a run's store. traces: drawn with it. Raises UserError, StoreError."""
     case = case_of_store(store)
+    if answer.progress.life == "stalled" and case.state.life not in ENDS:  # nobody watches: time alone tells
+        case.now = answer.time
+        case.doing = doing(case.state, case.now)
+        LifeTracker(answer.run.id, case.state).tick(case.now)
     with closing(read_only(store)) as db:
         try:
-            return _read(db, answer, case, zone)
+            return _read(db, answer, case, zone, list(traces))
         except sqlite3.Error as error:
             raise explain(error, store) from error
 
 
-def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo) -> Contents:
+def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo, traces: list[Trace]) -> Contents:
     began, reached, told = _extent(db)
     alerts, problems = _alerts(db), _folded(case)
     attempts = _attempts(case)
@@ -151,18 +165,23 @@ def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo) -> C
         ][:MARKS],
         *[Mark(a.start, "attempt", f"attempt {a.number}") for a in attempts[1:] if a.start is not None][:MARKS],
     ]  # fmt: skip
-    timeline = read_timeline(db, marks, reached)
+    lanes = read_lanes(db)
+    told_of = timeline(lanes, marks, reached, rebuilt=not told)
+    traced = lanes_of(traces)
+    belongs = told_of is not None and fits(traces, told_of)
+    run = timeline(lanes | traced, marks, reached, rebuilt=not told) if belongs else told_of
     silent = [
-        (a, b) for a, b in (timeline.breaks if timeline is not None else [])
+        (a, b) for a, b in (run.breaks if run is not None else [])
         if began is not None and reached is not None and began <= a and b <= reached
         and not db.execute("SELECT 1 FROM lines WHERE time > ? AND time < ? LIMIT 1", (a, b)).fetchone()
     ]  # fmt: skip
     return Contents(
         made=answer.time, zone=zone, answer=answer, diagnosis=diagnosis(case, cause_of(case)),
         began=began, reached=reached, told=told, attempts=attempts,
-        timeline=timeline, charts=read_charts(db, Catalogue.load()), phases=read_phases(db),
+        timeline=run, charts=read_charts(db, Catalogue.load()), phases=read_phases(db),
         alerts=alerts, problems=problems, problem_count=sum(p.count for p in case.problems), facts=_facts(db),
-        checkpoints=[step for step, _ in checkpoints], silent=silent,
+        checkpoints=[step for step, _ in checkpoints], silent=silent, traces=traces,
+        ranks=ranks(traces), beside=None if belongs else timeline(traced, [], None),
     )  # fmt: skip
 
 
@@ -224,8 +243,20 @@ def _facts(db: sqlite3.Connection) -> list[Fact]:
 def _attempts(case: Case) -> list[Attempt]:
     """The run's starts, in order."""
     state = case.state
+    told = [*state.earlier, state.attempt]
     return [
-        Attempt(a.number, a.first_step, a.last_step, a.resumed_from, a.start, a.end)
-        for a in (*state.earlier, state.attempt)
+        Attempt(a.number, a.first_step, a.last_step, a.resumed_from, a.start, _grave(case, a.start, after))
+        for a, after in zip(told, [*(a.start for a in told[1:]), None], strict=True)
     ]
+
+
+def _grave(case: Case, start: float | None, end: float | None) -> str | None:
+    """The last problem between the two that may end a run."""
+    found = None
+    for problem in case.problems:
+        if start is None or end is None or problem.time is None or not start <= problem.time <= end:
+            continue
+        if (case.grade(problem) or 0) >= 1:
+            found = f"{problem.kind}: {headline(problem.message)}"
+    return found
 

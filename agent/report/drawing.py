@@ -13,12 +13,12 @@ from rli_agent.report.markup import Markup, el, joined
 from rli_agent.report.timeline import Span, Timeline
 
 #: The timeline's size: its plot lies between LEFT and WIDTH.
-WIDTH, LEFT, ROW, GAP, TOP, BOTTOM = 1160, 132, 17, 9, 26, 34
+WIDTH, LEFT, ROW, GAP, TOP, BOTTOM = 1160, 132, 20, 9, 26, 34
 #: Spans narrower than this share a column of the row, each in proportion.
 NARROW = 1.5
 #: A chart's size and margins.
 CHART = (400, 150)
-_LEFT, _RIGHT, _ABOVE, _BELOW = 44, 14, 8, 20
+_LEFT, _RIGHT, _ABOVE, _BELOW = 50, 14, 8, 20
 #: A heat map's row, and where its cells begin and end.
 HEAT_ROW, HEAT_LEFT, HEAT_RIGHT = 19, 190, 1090
 LEVELS = 10
@@ -43,7 +43,7 @@ def timeline_svg(timeline: Timeline, zone: tzinfo, classes: dict[str, str]) -> M
     last = 0.0
     for at, text in scales.clock_ticks(timeline.start, timeline.end, zone, 9, timeline.length):
         x = round(LEFT + timeline.place(at) * scale, 1)
-        if x - last < 45 or any(a < at < b for a, b in timeline.breaks):
+        if x - last < 45 or x > WIDTH - 18 or any(a < at < b for a, b in timeline.breaks):
             continue
         last = x
         axis.append(el("line", x1=x, x2=x, y1=TOP - 4, y2=height - BOTTOM + 4, class_="grid"))

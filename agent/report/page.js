@@ -2,8 +2,8 @@
 // A closer look at what is drawn: zooms timelines, tells what lies under the pointer. All figures are in the page.
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const WIDTH = 1160, LEFT = 132, ROW = 17, GAP = 9, TOP = 26, NARROW = 1.5;
-  const CHART = {width: 400, height: 150, left: 44, right: 14, above: 8, below: 20};
+  const WIDTH = 1160, LEFT = 132, ROW = 20, GAP = 9, TOP = 26, NARROW = 1.5;
+  const CHART = {width: 400, height: 150, left: 50, right: 14, above: 8, below: 20};
   const HEAT = {left: 190, right: 1090, row: 19};
   const MARKS = {
     problem: x => `M${x} 21l-5 -9h10z`, alert: x => `M${x} 21l-4.5 -5.5l4.5 -5.5l4.5 5.5z`,
@@ -99,7 +99,7 @@
       const shift = real(from) + data.offset * 1000, first = Math.ceil(shift / fine) * fine - shift;
       for (let at = from + first, last = 0; at <= to && ticks.length < 60; at += fine) {
         const x = place(at);
-        if (x - last < 45) continue;
+        if (x - last < 45 || x > WIDTH - 18) continue;
         last = x;
         ticks.push(element("line", {x1: x, x2: x, y1: TOP - 4, y2: height - 30, class: "grid"}));
         ticks.push(element("text", {x, y: height - 17, "text-anchor": "middle"}, clock(at, form)));

@@ -17,6 +17,7 @@ from rli_agent.report.sections import (
     facts_section,
     heat_section,
     problems_section,
+    ranks_section,
     rollouts_section,
     state_classes,
     state_styles,
@@ -27,12 +28,14 @@ from rli_agent.report.words import Paragraph, what_happened
 
 def page(c: Contents, rollouts: Rollouts | None) -> str:
     """The whole file. rollouts: None leaves them out."""
-    timelines = [c.timeline] if c.timeline is not None else []
+    timelines = [timeline for timeline in (c.timeline, c.beside) if timeline is not None]
     classes = state_classes(timelines)
     sections = [
         timeline_section(c, c.timeline, classes, "timeline", "Timeline") if c.timeline is not None else None,
         curves_section(c) if c.charts else None,
         heat_section(c),
+        timeline_section(c, c.beside, classes, "traces", "Traces") if c.beside is not None else None,
+        ranks_section(c),
         alerts_section(c),
         problems_section(c),
         rollouts_section(rollouts) if rollouts is not None else None,

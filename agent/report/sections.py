@@ -11,13 +11,14 @@ from rli_agent.life.signs import headline
 from rli_agent.report import colours
 from rli_agent.report.contents import Alert, Contents, Trouble
 from rli_agent.report.curves import Chart, thinned
-from rli_agent.report.drawing import chart_svg, heat_svg, timeline_svg
+from rli_agent.report.drawing import chart_svg, heat_svg, level, timeline_svg
 from rli_agent.report.markup import Markup, data, el, joined
 from rli_agent.report.phases import columns, longest_in
 from rli_agent.report.rollouts import Batch, Rollouts, Sample
 from rli_agent.report.scales import offset_at
 from rli_agent.report.timeline import Span, Timeline
 from rli_agent.report.words import figure, in_unit
+from rli_agent.traces.ranks import Ranks
 
 #: Characters of a problem, and of an alert's text.
 _MESSAGE, _TEXT = 8000, 2000
@@ -145,6 +146,36 @@ def heat_section(c: Contents) -> Markup | None:
 
 
 _SHADES = ((0, "half the usual or less"), (3, "usual"), (6, "twice"), (9, "four times or more"))
+
+
+def ranks_section(c: Contents) -> Markup | None:
+    """How long each rank spent in each phase, as the traces tell."""
+    told = c.ranks
+    if told is None:
+        return None
+    usual = {phase: told.usual(phase) for phase in told.phases}
+    rows = [el("tr", el("td", lane), [_cell(told, lane, phase, usual[phase]) for phase in told.phases])
+            for lane in told.lanes]  # fmt: skip
+    rows.append(el("tr", el("td", "median"), [el("td", figure(usual[phase])) for phase in told.phases]))
+    note = "Seconds, as the traces tell; each cell is compared with the median of its column."
+    note += f" {told.left_out} more phases, with less time, are not shown." if told.left_out else ""
+    files = [
+        _row("td", trace.file, trace.kind, trace.rank, f"{trace.events:,}", trace.cut) for trace in c.traces[:500]
+    ]
+    table = el("table", el("thead", _row("th", "", *told.phases)), el("tbody", rows), class_="ranks")
+    return el(
+        "section", el("h2", "Ranks by phase"), el("p", note, class_="note"), el("div", table, class_="scrolled"),
+        el("details", el("summary", f"{len(c.traces)} trace{'s' if len(c.traces) > 1 else ''} read"),
+           el("table", el("thead", _row("th", "File", "Of", "Rank", "Events", "Left out")), el("tbody", files))),
+        id="section-ranks",
+    )  # fmt: skip
+
+
+def _cell(told: Ranks, lane: str, phase: str, usual: float) -> Markup:
+    seconds = told.seconds.get((lane, phase))
+    if seconds is None:
+        return el("td", "")
+    return el("td", figure(seconds), class_=f"h{level(seconds / usual) if usual else 0}")
 
 
 def alerts_section(c: Contents) -> Markup | None:

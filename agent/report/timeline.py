@@ -7,14 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from rli_agent.traces.reading import Trace
+
 #: Intervals that a report carries; beyond it neighbours of the same state are drawn together.
 MOST = 40_000
 #: Rows of a lane, and lanes.
-ROWS, LANES = 6, 64
+ROWS, LANES = 6, 96
 #: Marks of each kind.
 MARKS = 200
 #: What is longer than this part of all that is drawn, and empty, is drawn as so small a part.
 EMPTY, BREAK = 0.3, 0.015
+#: A trace that is a smaller part of what is drawn cannot be seen there.
+_SEEN = 0.02
 #: The part of a row's states that may lie under others before they get a row of their own.
 _OVERLAP = 0.02
 
@@ -85,22 +89,38 @@ class Timeline(Struct):
         return sorted(seconds, key=lambda state: -seconds[state])
 
 
-def read_timeline(db: sqlite3.Connection, marks: Sequence[Mark], reached: float | None) -> Timeline | None:
-    """The run's states; None where no interval has a time. `reached`: until when the run's lines go."""
-    by_lane: dict[str, list[Span]] = {}
-    total = estimated = 0
-    rows = db.execute('SELECT lane, state, step, start, "end", time_is FROM intervals WHERE start IS NOT NULL')
-    for lane, state, step, start, end, time_is in rows:
-        total += 1
-        estimated += time_is == "estimated"
-        by_lane.setdefault(lane, []).append(Span(start, end, state, step))
-    return timeline(by_lane, marks, reached, rebuilt=2 * estimated > total)
+def read_lanes(db: sqlite3.Connection) -> dict[str, list[Span]]:
+    """The run's states, as far as they have a time."""
+    lanes: dict[str, list[Span]] = {}
+    rows = db.execute('SELECT lane, state, step, start, "end" FROM intervals WHERE start IS NOT NULL')
+    for lane, state, step, start, end in rows:
+        lanes.setdefault(lane, []).append(Span(start, end, state, step))
+    return lanes
+
+
+def lanes_of(traces: Iterable[Trace]) -> dict[str, list[Span]]:
+    """The same of traces."""
+    lanes: dict[str, list[Span]] = {}
+    for trace in traces:
+        for span in trace.spans:
+            lanes.setdefault(span.lane, []).append(Span(span.start, span.end, span.name))
+    return lanes
+
+
+def fits(traces: Sequence[Trace], run: Timeline) -> bool:
+    """Whether traces can be seen in the run's own timeline: they lie in it by the clock, and are no moment of it."""
+    spans = [span for trace in traces for span in trace.spans]
+    if not spans or not all(trace.dated for trace in traces):
+        return False
+    start, end = min(span.start for span in spans), max(span.end for span in spans)
+    return start < run.end and end > run.start and end - start >= _SEEN * run.length
 
 
 def timeline(
     by_lane: dict[str, list[Span]], marks: Sequence[Mark], reached: float | None, rebuilt: bool = False
 ) -> Timeline | None:
-    """Spans laid out in rows."""
+    """Spans laid out in rows; None where there are none. reached: until when the run's lines go. rebuilt: its times
+    follow from durations."""
     spans = [span for lane in by_lane.values() for span in lane]
     if not spans:
         return None
@@ -164,7 +184,7 @@ def _rows(spans: list[Span], end: float) -> list[list[Span]]:
         row = rows[-1] if row is None else row
         row += mine
         row.sort(key=lambda span: span.start)
-    return rows
+    return sorted(rows, key=lambda row: -_seconds(row, end))
 
 
 def _seconds(spans: Iterable[Span], end: float) -> float:

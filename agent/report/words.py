@@ -31,7 +31,8 @@ class Paragraph(Struct):
 def what_happened(contents: Contents) -> list[Paragraph]:
     """The paragraphs that have something to say."""
     paragraphs = [
-        _life(contents), _attempts(contents), _cause(contents), _time(contents), _changes(contents),
+        _life(contents), _attempts(contents), _cause(contents), _time(contents), _ranks(contents),
+        _changes(contents),
         _alerts(contents), _problems(contents), _unknown(contents),
     ]  # fmt: skip
     return [paragraph for paragraph in paragraphs if paragraph is not None and paragraph.lines]
@@ -99,6 +100,7 @@ def _attempts(c: Contents) -> Paragraph | None:
         if after is not None and attempt.last_step is not None and after.first_step is not None:
             again = attempt.last_step - after.first_step + 1
             line += f"; {again} of them were done again" if again > 0 else ""
+        line += f"; its last grave problem was {cut(attempt.grave, 160).rstrip('.')}" if attempt.grave else ""
         lines.append(line + ".")
     return Paragraph("Attempts", lines)
 
@@ -118,7 +120,8 @@ def _cause(c: Contents) -> Paragraph | None:
         lines += [f"{line[0].upper()}{line[1:]}." for line in found.state[:3]]
     lines += [f"To do: {found.todo}"] if found.todo else []
     bad = found.life in (*ENDS, "stalled", "suspected") or found.cause is not None
-    return Paragraph("First failure" if found.cause is not None else "What is wrong", lines, "bad" if bad else "plain")
+    title = "First failure" if found.cause is not None else "What is wrong" if bad else "What was seen"
+    return Paragraph(title, lines, "bad" if bad else "plain")
 
 
 def _time(c: Contents) -> Paragraph | None:
@@ -170,6 +173,21 @@ def _slow(c: Contents) -> list[str]:
         for _, phase, step, longest in found[:3]
     ]
     return [f"Slowest beyond what is usual: {'; '.join(told)}."] if told else []
+
+
+def _ranks(c: Contents) -> Paragraph | None:
+    """Who keeps the other ranks waiting, by the traces."""
+    if c.ranks is None:
+        return None
+    slow = [
+        f"{phase} took {spoken(seconds)} on {lane}, {seconds / usual:.1f} times the {spoken(usual)} of the median"
+        for phase, lane, seconds, usual in c.ranks.slow()[:4]
+        if usual > 0
+    ]
+    lines = [f"{said[0].upper()}{said[1:]}." for said in slow] or ["No rank is slower than the others, by the traces."]
+    cut = sum(bool(trace.cut) for trace in c.traces)
+    lines += [f"{cut} of {len(c.traces)} traces could not be read to their end."] if cut else []
+    return Paragraph("Ranks", lines)
 
 
 def _changes(c: Contents) -> Paragraph | None:
