@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from datetime import timezone
 
 from hypothesis import given
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from rli_agent.report import scales
 from rli_agent.report.changes import changes
-from rli_agent.report.curves import Chart, Curve, thinned
+from rli_agent.report.curves import Chart, Curve
 from rli_agent.report.markup import Markup, data, el
 from rli_agent.report.phases import Phase, columns, longest_in
 from rli_agent.report.timeline import MOST, Span, timeline
@@ -64,20 +63,6 @@ def test_too_many_intervals_are_drawn_together_and_all_counted() -> None:
     assert sum(span.count for span in drawn) == found.total == number
     assert drawn[0].start == 0.0
     assert drawn[-1].end == number - 1 + 0.9
-
-
-@given(st.lists(st.floats(width=32), min_size=1, max_size=3000), st.integers(8, 99))
-def test_thinning_keeps_the_extremes_and_what_is_no_number(values: list[float], most: int) -> None:
-    points = [(float(at), value) for at, value in enumerate(values)]
-    kept = thinned(points, most)
-    assert set(map(repr, kept)) <= set(map(repr, points))
-    assert kept == sorted(kept) or any(math.isnan(value) for _, value in kept)
-    finite = [value for value in values if math.isfinite(value)]
-    assert len(kept) <= max(most, 3 * (most // 2))
-    if finite:
-        told = [value for _, value in kept if math.isfinite(value)]
-        assert (min(told), max(told)) == (min(finite), max(finite))
-    assert any(not math.isfinite(v) for v in values) == any(not math.isfinite(v) for _, v in kept)
 
 
 @given(st.floats(-1e12, 1e12), st.floats(1e-9, 1e12), st.integers(2, 10))

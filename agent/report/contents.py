@@ -24,7 +24,7 @@ from rli_agent.life.state import ENDS
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.life.wording import doing
 from rli_agent.report.curves import Chart, read_charts
-from rli_agent.report.phases import Phases, read_phases
+from rli_agent.report.phases import Phases, phases_of
 from rli_agent.report.timeline import MARKS, Mark, Timeline, fits, lanes_of, read_lanes, timeline
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
@@ -178,7 +178,7 @@ def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo, trac
     return Contents(
         made=answer.time, zone=zone, answer=answer, diagnosis=diagnosis(case, cause_of(case)),
         began=began, reached=reached, told=told, attempts=attempts,
-        timeline=run, charts=read_charts(db, Catalogue.load()), phases=read_phases(db),
+        timeline=run, charts=read_charts(db, Catalogue.load()), phases=phases_of(lanes),
         alerts=alerts, problems=problems, problem_count=sum(p.count for p in case.problems), facts=_facts(db),
         checkpoints=[step for step, _ in checkpoints], silent=silent, traces=traces,
         ranks=ranks(traces), beside=None if belongs else timeline(traced, [], None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 from collections.abc import Sequence
@@ -10,13 +9,16 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from rli_agent.catalogue import Catalogue, base_factor
+from rli_agent.query.columns import Columns
+from rli_agent.query.curves import by_step, by_time
+from rli_agent.query.intervals import NO_STEP
+from rli_agent.query.series import Named
+from rli_agent.query.thinning import thin
 
 #: Charts, and lines of a chart.
 CHARTS, LINES = 36, 8
 #: Points of a line that are drawn; of more the extremes of each stretch.
 POINTS = 600
-#: Values of a line that are read; of a longer one every second, fourth …
-_READ = 50_000
 #: What is looked at first.
 _FIRST = (
     "rl_reward_mean", "rl_eval_score", "rl_policy_entropy", "rl_policy_kl", "rl_mismatch_kl", "rl_grad_norm",
@@ -64,28 +66,6 @@ class Chart(Struct):
         return said.replace("_", " ").replace("kl", "KL").replace("kv cache", "KV cache").replace("mfu", "MFU")
 
 
-class _Series(Struct):
-    points: dict[float, float] = {}
-    by_step: bool = True
-    stride: int = 1
-    seen: int = 0
-
-    def add(self, step: int | None, time: float | None, value: float) -> None:
-        self.seen += 1
-        if self.seen % self.stride:
-            return
-        if step is None:
-            self.by_step = False
-        at = time if step is None else float(step)
-        if at is None:
-            return
-        self.points.pop(at, None)
-        self.points[at] = value
-        if len(self.points) > _READ:
-            self.points = dict(list(self.points.items())[::2])
-            self.stride *= 2
-
-
 def read_charts(db: sqlite3.Connection, catalogue: Catalogue) -> list[Chart]:
     """The common metrics that have values, those of the most interest first; where there are none, the framework's
     own."""
@@ -93,39 +73,45 @@ def read_charts(db: sqlite3.Connection, catalogue: Catalogue) -> list[Chart]:
 
 
 def _charts(db: sqlite3.Connection, catalogue: Catalogue, *, common: bool) -> list[Chart]:
-    series: dict[tuple[str, str], _Series] = {}
-    wanted: dict[int, list[tuple[int, float, _Series]]] = {}
-    for shape, names, metrics, units, labels in db.execute("SELECT id, names, metrics, units, labels FROM shapes"):
-        told = zip(json.loads(names), json.loads(metrics), json.loads(units), strict=True)
-        for index, (name, metric, unit) in enumerate(told):
-            called = metric if common else name
-            if called is None or called in _LEFT_OUT or (common and called not in catalogue):
-                continue
-            kept = series.setdefault((called, _labels(labels, name, metric, catalogue)), _Series())
-            wanted.setdefault(shape, []).append((index, base_factor(unit) if common else 1.0, kept))
-    for shape, places in wanted.items():
-        lines = db.execute("SELECT step, time, values_json FROM lines WHERE shape = ? ORDER BY id", (shape,))
-        for step, time, values in lines:
-            figures = json.loads(values, parse_int=float)
-            for index, factor, kept in places:
-                kept.add(step, time, float(figures[index]) * factor)
-    by_name: dict[str, list[Curve]] = {}
-    for (name, labels), kept in series.items():
-        points = sorted(kept.points.items())
-        if any(math.isfinite(value) for _, value in points):
-            by_name.setdefault(name, []).append(Curve(json.loads(labels), points, kept.by_step))
-    charts = [_chart(name, curves, catalogue) for name, curves in by_name.items()]
-    charts.sort(key=lambda chart: _rank(chart.name, catalogue))
-    return charts[:CHARTS]
+    columns = Columns()
+    columns.learn(db)
+    wanted: dict[str, str] = {}
+    for one in columns.series.values():
+        called = one.metric if common else one.name
+        if called is not None and called not in _LEFT_OUT and (not common or called in catalogue):
+            wanted[one.id] = called
+    names = sorted(set(wanted.values()), key=lambda name: _rank(name, catalogue))
+    charts: list[Chart] = []
+    for name in names:
+        mine = [one for one, called in wanted.items() if called == name]
+        columns.want(db, mine)
+        curves = [curve for one in mine if (curve := _curve(columns, one, catalogue, common)) is not None]
+        if curves:
+            charts.append(_chart(name, curves, catalogue))
+        if len(charts) == CHARTS:
+            break
+    return charts
 
 
-def _labels(labels: str, name: str, metric: str | None, catalogue: Catalogue) -> str:
+def _curve(columns: Columns, one: str, catalogue: Catalogue, common: bool) -> Curve | None:
+    """A series, in its base unit where it has a common name; None where it has no value."""
+    series, points = columns.series[one], columns.points(one)
+    steps = points.by_step or any(step != NO_STEP for step in points.steps)
+    xs, ys = by_step(points) if steps else by_time(points)
+    if not any(map(math.isfinite, ys)):
+        return None
+    factor = base_factor(series.unit) if common else 1.0
+    told = [(float(x), y * factor) for x, y in zip(xs, ys, strict=True)]
+    return Curve(_labels(series, catalogue), told, steps)
+
+
+def _labels(series: Named, catalogue: Catalogue) -> dict[str, str]:
     """What tells a series from the others of its metric."""
-    known: dict[str, str] = {str(k): str(v) for k, v in json.loads(labels).items() if k != "role"}
-    quantity = catalogue.get(metric) if metric else None
+    known = {key: value for key, value in series.labels.items() if key != "role"}
+    quantity = catalogue.get(series.metric) if series.metric else None
     if quantity is not None and "stat" in quantity.labels:
-        known["stat"] = name
-    return json.dumps(known, sort_keys=True)
+        known["stat"] = series.name
+    return known
 
 
 def _chart(name: str, curves: list[Curve], catalogue: Catalogue) -> Chart:
@@ -147,22 +133,7 @@ def _rank(name: str, catalogue: Catalogue) -> tuple[int, int, str]:
     return 1, order, name
 
 
-def thinned(points: Sequence[Point], most: int = POINTS) -> list[Point]:
-    """At most so many points: of each stretch the smallest and the largest, and one that is not finite."""
-    if len(points) <= most:
-        return list(points)
-    stretches = most // 2
-    found: list[Point] = []
-    for i in range(stretches):
-        part = points[i * len(points) // stretches : (i + 1) * len(points) // stretches]
-        finite = [point for point in part if math.isfinite(point[1])]
-        if len(finite) < len(part):
-            found.append(next(point for point in part if not math.isfinite(point[1])))
-        if finite:
-            found += {min(finite, key=_value), max(finite, key=_value)}
-    return sorted(found)
-
-
-def _value(point: Point) -> float:
-    return point[1]
-
+def thinned(points: Sequence[Point]) -> list[Point]:
+    """At most some POINTS, the extremes among them."""
+    xs, ys = thin([at for at, _ in points], [value for _, value in points], POINTS // 2)
+    return [(x, math.nan if y is None else y) for x, y in zip(xs, ys, strict=True)]

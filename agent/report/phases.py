@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from msgspec import Struct
 
 from rli_agent.answer.performance import who_waits
 from rli_agent.answer.report import Share
+from rli_agent.report.timeline import Span
 
 #: States that are told apart, and columns of the heat map.
 MOST, COLUMNS = 40, 240
@@ -70,18 +70,17 @@ class Phases(Struct):
         return who_waits(self.shares(), self.usual_step("trainer"), self.usual_step("orchestrator"))
 
 
-def read_phases(db: sqlite3.Connection) -> Phases:
-    """From the intervals that tell their step."""
+def phases_of(lanes: Mapping[str, Sequence[Span]]) -> Phases:
+    """From the spans that tell their step and are over."""
     known: dict[tuple[str, str], Phase] = {}
-    rows = db.execute(
-        'SELECT lane, state, step, coalesce(duration, "end" - start) FROM intervals WHERE step IS NOT NULL AND '
-        'coalesce(duration, "end" - start) > 0'
-    )
-    for lane, state, step, seconds in rows:
-        phase = known.get((lane, state))
-        if phase is None:
-            phase = known[lane, state] = Phase(lane, state, {})
-        phase.seconds[step] = phase.seconds.get(step, 0.0) + seconds
+    for lane, spans in lanes.items():
+        for span in spans:
+            if span.step is None or span.end is None or span.end <= span.start:
+                continue
+            phase = known.get((lane, span.state))
+            if phase is None:
+                phase = known[lane, span.state] = Phase(lane, span.state, {})
+            phase.seconds[span.step] = phase.seconds.get(span.step, 0.0) + span.end - span.start
     phases = sorted(known.values(), key=lambda phase: -phase.total)[:MOST]
     phases.sort(key=lambda phase: (phase.lane != "trainer", phase.lane, phase.state != "step", -phase.total))
     steps = sorted({step for phase in phases for step in phase.seconds})

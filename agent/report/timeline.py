@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from rli_agent.query.intervals import NO_STEP, Intervals
 from rli_agent.traces.reading import Trace
 
 #: Intervals that a report carries; beyond it neighbours of the same state are drawn together.
@@ -91,10 +92,22 @@ class Timeline(Struct):
 
 def read_lanes(db: sqlite3.Connection) -> dict[str, list[Span]]:
     """The run's states, as far as they have a time."""
-    lanes: dict[str, list[Span]] = {}
-    rows = db.execute('SELECT lane, state, step, start, "end" FROM intervals WHERE start IS NOT NULL')
-    for lane, state, step, start, end in rows:
-        lanes.setdefault(lane, []).append(Span(start, end, state, step))
+    closed = Intervals()
+    closed.refresh(db)
+    lanes = {
+        name: [
+            Span(start, end, closed.states[state], None if step == NO_STEP else step)
+            for start, end, state, step in lane.rows()
+        ]
+        for name, lane in closed.lanes.items()
+        if len(lane.start)
+    }
+    rows = db.execute(
+        "SELECT t.lane, t.state, o.step, o.start FROM interval_open o JOIN states t ON t.id = o.state "
+        "WHERE o.start IS NOT NULL AND (o.time_is <> 'estimated' OR o.start > 0)"
+    )
+    for lane, state, step, start in rows:
+        lanes.setdefault(lane, []).append(Span(start, None, state, step))
     return lanes
 
 
