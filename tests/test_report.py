@@ -88,11 +88,12 @@ def test_curves_carry_the_printed_figures(tmp_path: Path) -> None:
 
 
 def test_nan_is_shown_and_is_no_figure(tmp_path: Path) -> None:
-    figures = {"actor/grad_norm": lambda n: "nan" if n == 5 else 0.25, "actor/entropy": 0.5}
+    figures = {"actor/grad_norm": lambda n: "nan" if n in (5, 7) else 0.25, "actor/entropy": 0.5}
     page = report(steps(tmp_path / "run", 9, **figures), home=tmp_path)
     titles = [figure.all("b")[0].text for figure in page.all("figure")]
     chart = page.all("figure")[titles.index("grad norm")]
-    assert len(chart.all("path", "nan")) == 1
+    assert len(chart.all("path", "nan")) == 2
+    assert len(chart.all("path", "dot")) == 1
     assert page.data("curves")[titles.index("grad norm")][0][1][4] is None
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from datetime import timezone
+from importlib.resources import files
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rli_agent.report import scales
+from rli_agent.report import drawing, scales
 from rli_agent.report.changes import changes
 from rli_agent.report.curves import Chart, Curve
 from rli_agent.report.markup import Markup, data, el
@@ -70,6 +71,16 @@ def test_ticks_lie_inside_and_are_few(low: float, length: float, most: int) -> N
     found = scales.ticks(low, low + length, most)
     assert len(found) <= 3 * most + 2
     assert all(low - length * 0.01 <= tick <= low + length * 1.01 for tick in found)
+
+
+def test_the_script_knows_where_the_pictures_lie() -> None:
+    script = files("rli_agent.report").joinpath("page.js").read_text(encoding="utf-8")
+    for name in ("WIDTH", "LEFT", "ROW", "GAP", "TOP", "NARROW"):
+        assert f"{name} = {getattr(drawing, name)}" in script
+    width, height = drawing.CHART
+    margins = f"left: {drawing._LEFT}, right: {drawing._RIGHT}, above: {drawing._ABOVE}, below: {drawing._BELOW}"
+    assert f"CHART = {{width: {width}, height: {height}, {margins}}}" in script
+    assert f"HEAT = {{left: {drawing.HEAT_LEFT}, right: {drawing.HEAT_RIGHT}, row: {drawing.HEAT_ROW}}}" in script
 
 
 def test_figures_on_an_axis_are_short() -> None:

@@ -173,7 +173,7 @@ def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo, trac
     silent = [
         (a, b) for a, b in (run.breaks if run is not None else [])
         if began is not None and reached is not None and began <= a and b <= reached
-        and not db.execute("SELECT 1 FROM lines WHERE time > ? AND time < ? LIMIT 1", (a, b)).fetchone()
+        and not db.execute("SELECT 1 FROM lines WHERE time > ? AND time < ? LIMIT 1", (a + 1, b - 1)).fetchone()
     ]  # fmt: skip
     return Contents(
         made=answer.time, zone=zone, answer=answer, diagnosis=diagnosis(case, cause_of(case)),

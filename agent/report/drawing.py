@@ -117,7 +117,7 @@ def chart_svg(chart: Chart, zone: tzinfo) -> Markup:
         at = math.log(value / low) / math.log(high / low) if logarithmic else (value - low) / (high - low)
         return round(height - _BELOW - at * (height - _ABOVE - _BELOW), 1)
 
-    parts = [_healthy(chart, low, high, y)]
+    parts: list[Markup | None] = [_healthy(chart, low, high, y)]
     for value in scales.powers(low, high) if logarithmic else scales.ticks(low, high, 4):
         parts.append(el("line", x1=_LEFT, x2=width - _RIGHT, y1=y(value), y2=y(value), class_="grid"))
         parts.append(el("text", scales.short(value), x=_LEFT - 5, y=y(value) + 3.5, text_anchor="end"))
@@ -128,10 +128,8 @@ def chart_svg(chart: Chart, zone: tzinfo) -> Markup:
     parts += [el("text", text, x=x(at), y=height - 6, text_anchor="middle") for at, text in labels]
     for number, points in enumerate(known):
         parts.append(el("path", d=_line(points, x, y), class_=f"line c{number}"))
-        parts += [
-            el("circle", cx=x(at), cy=y(value), r=2.2, class_=f"dot c{number}")
-            for at, value in points if len(points) <= 2 and math.isfinite(value)
-        ]  # fmt: skip
+        alone = "".join(f"M{x(at)} {y(value)}h0" for at, value in _alone(points))
+        parts.append(el("path", d=alone, class_=f"line dot c{number}") if alone else None)
         parts += [
             el("path", el("title", f"not a number at {at:.0f}"), d=f"M{x(at)} {_ABOVE}v{height - _ABOVE - _BELOW}",
                class_="nan")
@@ -155,6 +153,13 @@ def _healthy(chart: Chart, low: float, high: float, y: Callable[[float], float])
         "rect", el("title", "healthy range"), x=_LEFT, y=y(top), width=width - _LEFT - _RIGHT,
         height=round(y(bottom) - y(top), 1), class_="healthy",
     )  # fmt: skip
+
+
+def _alone(points: Sequence[Point]) -> list[Point]:
+    """The points beside which no line begins or ends."""
+    is_finite = [False, *(math.isfinite(value) for _, value in points), False]
+    places = zip(points, is_finite, is_finite[1:], is_finite[2:], strict=False)
+    return [point for point, before, here, after in places if here and not before and not after]
 
 
 def _line(points: Sequence[Point], x: Callable[[float], float], y: Callable[[float], float]) -> str:
