@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -25,7 +25,7 @@ from rli_agent.life.tracker import LifeTracker
 from rli_agent.life.wording import doing
 from rli_agent.report.curves import Chart, read_charts
 from rli_agent.report.phases import Phases, phases_of
-from rli_agent.report.timeline import MARKS, Mark, Timeline, fits, lanes_of, read_lanes, timeline
+from rli_agent.report.timeline import MARKS, Mark, Span, Timeline, fits, lanes_of, read_lanes, timeline
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
 from rli_agent.store.rows import file_name
@@ -150,26 +150,14 @@ def gather(store: Path, answer: Report, zone: tzinfo, traces: Sequence[Trace] = 
 
 def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo, traces: list[Trace]) -> Contents:
     began, reached, told = _extent(db)
-    alerts, problems = _alerts(db), _folded(case)
-    attempts = _attempts(case)
-    checkpoints = db.execute(
-        "SELECT step, max(\"end\") FROM intervals WHERE state = 'save_ckpt' AND \"end\" IS NOT NULL "
-        'GROUP BY coalesce(step, "end") ORDER BY 2'
-    ).fetchall()
-    marks = [
-        *[Mark(at, "checkpoint", "checkpoint", step) for step, at in checkpoints if at is not None][-MARKS:],
-        *[Mark(a.time, "alert", a.title[:160], a.step) for a in alerts if a.detector is not None][:MARKS],
-        *[
-            Mark(p.first.time, "problem", f"{p.first.kind}: {headline(p.first.message)[:160]}", p.first.step)
-            for p in problems if p.first.time is not None and p.first.level in ("ERROR", "CRITICAL")
-        ][:MARKS],
-        *[Mark(a.start, "attempt", f"attempt {a.number}") for a in attempts[1:] if a.start is not None][:MARKS],
-    ]  # fmt: skip
-    lanes = read_lanes(db)
-    told_of = timeline(lanes, marks, reached, rebuilt=not told)
-    traced = lanes_of(traces)
-    belongs = told_of is not None and fits(traces, told_of)
-    run = timeline(lanes | traced, marks, reached, rebuilt=not told) if belongs else told_of
+    lanes, traced = read_lanes(db), lanes_of(traces)
+    checkpoints = _checkpoints(lanes)
+    alerts, problems, attempts = _alerts(db), _folded(case), _attempts(case)
+    marks = _marks(checkpoints, alerts, problems, attempts)
+    run = timeline(lanes, marks, reached, rebuilt=not told)
+    belongs = run is not None and fits(traces, run)
+    if belongs:
+        run = timeline(lanes | traced, marks, reached, rebuilt=not told)
     silent = [
         (a, b) for a, b in (run.breaks if run is not None else [])
         if began is not None and reached is not None and began <= a and b <= reached
@@ -180,17 +168,45 @@ def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo, trac
         began=began, reached=reached, told=told, attempts=attempts,
         timeline=run, charts=read_charts(db, Catalogue.load()), phases=phases_of(lanes),
         alerts=alerts, problems=problems, problem_count=sum(p.count for p in case.problems), facts=_facts(db),
-        checkpoints=[step for step, _ in checkpoints], silent=silent, traces=traces,
+        checkpoints=[span.step for span in checkpoints], silent=silent, traces=traces,
         ranks=ranks(traces), beside=None if belongs else timeline(traced, [], None),
     )  # fmt: skip
+
+
+def _checkpoints(lanes: Mapping[str, Sequence[Span]]) -> list[Span]:
+    """The checkpoints that were saved, in order, each once: several lanes may tell of one."""
+    saved: dict[float, Span] = {}
+    for span in (span for lane in lanes.values() for span in lane if span.state == "save_ckpt"):
+        if span.end is not None:
+            saved[span.end if span.step is None else span.step] = span
+    return sorted(saved.values(), key=lambda span: span.start)
+
+
+def _marks(
+    checkpoints: Sequence[Span], alerts: Sequence[Alert], problems: Sequence[Trouble], attempts: Sequence[Attempt]
+) -> list[Mark]:
+    """What happened at a moment; of each kind so many at most."""
+    of_kind = (
+        [Mark(span.end, "checkpoint", "checkpoint", span.step) for span in checkpoints if span.end is not None][::-1],
+        [Mark(a.time, "alert", a.title[:160], a.step) for a in alerts if a.detector is not None],
+        [
+            Mark(p.first.time, "problem", f"{p.first.kind}: {headline(p.first.message)[:160]}", p.first.step)
+            for p in problems
+            if p.first.time is not None and p.first.level in ("ERROR", "CRITICAL")
+        ],
+        [Mark(a.start, "attempt", f"attempt {a.number}") for a in attempts[1:] if a.start is not None],
+    )
+    return [mark for marks in of_kind for mark in marks[:MARKS]]
 
 
 def _extent(db: sqlite3.Connection) -> tuple[float | None, float | None, bool]:
     """The first and last time of the run's lines: those that are logged, else those that were reckoned."""
     for told, which in ((True, "time_is = 'logged'"), (False, "1")):
         first, last = db.execute(
-            f"SELECT min(a), max(b) FROM (SELECT min(time) a, max(time) b FROM lines WHERE {which} "
-            f"UNION ALL SELECT min(start), max(coalesce(\"end\", start)) FROM intervals WHERE {which} "
+            "SELECT min(a), max(b) FROM "
+            f"(SELECT min(time - coalesce(lasted, 0)) a, max(time) b FROM lines WHERE {which} "
+            f"UNION ALL SELECT min(start), max(\"end\") FROM interval_rows WHERE {which} "
+            f"UNION ALL SELECT min(start), max(start) FROM interval_open WHERE start > 0 AND {which} "
             f"UNION ALL SELECT min(time), max(time) FROM problem_rows WHERE {which})"
         ).fetchone()
         if first is not None:
