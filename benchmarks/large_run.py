@@ -1,5 +1,5 @@
-"""The store of a large run, for measurements of what reads it: 100,000 step lines of 20 values, 50,000 intervals of
-which half follow from what lines print, 2,000 problems, 2,000 batches of rollouts."""
+"""The store of a large run and its log, for measurements of what reads them: 100,000 step lines of 20 values, 50,000
+intervals of which half follow from what lines print, 2,000 problems, 2,000 batches of rollouts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rli_agent.events import Event, Interval, Phase, Plan, Problem, RolloutBatch, Samples, Shape
@@ -14,7 +15,9 @@ from rli_agent.rollout_statistics import RolloutStatistics
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 
 TRAINER, ORCHESTRATOR = "logs/trainer.log", "logs/orchestrator.log"
-BEGIN = 1.76e9
+#: When it began; how many lines it has.
+BEGIN, LINES = 1.76e9, 100_000
+_WIDTH = 250  # bytes of a line
 _METRICS = ("rl_reward_mean", "rl_policy_entropy", "rl_policy_kl", "rl_grad_norm", "rl_loss")
 _NAMES = tuple(f"train/metric_{i}" for i in range(20))
 _STEP_LINE = Shape(_NAMES, (None,) * 20, (*_METRICS, *(None,) * 15), (("role", "trainer"),))
@@ -25,13 +28,32 @@ _PLAN = Plan("trainer", (Phase(0, "step", "timing/step", "step"), *_INSIDE))
 _TIMING = Shape(_TIMES, ("s",) * 10, (None,) * 10, (("role", "trainer"),), _PLAN)
 
 
-def write_large_run(path: Path, lines: int = 100_000, intervals: int = 50_000) -> None:
+def write_large_run(path: Path, lines: int = LINES, intervals: int = 50_000) -> None:
     """Write the store. A step takes a second; the lanes are `trainer` and `orchestrator`."""
     store = RunStore.open(path, RunRow(path.parent.name, str(path.parent), BEGIN))
+    log = path.parent / TRAINER
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as file:
+        file.writelines(f"{_text(step):<{_WIDTH - 1}}\n" for step in range(lines))
     for events in _batches(lines, intervals):
         store.commit(events, [])
-    store.commit([], [Checkpoint(TRAINER, 1, 2, 10, 10, b"f", b"s", BEGIN + lines)])
+    store.commit([], [Checkpoint(TRAINER, 1, 2, lines * _WIDTH, lines, b"f", b"s", BEGIN + lines)])
     store.close()
+
+
+def step_line(step: int) -> Samples:
+    """What a step says of its metrics."""
+    values = [0.5 + math.sin(step / 5000 + n) / 3 for n in range(len(_NAMES))]
+    return Samples(*_place(step), BEGIN + step, "logged", step, _STEP_LINE, values, json.dumps(values))
+
+
+def _text(step: int) -> str:
+    at = datetime.fromtimestamp(BEGIN + step, timezone.utc)
+    return f"{at:%Y-%m-%d %H:%M:%S} INFO step {step}: " + ", ".join(f"{name} {step / 7:.4f}" for name in _NAMES[:5])
+
+
+def _place(step: int) -> tuple[str, int, int]:
+    return TRAINER, step + 1, step * _WIDTH
 
 
 def _batches(lines: int, intervals: int) -> Iterator[list[Event]]:
@@ -40,9 +62,8 @@ def _batches(lines: int, intervals: int) -> Iterator[list[Event]]:
     for first in range(0, lines, 2000):
         events: list[Event] = []
         for step in range(first, min(first + 2000, lines)):
-            at, place = BEGIN + step, (TRAINER, step + 1, step * 500)
-            values = [draw.random() + math.sin(step / 5000) for _ in _NAMES]
-            events.append(Samples(*place, at, "logged", step, _STEP_LINE, values, json.dumps(values)))
+            at, place = BEGIN + step, _place(step)
+            events.append(step_line(step))
             if step % timed == 0:
                 spent = [timed * share for share in (1.0, 0.4, 0.05, 0.1, 0.02, 0.3, 0.05, 0.05, 0.02, 0.01)]
                 events.append(Samples(*place, at, "logged", step, _TIMING, spent, json.dumps(spent)))

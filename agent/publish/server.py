@@ -37,8 +37,8 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What is sent back. A body that comes in pieces is a stream: it has no end of its own, may last as long as the
-    client listens, and `done` is called after it."""
+    """What is sent back. A body that comes in pieces is a stream, which may last as long as the client listens: a piece
+    without bytes only asks whether it still does. `done` is called after it."""
 
     status: int
     kind: str
@@ -224,9 +224,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.streams(self.connection)
             self._head(reply.kind, reply.status, reply.headers)
             for piece in reply.body if self.command != "HEAD" else ():
-                self.wfile.write(piece)
+                if piece:
+                    self.wfile.write(piece)
+                elif self._is_deserted():
+                    break
         finally:
             reply.done()
+
+    def _is_deserted(self) -> bool:
+        """Whether the client has closed its end."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
 
     def _send(
         self, body: bytes, kind: str = "text/plain; charset=utf-8", *, status: int = 200, packed: bool = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import time
 from array import array
 from collections.abc import Iterable, Sequence
 from operator import itemgetter, lt
@@ -42,7 +43,13 @@ class _Table:
         picked = map(itemgetter(*places), (row[4] for row in rows))
         parts = zip(*picked, strict=True) if len(places) > 1 else [picked]
         for at, part in zip(places, parts, strict=True):
-            self.columns[at].extend(map(float, part))
+            column, before = self.columns[at], len(self.columns[at])
+            values = list(part)
+            try:
+                column.extend(values)
+            except TypeError:  # what is not finite is a string
+                del column[before:]
+                column.extend(map(float, values))
 
     def __len__(self) -> int:
         return len(self.ids) * (3 + len(self.columns))
@@ -91,6 +98,7 @@ class Columns(Growing):
                     missing.setdefault(shape, set()).add(at)
         if missing and sum(map(len, self._tables.values())) > MOST:
             self._tables.clear()
+        began = time.monotonic()
         for shape, places in missing.items():
             before = self._tables.get(shape)
             if before is not None:
@@ -98,6 +106,7 @@ class Columns(Growing):
             near = [at for _, at in sorted((c.metric is None, at) for at, c in enumerate(self._shapes[shape]))]
             self._tables[shape] = table = _Table({*places, *near[:_TOGETHER]})
             self._fill(db, {shape: table})
+        self._cost += time.monotonic() - began
 
     def points(self, one: str) -> Points:
         """The values of a series that was wanted."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 
 from msgspec import Struct
 
 from rli_agent.catalogue import Catalogue, base_factor
-from rli_agent.store.latest import Latest, latest
+from rli_agent.query.series import Named, named
 
 _OF_ENGINES = ("vllm:", "sglang:", "rl_engine_")
 #: Figures of one engine.
@@ -43,29 +44,40 @@ class Engines(Struct, frozen=True):
 
 def engines(db: sqlite3.Connection, catalogue: Catalogue) -> Engines:
     """The newest figures, engine by engine."""
-    found: dict[tuple[str, str], list[Figure]] = {}
-    for one in latest(db):
-        labels = dict(one.labels)
-        if "engine" not in labels and not (one.metric or one.name).startswith(_OF_ENGINES):
+    found: dict[tuple[str, str], dict[str, Figure]] = {}
+    for shape, columns in named(db):
+        wanted = [(at, one) for at, one in enumerate(columns) if _is_of_engine(one)]
+        if not wanted:
             continue
-        role = labels.pop("role", "")
-        key = (labels.pop("engine", "") or labels.get("rank", "") or role, role)
-        figures = found.setdefault(key, [])
-        if len(figures) < _MOST:
-            figures.append(_figure(one, labels, catalogue))
+        row = db.execute("SELECT max(id), step, time, values_json FROM lines WHERE shape = ?", (shape,)).fetchone()
+        if row[0] is None:
+            continue
+        _, step, time, text = row
+        values = json.loads(text, parse_int=float)
+        for at, one in wanted:
+            figure = _figure(one, float(values[at]), step, time, catalogue)
+            role = one.labels.get("role", "")
+            figures = found.setdefault((one.labels.get("engine") or one.labels.get("rank") or role, role), {})
+            before = figures.get(figure.name)
+            if (before is None and len(figures) < _MOST) or (before is not None and (before.time or 0) <= (time or 0)):
+                figures[figure.name] = figure
     return Engines(
         [
-            Engine(name, role, sorted(figures, key=lambda f: (f.metric is None, f.metric or f.name)))
+            Engine(name, role, sorted(figures.values(), key=lambda f: (f.metric is None, f.metric or f.name)))
             for (name, role), figures in sorted(found.items())
         ]
     )
 
 
-def _figure(one: Latest, labels: dict[str, str], catalogue: Catalogue) -> Figure:
+def _is_of_engine(one: Named) -> bool:
+    return "engine" in one.labels or (one.metric or one.name).startswith(_OF_ENGINES)
+
+
+def _figure(one: Named, printed: float, step: int | None, time: float | None, catalogue: Catalogue) -> Figure:
     quantity = catalogue.get(one.metric) if one.metric is not None else None
-    value = one.value * (base_factor(one.unit) if quantity is not None else 1.0)
-    more = " ".join(value for name, value in labels.items() if name != "rank")
+    value = printed * (base_factor(one.unit) if quantity is not None else 1.0)
+    more = " ".join(value for name, value in one.labels.items() if name not in ("engine", "rank", "role"))
     return Figure(
         f"{one.name} {more}".strip(), one.metric, quantity.unit if quantity is not None else one.unit,
-        value if math.isfinite(value) else None, one.step, one.time, quantity.help if quantity is not None else None,
+        value if math.isfinite(value) else None, step, time, quantity.help if quantity is not None else None,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
-from rli_agent.life.state import ENDS
+from rli_agent.life.state import ENDS, KNOWN_AS
 from rli_agent.logs.window import Window
 from rli_agent.query import alerts, engines, heat, problems, rollouts, series, steps, timeline
 from rli_agent.query.columns import Columns
@@ -31,8 +31,8 @@ from rli_agent.store.errors import explain
 from rli_agent.store.registry import is_held
 from rli_agent.zone import named_zone
 
-#: Curves in one answer.
-MOST_CURVES = 64
+#: Curves in one answer; seconds for which it holds who waits for whom.
+MOST_CURVES, WAITS = 64, 10.0
 
 
 class RunQueries:
@@ -52,6 +52,7 @@ class RunQueries:
         self._columns = Columns()
         self._catalogue = Catalogue.load()
         self._book: Rulebook | None = None
+        self._waits: tuple[float, str | None] = (0.0, None)
 
     def close(self) -> None:
         with self._lock, self._reports:
@@ -80,18 +81,21 @@ class RunQueries:
 
     def timeline(self, since: float | None = None, until: float | None = None, width: int = 1200) -> timeline.Timeline:
         """What each lane did when."""
-        report = self.report()
-        goes_on = report.run.watched and report.progress.life not in ENDS
         with self.asked() as db:
+            life = "SELECT json_extract(value, '$.life') FROM knowledge WHERE name = ?"
+            (ended,) = db.execute(life, (KNOWN_AS,)).fetchone() or (None,)
+            goes_on = ended not in ENDS and is_held(self.store)
             self._intervals.refresh(db)
-            return timeline.timeline(db, self._intervals, report.time if goes_on else None, width, since, until)
+            return timeline.timeline(db, self._intervals, time.time() if goes_on else None, width, since, until)
 
     def steps(self, last: int = 100) -> steps.Steps:
         """What the newest steps were spent on."""
-        waits = self.report().performance.waits
+        now = time.monotonic()
+        if now > self._waits[0]:
+            self._waits = (now + WAITS, self.report().performance.waits)
         with self.asked() as db:
             self._intervals.refresh(db)
-            return steps.Steps(steps.lane_steps(self._intervals, last), waits)
+            return steps.Steps(steps.lane_steps(self._intervals, last), self._waits[1])
 
     def series(self, query: str = "", limit: int = 2000) -> series.SeriesList:
         """The series that hold all words of the query."""

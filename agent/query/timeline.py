@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from operator import itemgetter
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -42,22 +43,31 @@ class Timeline(Struct, frozen=True):
     total: int
 
 
-class _Cell:
-    """States narrower than a pixel that lie in one."""
+class _Pixels:
+    """States narrower than a pixel, by the pixel in which they begin."""
 
-    def __init__(self, start: float, end: float, step: int) -> None:
-        self.start, self.end, self.step = start, end, step
-        self.count = 0
-        self.seconds: dict[int, float] = {}
+    def __init__(self) -> None:
+        #: By pixel: the first start, the last end, how many, the step of the first.
+        self.cells: dict[int, list[Any]] = {}
+        #: Seconds by pixel and state.
+        self.seconds: dict[tuple[int, int], float] = {}
 
-    def add(self, start: float, end: float, state: int) -> None:
-        self.start, self.end = min(self.start, start), max(self.end, end)
-        self.count += 1
-        self.seconds[state] = self.seconds.get(state, 0.0) + end - start
-
-    def rectangle(self) -> _Closed:
-        state = max(self.seconds, key=self.seconds.__getitem__)
-        return self.start, self.end, state, None if self.step == NO_STEP else self.step, self.count
+    def rectangles(self, pixel: float) -> list[_Closed]:
+        """Of each pixel the state that has most of it, neighbours in one state as one."""
+        most: dict[int, tuple[float, int]] = {}
+        for (at, state), seconds in self.seconds.items():
+            if at not in most or seconds > most[at][0]:
+                most[at] = (seconds, state)
+        found: list[_Closed] = []
+        for at in sorted(self.cells):
+            start, end, count, step = self.cells[at]
+            state = most[at][1]
+            if found and found[-1][2] == state and start - found[-1][1] < pixel:
+                begin, ended, _, first, number = found[-1]
+                found[-1] = (begin, max(ended, end), state, first, number + count)
+            else:
+                found.append((start, end, state, None if step == NO_STEP else step, count))
+        return found
 
 
 def timeline(
@@ -99,36 +109,31 @@ def timeline(
 def _thinned(lane: Lane, low: float, high: float, pixel: float, step_state: int) -> tuple[int, list[_Closed]]:
     """How many states there are in this time, and what is drawn of them."""
     wide: list[_Closed] = []
-    steps: dict[int, _Cell] = {}
-    phases: dict[int, _Cell] = {}
+    steps, phases = _Pixels(), _Pixels()
     total = 0
-    for start, end, state, step in lane.rows():
+    for start, end, state, step in lane.rows():  # the hot loop: a run may have hundreds of thousands
         if end < low or start > high:
             continue
         total += 1
-        if end - start >= pixel:
+        seconds = end - start
+        if seconds >= pixel:
             wide.append((start, end, state, None if step == NO_STEP else step, 1))
             continue
-        cells, at = steps if state == step_state else phases, int((start - low) / pixel)
-        cell = cells.get(at)
+        pixels, at = steps if state == step_state else phases, int((start - low) / pixel)
+        key = (at, state)
+        pixels.seconds[key] = pixels.seconds.get(key, 0.0) + seconds
+        cell = pixels.cells.get(at)
         if cell is None:
-            cell = cells[at] = _Cell(start, end, step)
-        cell.add(start, end, state)
-    wide += [*_joined(steps, pixel), *_joined(phases, pixel)]
+            pixels.cells[at] = [start, end, 1, step]
+            continue
+        cell[2] += 1
+        if start < cell[0]:
+            cell[0] = start
+        if end > cell[1]:
+            cell[1] = end
+    wide += [*steps.rectangles(pixel), *phases.rectangles(pixel)]
     if len(wide) > MOST:
         wide.sort(key=lambda r: r[1] - r[0], reverse=True)
         del wide[MOST:]
     wide.sort(key=itemgetter(0))
     return total, wide
-
-
-def _joined(cells: dict[int, _Cell], pixel: float) -> list[_Closed]:
-    """What the pixels show, neighbours in one state as one."""
-    found: list[_Closed] = []
-    for start, end, state, step, count in (cells[at].rectangle() for at in sorted(cells)):
-        if found and found[-1][2] == state and start - found[-1][1] < pixel:
-            begin, ended, _, first, number = found[-1]
-            found[-1] = (begin, max(ended, end), state, first, number + count)
-        else:
-            found.append((start, end, state, step, count))
-    return found

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rli_agent.reference.api_table import answers, questions
 from rli_agent.reference.detector_pages import derived, detectors
 from rli_agent.reference.detector_rules import text as detector_rules
 from rli_agent.reference.metrics_tables import common_metrics, native_metrics, own_metrics, switches
@@ -16,6 +17,8 @@ from rli_agent.reference.status_schema import schema as status_schema
 
 #: NAME → the text that stands there.
 PARTS: dict[str, Callable[[], str]] = {
+    "api questions": questions,
+    "api answers": answers,
     "settings": settings_table,
     "detectors": detectors,
     "derived series": derived,

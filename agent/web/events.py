@@ -46,4 +46,5 @@ def events(stores: Stores, runs: Sequence[str], over: threading.Event) -> Iterat
         if time.monotonic() - said > ALIVE:
             said = time.monotonic()
             yield b": \n\n"
+        yield b""  # a page that was closed makes room for another at once
         over.wait(POLL)
