@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 from msgspec.structs import fields
 
+from rli_agent.alerts import filling
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.alerts.settings import AnyChannel, ChannelIs, load_alerts
 from rli_agent.alerts.words import as_data
@@ -84,5 +85,6 @@ def test_it_names_every_kind() -> None:
         re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")))
     )
     code = "".join(path.read_text() for path in (ROOT / "agent" / "life").glob("*.py"))
-    told = set(re.findall(r'(?:say|open_incident)\(\s*"(\w+)"', code)) | {"failed", "cancelled", "preempted"}
+    told = set(re.findall(r'(?:say|open_incident)\(\s*"(\w+)"', code))
+    told |= {"failed", "cancelled", "preempted", filling.KIND}
     assert named == told

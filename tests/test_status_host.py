@@ -18,6 +18,7 @@ from prime_rl_logs import write_run
 from rli_agent.answer.report import Report
 from rli_agent.cli import main
 from rli_agent.machine import gpus, processes, slurm
+from rli_agent.machine.gpu_evidence import gpu_evidence
 from rli_agent.machine.programs import output
 
 WRITER = """
@@ -169,6 +170,58 @@ def test_gpus_and_what_of_them_the_run_uses(
         gpus.Gpu(1, "NVIDIA H100", 10 << 20, 81559 << 20, None),
     ]
     assert {p.pid: p.gpu_memory_bytes for p in report.processes}[pid] == 3072 << 20
+
+
+def smi(bin_dir: Path, busy: list[str], pids: list[int]) -> None:
+    """An nvidia-smi that says how busy each GPU is, and which processes use them."""
+    figures = "".join(f"{n}, NVIDIA H100, 40960, 81920, {share}\\n" for n, share in enumerate(busy))
+    used = "".join(f"{pid}, 2048\\n" for pid in pids)
+    script = bin_dir / "nvidia-smi"
+    script.write_text(f"#!/bin/sh\ncase \"$1\" in\n--query-gpu*) printf '{figures}';;\n*) printf '{used}';;\nesac\n")
+    script.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("busy", "meaning"),
+    [
+        (["0", "2"], "None of them computes"),
+        (["96", "100"], "All compute and nothing comes of it"),
+        (["100", "0", "99"], "GPU 1 idles while the others are busy"),
+        (["40", "0"], None),
+        (["[N/A]", "[N/A]"], None),
+    ],
+    ids=["idle", "busy", "one idles", "some", "unknown"],
+)
+def test_gpus_of_a_run_that_does_not_move_tell_why(
+    busy: list[str], meaning: str | None, tmp_path: Path, bin_dir: Path, holder: list[subprocess.Popen[str]]
+) -> None:
+    run = write_run(tmp_path / "run")
+    smi(bin_dir, busy, [hold(holder, WRITER, run / "logs/trainer.log")])
+    figures, *told = gpu_evidence(run)
+    assert figures.startswith("GPUs of this machine: 0 ")
+    assert "with 40 of 80 GiB used" in figures
+    assert [line.startswith(meaning or "?") for line in told] == ([True] if meaning else [])
+
+
+def test_gpus_that_others_use_say_nothing_of_the_run(
+    tmp_path: Path, bin_dir: Path, holder: list[subprocess.Popen[str]]
+) -> None:
+    run = write_run(tmp_path / "run")
+    hold(holder, WRITER, run / "logs/trainer.log")
+    assert gpu_evidence(run) == [], "no GPU"
+    smi(bin_dir, ["99"], [1])
+    assert gpu_evidence(run) == []
+
+
+def test_diagnose_says_what_the_gpus_do_while_a_run_hangs(
+    tmp_path: Path, bin_dir: Path, holder: list[subprocess.Popen[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run", ago=90_000.0)
+    smi(bin_dir, ["0"], [hold(holder, WRITER, run / "logs/trainer.log")])
+    assert main(["diagnose", str(run)]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("stalled")
+    assert "None of them computes" in told
 
 
 def test_a_program_that_hangs_holds_nobody_up(bin_dir: Path) -> None:

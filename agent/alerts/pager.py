@@ -31,17 +31,18 @@ class Pager:
     follow from it, become true with the event, or not at all.
 
     `changed` tells when the run last wrote, `labels` whose run it is; `say` prints a line for people,
-    `own` counts what waits to be sent.
+    `own` counts what waits to be sent, `evidence` says of a stall what the machine knows.
     """
 
     def __init__(
         self, store: RunStore, run: str, alerts: Alerts, environment: Mapping[str, str],
         labels: Callable[[], Labels], changed: Callable[[], float], say: Callable[[str], None],
-        own: SelfMetrics | None = None,
+        own: SelfMetrics | None = None, evidence: Callable[[], Sequence[str]] = list,
     ) -> None:  # fmt: skip
         self.store = store
         self.tracker = LifeTracker(run, _remembered(store), _number(environment.get(JOB_END)))
         self._labels = labels
+        self._evidence = evidence
         self._changed = changed
         self._say = say
         self._live = False
@@ -77,6 +78,19 @@ class Pager:
         """Take in what another participant has to tell, to become true with the same commit."""
         self._unsaved += self._labelled(messages)
 
+    def tell(self, messages: Sequence[Message], kept: Mapping[str, bytes]) -> None:
+        """Take in what was found out beside the lines, with what is to be remembered of it by name, and keep it now."""
+        self.add(messages)
+        try:
+            with self.store.transaction():
+                for name, value in kept.items():
+                    self.store.knowledge.set(name, value)
+                self.write()
+        except StoreError as error:
+            logger.error("a message about the run could not be kept, it is with the next lines: {}", error)
+            return
+        self._told()
+
     # -- a publisher
 
     def record(self, events: Sequence[Event], source: Source, now: float) -> None:
@@ -100,7 +114,7 @@ class Pager:
 
     def _passed(self, now: float, last: bool) -> None:
         before = self._standing()
-        self._unsaved += self._labelled(self.tracker.tick(now, last))
+        self._unsaved += self._labelled([self._with_evidence(m) for m in self.tracker.tick(now, last)])
         if not self._unsaved and self._standing() == before:
             return
         try:
@@ -110,6 +124,12 @@ class Pager:
             logger.error("a message about the run could not be kept, it is tried again: {}", error)
             return
         self._told()
+
+    def _with_evidence(self, message: Message) -> Message:
+        """A stall is told with what the machine knows of it: asked then, since it takes a second."""
+        if message.kind != "stalled" or message.resolved:
+            return message
+        return msgspec.structs.replace(message, text="\n".join([message.text, *self._evidence()]))
 
     def _standing(self) -> tuple[str, bool, bool]:
         """What time alone may change."""

@@ -35,6 +35,7 @@ def command(
     from rli_agent.diagnose.cause import cause_of
     from rli_agent.diagnose.process import stacks
     from rli_agent.diagnose.report import as_data, as_text, diagnosis
+    from rli_agent.machine.gpu_evidence import gpu_evidence
     from rli_agent.rulebook import Rulebook
     from rli_agent.terminal import say
     from rli_agent.zone import named_zone
@@ -48,9 +49,13 @@ def command(
         case = case_of_logs(paths, book, named_zone(zone), framework)
     found = diagnosis(case, cause_of(case))
     dump = stacks(pid) if pid is not None else None
+    evidence = gpu_evidence(paths[0]) if found.life in ("stalled", "suspected") else []
     if as_json:
-        say(json.dumps(as_data(found) | ({"stacks": dump} if dump is not None else {}), allow_nan=False))
+        more = {"stacks": dump} if dump is not None else {}
+        say(json.dumps(as_data(found) | {"gpus": evidence} | more, allow_nan=False))
         return
     say(as_text(found))
+    for line in evidence:
+        say(line)
     if dump is not None:
         say(f"\nProcess {pid} just now:\n{dump}")

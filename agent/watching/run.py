@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from loguru import logger
 from msgspec.structs import asdict
 
+from rli_agent.alerts.filling import DiskWatch
 from rli_agent.alerts.lookout import Lookout
 from rli_agent.alerts.opening import Alerts
 from rli_agent.alerts.pager import Pager
@@ -29,6 +30,7 @@ from rli_agent.life.outcome import LAUNCHER, Outcome
 from rli_agent.life.state import ENDS
 from rli_agent.life.wording import spoken, where
 from rli_agent.machine.files import lived
+from rli_agent.machine.gpu_evidence import gpu_evidence
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.naming import RunLabels
@@ -140,6 +142,7 @@ class WatchedRun:
             self._engines = self._poll_engines(book)
             self._pager = self._page(setting.alerts)
             self._lookout = self._look_out()
+            self._look_at_disks()
             self._exporters = [*self._export_spans(), *self._write_remotely(setting.catalogue, setting.address)]
             self._check_in(setting.zone)
             self._register_engines()
@@ -176,6 +179,7 @@ class WatchedRun:
         pager = Pager(
             self.store, self.id, alerts, os.environ, labels, self._files.last_change,
             self._say if leads else lambda _: None, self.exposition.own,
+            lambda: gpu_evidence(self._files.scan.run.root),
         )  # fmt: skip
         self.status.tracker = pager.tracker
         if leads:
@@ -195,6 +199,12 @@ class WatchedRun:
         self._keeper.participants.insert(0, lookout)
         self._keeper.publishers.insert(0, lookout)
         return lookout
+
+    def _look_at_disks(self) -> None:
+        """Tell of a disk that fills, while the run is followed."""
+        if not self._options.once:
+            root = self._files.scan.run.root
+            self._keeper.publishers.append(DiskWatch(self.store, self._pager, self.id, root))
 
     def _register_engines(self) -> None:
         """Have the machine's Prometheus, if there is one, scrape the engines too."""
