@@ -95,10 +95,13 @@ def _running(places: Places, settings: Settings) -> Iterator[Finding]:
         pid = service.process.pid if service.process else None
         mend = "rli-agent server start starts it anew"
         yield Finding("bad", f"{name} (process {pid}) runs without a supervisor", mend)
-    for name, port in (
+    ports = [
         ("prometheus", settings.prometheus.port), ("tempo", settings.tempo.port), ("tempo", settings.tempo.otlp_port),
         ("tempo", settings.tempo.grpc_port), ("grafana", settings.grafana.port),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    if settings.alertmanager.enabled:
+        ports.append(("alertmanager", settings.alertmanager.port))
+    for name, port in ports:
         error = why_not(settings.bind, port)
         if error is None:
             yield Finding("ok", f"port {port} ({name}) is free")

@@ -7,6 +7,11 @@ from msgspec import Struct
 from rli_agent.publish.listen import shown
 
 
+def reached_at(bind: str) -> str:
+    """Where this machine reaches what listens at an address."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(bind, bind)
+
+
 class Launch(Struct, frozen=True):
     """`listens`: its ports by purpose, the one that answers `ready` first, all at `bind` but those in `private`, which
     stay on the loopback. `patience`: seconds that it may take to end. `retention`: how long it keeps its data."""
@@ -27,7 +32,7 @@ class Launch(Struct, frozen=True):
     @property
     def host(self) -> str:
         """Where this machine reaches it."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(self.bind, self.bind)
+        return reached_at(self.bind)
 
     @property
     def port(self) -> int:

@@ -1,4 +1,4 @@
-"""The three programs of the stack: what each is called, which versions serve, and how it is talked to."""
+"""The programs of the stack: what each is called, which versions serve, and how it is talked to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ class Program(Struct, frozen=True):
     """`minimum`: the oldest version that does what the stack needs. `reference`, `current`: what `server install` and
     `server install --set current` bring. `binaries`: names of the executable, the preferred first. `inside`: where in
     an unpacked archive it may lie. `system`: folders where packages put it, beside PATH. `ready`: the path that answers
-    200 once the program serves. `patience`: seconds that it may take to end after SIGTERM."""
+    200 once the program serves. `patience`: seconds that it may take to end after SIGTERM. `optional`: part of the
+    stack only where it is asked for."""
 
     name: str
     title: str
@@ -23,6 +24,7 @@ class Program(Struct, frozen=True):
     system: tuple[str, ...]
     ready: str
     patience: float
+    optional: bool = False
 
 
 PROMETHEUS = Program(
@@ -40,9 +42,14 @@ GRAFANA = Program(
     ("grafana", "grafana-server"), ("*/bin", "bin"),
     ("/usr/share/grafana/bin", "/usr/sbin", "/opt/grafana/bin"), "/api/health", 30.0,
 )  # fmt: skip
+ALERTMANAGER = Program(
+    "alertmanager", "Alertmanager", Version(0, 22, 0), Version(0, 27, 0), Version(0, 34, 0),
+    ("alertmanager", "prometheus-alertmanager"), ("", "*"), ("/usr/bin", "/usr/local/bin", "/opt/alertmanager"),
+    "/-/ready", 15.0, True,
+)  # fmt: skip
 
 #: In the order in which they start.
-PROGRAMS: tuple[Program, ...] = (PROMETHEUS, TEMPO, GRAFANA)
+PROGRAMS: tuple[Program, ...] = (PROMETHEUS, TEMPO, GRAFANA, ALERTMANAGER)
 NAMES: tuple[str, ...] = tuple(p.name for p in PROGRAMS)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-NAMES = ("prometheus", "tempo", "grafana")
+NAMES = ("prometheus", "tempo", "grafana", "alertmanager")
 
 _root = click.option(
     "--root", type=click.Path(path_type=Path), metavar="DIR",
@@ -21,11 +21,14 @@ _config = click.option(
 _only = click.option(
     "--only", multiple=True, type=click.Choice(NAMES), help="This program alone; may be given more than once."
 )
+_with = click.option(
+    "--with", "also", multiple=True, type=click.Choice(["alertmanager"]), help="This optional program, too."
+)
 
 
 @click.group()
 def command() -> None:
-    """Install and run Prometheus, Tempo and Grafana on this machine, for this user, without root."""
+    """Install and run Prometheus, Tempo, Grafana and Alertmanager on this machine, for this user, without root."""
 
 
 def _places(root: Path | None) -> Any:
@@ -37,6 +40,7 @@ def _places(root: Path | None) -> Any:
 @command.command()
 @_root
 @_only
+@_with
 @click.option(
     "--set", "which", type=click.Choice(["reference", "current"]), default="reference", show_default=True,
     help="Which versions: RL-Insight's, or newer ones that their makers still mend.",
@@ -44,6 +48,7 @@ def _places(root: Path | None) -> Any:
 @click.option("--prometheus-version", metavar="N.N.N", help="Exactly this Prometheus.")
 @click.option("--tempo-version", metavar="N.N.N", help="Exactly this Tempo.")
 @click.option("--grafana-version", metavar="N.N.N", help="Exactly this Grafana.")
+@click.option("--alertmanager-version", metavar="N.N.N", help="Exactly this Alertmanager.")
 @click.option("--grafana-build", metavar="NUMBER", help="The number in the name of that Grafana's archive.")
 @click.option(
     "--prefer", type=click.Choice(["system", "managed"]), default="system", show_default=True,
@@ -60,8 +65,8 @@ def _places(root: Path | None) -> Any:
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def install(
-    root: Path | None, only: tuple[str, ...], which: str, prefer: Any, source: Path | None, mirror: str | None,
-    sums: tuple[str, ...], dry_run: bool, **versions: str | None,
+    root: Path | None, only: tuple[str, ...], also: tuple[str, ...], which: str, prefer: Any, source: Path | None,
+    mirror: str | None, sums: tuple[str, ...], dry_run: bool, **versions: str | None,
 ) -> int:  # fmt: skip
     """Install what is missing. Every archive is held against the SHA-256 that its vendor publishes."""
     from rli_agent.server.install.installing import install as carry_out
@@ -72,8 +77,9 @@ def install(
     exact = {n: parse_version(v, f"--{n}-version") for n in NAMES if (v := versions[f"{n}_version"]) is not None}
     build = versions["grafana_build"]
     wish = Wish(
-        architecture(), only, which == "current", exact, _builds(build, exact), prefer, source, mirror, _sums(sums)
-    )
+        architecture(), only, which == "current", exact, _builds(build, exact), prefer, source, mirror, _sums(sums),
+        also,
+    )  # fmt: skip
     return carry_out(_places(root), wish, say, _watching(say), dry_run=dry_run)
 
 
@@ -118,7 +124,7 @@ def _watching(say: Callable[[str], None]) -> Callable[[str], Callable[[int, int]
 def _starting(function: Any) -> Any:
     """The options of `start` and `restart`."""
     for option in (
-        _root, _only, _config,
+        _root, _only, _with, _config,
         click.option("--bind", metavar="ADDRESS", help="Listen at this address; otherwise on this machine alone."),
         click.option(
             "--ports", type=click.Choice(["fixed", "auto"]), default=None,
@@ -133,18 +139,22 @@ def _starting(function: Any) -> Any:
 @_starting
 @click.option("--detach", "-d", is_flag=True, help="Come back when all are ready, and leave them running.")
 def start(
-    root: Path | None, only: tuple[str, ...], config: Path | None, bind: str | None, ports: str | None, detach: bool
-) -> int:
+    root: Path | None, only: tuple[str, ...], also: tuple[str, ...], config: Path | None, bind: str | None,
+    ports: str | None, detach: bool,
+) -> int:  # fmt: skip
     """Start what is installed, wait until it is ready, and watch over it. Ctrl-C ends it, unless --detach."""
     from rli_agent.terminal import log_to_stderr
 
     log_to_stderr("INFO")
-    return _start(_places(root), _options(only, config, bind, ports), detach)
+    return _start(_places(root), _options(only, also, config, bind, ports), detach)
 
 
-def _options(only: tuple[str, ...], config: Path | None, bind: str | None, ports: str | None) -> dict[str, Any]:
+def _options(
+    only: tuple[str, ...], also: tuple[str, ...], config: Path | None, bind: str | None, ports: str | None
+) -> dict[str, Any]:
     """How the stack was asked to start, in the form that `restart` finds again."""
-    return {"only": list(only), "config": str(config.absolute()) if config else None, "bind": bind, "ports": ports}
+    named = str(config.absolute()) if config else None
+    return {"only": list(only), "with": list(also), "config": named, "bind": bind, "ports": ports}
 
 
 def _start(places: Any, options: dict[str, Any], detach: bool) -> int:
@@ -159,7 +169,7 @@ def _start(places: Any, options: dict[str, Any], detach: bool) -> int:
     settings = load_settings(config or places.settings, optional=config is None)
     if options["bind"]:
         settings = replace(settings, bind=options["bind"])
-    wanted = Wanted(settings, options["only"], options["ports"] == "auto")
+    wanted = Wanted(settings, options["only"], options.get("with") or [], options["ports"] == "auto")
     return begin(places, wanted, options, say, detach=detach)
 
 
@@ -176,8 +186,9 @@ def stop(root: Path | None) -> int:
 @command.command()
 @_starting
 def restart(
-    root: Path | None, only: tuple[str, ...], config: Path | None, bind: str | None, ports: str | None
-) -> int:
+    root: Path | None, only: tuple[str, ...], also: tuple[str, ...], config: Path | None, bind: str | None,
+    ports: str | None,
+) -> int:  # fmt: skip
     """Stop, and start --detach as before; options given here take the place of those."""
     from rli_agent.server.supervise.state import read_state
     from rli_agent.server.supervise.stopping import stop as end
@@ -186,7 +197,7 @@ def restart(
     places = _places(root)
     state = read_state(places.state)
     before = state.options if state is not None else {}
-    given = _options(only, config, bind, ports)
+    given = _options(only, also, config, bind, ports)
     end(places, say)
     return _start(places, {k: v or before.get(k) or v for k, v in given.items()}, True)
 

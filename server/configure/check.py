@@ -15,12 +15,16 @@ SHOWN = 10
 
 
 def accepted(it: Installed, config: Path) -> None:
-    """Raises UserError with what the program says of it. Grafana knows no such check, and Prometheus's is a program of
-    its own, which a package may lack."""
+    """Raises UserError with what the program says of it. Grafana knows no such check; those of Prometheus and
+    Alertmanager are programs of their own, which a package may lack."""
     if it.program == "prometheus":
         promtool = it.binary.resolve().with_name("promtool")
         file = config / "prometheus.yml"
         line = [str(promtool), "check", "config", str(file)] if promtool.is_file() else []
+    elif it.program == "alertmanager":
+        amtool = it.binary.resolve().with_name("amtool")
+        file = config / "alertmanager.yml"
+        line = [str(amtool), "check-config", str(file)] if amtool.is_file() else []
     elif it.program == "tempo":
         file = config / "tempo.yaml"
         line = [str(it.binary), f"-config.file={file}", "-config.verify=true"]

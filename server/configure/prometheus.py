@@ -22,8 +22,12 @@ from .settings import PrometheusSettings
 LATE = "30d"
 
 
-def render(settings: PrometheusSettings, version: Version, port: int, places: Places, rules: list[Path]) -> str:
-    """prometheus.yml. Agents of this machine and their targets are found by file."""
+def render(
+    settings: PrometheusSettings, version: Version, port: int, places: Places, rules: list[Path],
+    alertmanager: str | None = None,
+) -> str:  # fmt: skip
+    """prometheus.yml. Agents of this machine and their targets are found by file. `alertmanager`: HOST:PORT of one that
+    is told of alerts."""
     ours: dict[str, Any] = {
         "global": {"scrape_interval": settings.scrape_interval, "evaluation_interval": settings.scrape_interval},
         "rule_files": [str(r) for r in rules],
@@ -36,6 +40,8 @@ def render(settings: PrometheusSettings, version: Version, port: int, places: Pl
             },
         ],
     }
+    if alertmanager is not None:
+        ours["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
     if version >= (2, 39, 0):
         ours["storage"] = {"tsdb": {"out_of_order_time_window": LATE}}
     return yaml.safe_dump(merged(ours, settings.extra), sort_keys=False)

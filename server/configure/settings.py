@@ -54,6 +54,17 @@ class GrafanaSettings(Struct, frozen=True, forbid_unknown_fields=True):
     extra: dict[str, dict[str, str | int | bool]] = {}
 
 
+class AlertmanagerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """retention: how long it remembers what is over, and silences. extra: merged over its
+    configuration: receivers, and the routes to them."""
+
+    enabled: bool = False
+    binary: str | None = None
+    port: Port = 9093
+    retention: str = "5d"
+    extra: dict[str, Any] = {}
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """bind: the address at which all listen. data_dir: where the data lies, on a local disk; null: below the stack's
     root."""
@@ -63,6 +74,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     prometheus: PrometheusSettings = PrometheusSettings()
     tempo: TempoSettings = TempoSettings()
     grafana: GrafanaSettings = GrafanaSettings()
+    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
 
 
 def load_settings(path: Path, *, optional: bool) -> Settings:
@@ -96,7 +108,10 @@ def hours(duration: str) -> float:
 
 def _check(document: Document[Settings]) -> None:
     it = document.value
-    for name, text in (("prometheus", it.prometheus.retention), ("tempo", it.tempo.retention)):
+    for name, text in (
+        ("prometheus", it.prometheus.retention), ("tempo", it.tempo.retention),
+        ("alertmanager", it.alertmanager.retention),
+    ):  # fmt: skip
         try:
             hours(text)
         except ValueError as e:
@@ -105,7 +120,7 @@ def _check(document: Document[Settings]) -> None:
     for path, port in (
         (".prometheus.port", it.prometheus.port), (".tempo.port", it.tempo.port),
         (".tempo.otlp_port", it.tempo.otlp_port), (".tempo.grpc_port", it.tempo.grpc_port),
-        (".grafana.port", it.grafana.port),
+        (".grafana.port", it.grafana.port), (".alertmanager.port", it.alertmanager.port),
     ):  # fmt: skip
         if port in used:
             raise document.error(path, f"port {port} is that of {used[port][1:]} too")

@@ -80,17 +80,17 @@ def _carry_out(
 
 
 def _tell(step: Step, wish: Wish, say: Say) -> None:
-    head = f"{step.program.name:10} {step.version!s:8}"
+    head = f"{step.program.name:12} {step.version!s:8}"
     for refused in step.refused:
-        say(f"{step.program.name:10} not used: {refused}")
+        say(f"{step.program.name:12} not used: {refused}")
     if step.problem:
         say(f"{head} cannot be had: {step.problem}")
     elif step.use is not None:
         say(f"{head} is there: {step.use.binary}")
     elif step.release is not None and wish.source is not None:
         say(f"{head} from {wish.source / step.release.archive}")
-        say(f"{'':19} to be had at {step.release.url}")
-        say(f"{'':19} its sum at   {step.release.sums[0]} (as {step.release.archive}.sha256)")
+        say(f"{'':21} to be had at {step.release.url}")
+        say(f"{'':21} its sum at   {step.release.sums[0]} (as {step.release.archive}.sha256)")
     elif step.release is not None:
         say(f"{head} from {step.release.url}")
 

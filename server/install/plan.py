@@ -20,7 +20,8 @@ from .sums import packages
 
 class Wish(Struct, frozen=True):
     """What the user asked for. `versions`: exact ones, by program. `current`: the newer set. `builds`: Grafana's, by
-    version. `source`: a folder that holds the archives. `sums`: SHA-256 by program, told by the user."""
+    version. `source`: a folder that holds the archives. `sums`: SHA-256 by program, told by the user. `also`: programs
+    that are optional."""
 
     arch: str
     only: Sequence[str] = ()
@@ -31,6 +32,7 @@ class Wish(Struct, frozen=True):
     source: Path | None = None
     mirror: str | None = None
     sums: Mapping[str, str] = {}
+    also: Sequence[str] = ()
 
 
 class Step(Struct, frozen=True):
@@ -48,7 +50,8 @@ class Step(Struct, frozen=True):
 def make_plan(programs: Sequence[Program], places: Places, wish: Wish, fetcher: Fetcher) -> list[Step]:
     """A step for each program that was asked for. Asks the network only for the name of a Grafana archive that is not
     known here."""
-    return [_step(p, places, wish, fetcher) for p in programs if not wish.only or p.name in wish.only]
+    asked = [p for p in programs if p.name in (*wish.only, *wish.also) or not (wish.only or p.optional)]
+    return [_step(p, places, wish, fetcher) for p in asked]
 
 
 def _step(program: Program, places: Places, wish: Wish, fetcher: Fetcher) -> Step:

@@ -1,6 +1,7 @@
 """Where the vendors keep a release: archive names, addresses, and the places of the published SHA-256 sums.
 
-Prometheus and Tempo: assets of a GitHub release, with one file of sums beside them (`sha256sums.txt`, `SHA256SUMS`).
+Prometheus, Alertmanager and Tempo: assets of a GitHub release, with one file of sums beside them (`sha256sums.txt`,
+`SHA256SUMS`).
 Grafana: archives whose name carries a build number since 12.1, each with its sum in a file `<archive>.sha256` beside
 it; number and sum of every version are told by https://grafana.com/api/grafana/versions/VERSION.
 """
@@ -69,8 +70,8 @@ def parse_version(text: str, option: str) -> Version:
 
 def release(program: Program, version: Version, arch: str, build: str | None = None) -> Release | None:
     """The release of a version. None for a Grafana whose build number is not known here (`build` says it)."""
-    if program.name == "prometheus":
-        return _github("prometheus", version, arch, f"prometheus-{version}.linux-{arch}.tar.gz", "sha256sums.txt")
+    if program.name in ("prometheus", "alertmanager"):
+        return _github(program.name, version, arch, f"{program.name}-{version}.linux-{arch}.tar.gz", "sha256sums.txt")
     if program.name == "tempo":
         return _github("tempo", version, arch, f"tempo_{version}_linux_{arch}.tar.gz", "SHA256SUMS")
     plain = f"grafana-{version}.linux-{arch}.tar.gz"

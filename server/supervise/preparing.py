@@ -14,10 +14,10 @@ from rli_agent.errors import UserError
 from rli_agent.follow.filesystems import file_system_type, is_network
 from rli_agent.publish.listen import shown
 
-from ..configure import check, grafana, prometheus, tempo
+from ..configure import alertmanager, check, grafana, prometheus, tempo
 from ..configure.settings import Settings
 from ..files import make_folder, try_lock, write_whole
-from ..launch import Launch
+from ..launch import Launch, reached_at
 from ..locate import Installed, Prefer, look_for
 from ..places import Places
 from ..ports import holder, is_taken, next_free, why_not
@@ -29,10 +29,12 @@ Say = Callable[[str], None]
 
 
 class Wanted(Struct, frozen=True):
-    """`only`: these programs alone. `any_port`: take another port where one is taken."""
+    """`only`: these programs alone. `also`: these optional ones, too. `any_port`: take another port where one is
+    taken."""
 
     settings: Settings
     only: Sequence[str] = ()
+    also: Sequence[str] = ()
     any_port: bool = False
     prefer: Prefer = "managed"
 
@@ -72,9 +74,10 @@ def choose(places: Places, wanted: Wanted) -> tuple[list[Installed], dict[str, s
     found, left_out = [], {}
     for it in PROGRAMS:
         settings = getattr(wanted.settings, it.name)
-        if wanted.only and it.name not in wanted.only:
+        named_here = it.name in (*wanted.only, *wanted.also)
+        if not named_here and (wanted.only or (it.optional and not settings.enabled)):
             continue
-        if not settings.enabled and not wanted.only:
+        if not settings.enabled and not named_here:
             left_out[it.name] = "the settings say `enabled: false`"
             continue
         named = Path(settings.binary).expanduser() if settings.binary else None
@@ -83,7 +86,7 @@ def choose(places: Places, wanted: Wanted) -> tuple[list[Installed], dict[str, s
             found.append(search.found[0])
             continue
         left_out[it.name] = _missing(it, search.refused)
-        if wanted.only or named is not None:
+        if named_here or named is not None:
             raise UserError(f"{it.title} cannot be started: {left_out[it.name]}")
     if not found:
         why = "; ".join(f"{n}: {w}" for n, w in left_out.items())
@@ -191,7 +194,7 @@ def _launches(
     launches: list[Launch] = []
     for it in found:
         ports = listens[it.program]
-        line, retention = _configure(places, settings, it, ports, data[it.program], launches)
+        line, retention = _configure(places, settings, it, listens, data[it.program], launches)
         known = program(it.program)
         launches.append(
             Launch(
@@ -203,14 +206,17 @@ def _launches(
 
 
 def _configure(
-    places: Places, settings: Settings, it: Installed, ports: dict[str, int], data: Path, before: Sequence[Launch]
-) -> tuple[list[str], str | None]:
+    places: Places, settings: Settings, it: Installed, listens: Mapping[str, dict[str, int]], data: Path,
+    before: Sequence[Launch],
+) -> tuple[list[str], str | None]:  # fmt: skip
     """Write one program's configuration; its command line and retention."""
-    config = places.config
+    config, ports = places.config, listens[it.program]
     if it.program == "prometheus":
         file = config / "prometheus.yml"
         rules = _copy_packaged(config / "rules", "*.rules.yml")
-        text = prometheus.render(settings.prometheus, it.version, ports["http"], places, rules)
+        alerts = listens.get("alertmanager")
+        told = shown(reached_at(settings.bind), alerts["http"]) if alerts is not None else None
+        text = prometheus.render(settings.prometheus, it.version, ports["http"], places, rules, told)
         _write(file, text)
         listen = shown(settings.bind, ports["http"])
         return prometheus.command(settings.prometheus, it, file, data, listen), settings.prometheus.retention
@@ -218,6 +224,11 @@ def _configure(
         file = config / "tempo.yaml"
         _write(file, tempo.render(settings.tempo, it.version, settings.bind, ports, data))
         return tempo.command(it, file), settings.tempo.retention
+    if it.program == "alertmanager":
+        file = config / "alertmanager.yml"
+        _write(file, alertmanager.render(settings.alertmanager))
+        listen = shown(settings.bind, ports["http"])
+        return alertmanager.command(settings.alertmanager, it, file, data, listen), settings.alertmanager.retention
     file = config / "grafana.ini"
     _write(file, grafana.render_ini(settings.grafana, settings.bind, ports["http"], places, data))
     _copy_packaged(config / "dashboards", "json/*.json")

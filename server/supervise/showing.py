@@ -23,7 +23,7 @@ def lines(it: Report) -> Iterator[str]:
 def _program(it: Program) -> Iterator[str]:
     if it.state == "left out":
         return
-    facts = [f"{it.name:10} {it.version or '':8} {it.state:8}"]
+    facts = [f"{it.name:12} {it.version or '':8} {it.state:8}"]
     if it.pid is not None:
         facts.append(f"process {it.pid}")
     if it.ready and it.url is not None:

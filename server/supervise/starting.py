@@ -53,9 +53,9 @@ def _already(places: Places, wanted: Wanted, say: Say) -> int:
     state = read_state(places.state)
     if state is None or not supervised(state):
         raise UserError(f"another start of the stack in {places.root} is under way", "wait for it")
-    missing = [n for n in wanted.only if n not in state.services]
+    missing = [n for n in (*wanted.only, *wanted.also) if n not in state.services]
     if missing:
-        mend = "rli-agent server restart --only … starts it anew"
+        mend = "rli-agent server restart, with these options, starts it anew"
         raise UserError(f"the stack runs already, without {' and '.join(missing)}", mend)
     say(f"the stack runs already (supervisor: process {state.supervisor.pid}); see rli-agent server status")
     return 0

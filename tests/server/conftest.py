@@ -221,7 +221,8 @@ class Stack:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.ports = dict(zip(("prometheus", "tempo", "otlp", "grpc", "grafana"), free_ports(5), strict=True))
+        names = ("prometheus", "tempo", "otlp", "grpc", "grafana", "alertmanager")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "RLI_AGENT_"))}
         root.mkdir(parents=True)
         self.configure()
@@ -231,7 +232,8 @@ class Stack:
         (self.root / "server.yaml").write_text(
             f"prometheus: {{port: {ports['prometheus']}, scrape_interval: 1s}}\n"
             f"tempo: {{port: {ports['tempo']}, otlp_port: {ports['otlp']}, grpc_port: {ports['grpc']}}}\n"
-            f"grafana: {{port: {ports['grafana']}}}\n{more}"
+            f"grafana: {{port: {ports['grafana']}}}\n"
+            + (more if "alertmanager:" in more else f"alertmanager: {{port: {ports['alertmanager']}}}\n{more}")
         )
 
     def __call__(self, *arguments: object, patience: float = 120) -> Answer:

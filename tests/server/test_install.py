@@ -58,7 +58,7 @@ def test_what_is_recent_enough_is_used_and_not_downloaded(
     there.chmod(0o755)
     said = server("install", "--only", "tempo", "--mirror", mirror.url)
     assert (said.code, mirror.asked) == (0, [])
-    assert f"tempo      2.0.0    is there: {there}" in said.out
+    assert f"tempo        2.0.0    is there: {there}" in said.out
     mirror.offer("tempo", "2.6.1")
     assert server("install", *OURS, "--only", "tempo", "--mirror", mirror.url).code == 0
     assert manifest(root)["tempo"]["version"] == "2.6.1"
