@@ -1,15 +1,24 @@
-"""`python -m rli_agent.dashboards`: write the dashboards' JSON anew. Needs grafana-foundation-sdk (Python 3.11)."""
+"""`python -m rli_agent.dashboards [FOLDER]`: write the dashboards' JSON anew. Needs grafana-foundation-sdk, which needs
+Python 3.11.
+
+`python -m rli_agent.dashboards preview [--prometheus URL] [--minutes N] [FOLDER]`: draw each into a PNG in
+`build/preview`, with what that Prometheus says of the last minutes, or else with sample runs. Needs matplotlib.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from rli_agent.dashboards import FOLDER, agents, engines, framework, overview, rollouts, timeline
+from rli_agent.dashboards.preview.showing import preview
+from rli_agent.errors import UserError
 
 #: What Grafana 13 calls its form of dashboards; the SDK's is one older, and the same for all that we use.
 SCHEMA = 42
@@ -32,5 +41,21 @@ def write(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def main(arguments: Sequence[str]) -> int:
+    if arguments[:1] != ["preview"]:
+        write(Path(arguments[0]) if arguments else FOLDER)
+        return 0
+    parser = argparse.ArgumentParser("python -m rli_agent.dashboards preview")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("build/preview"))
+    parser.add_argument("--prometheus", metavar="URL")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    asked = parser.parse_args(arguments[1:])
+    try:
+        return preview(asked.folder, asked.prometheus, asked.minutes)
+    except UserError as error:
+        print(f"error: {error}" + (f"\n  {error.hint}" if error.hint else ""), file=sys.stderr)
+        return 2
+
+
 if __name__ == "__main__":
-    write(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
+    sys.exit(main(sys.argv[1:]))

@@ -147,6 +147,7 @@ class RuleSet:
         }
         for p in packs:
             self._names.update({old: self._names[new] for old, new in p.aliases.items() if new in self._names})
+        self._units = {key: unit for p in reversed(packs) for key, unit in p.units.items()}
         self._shapes: dict[Any, Shape] = {}
         self._index()
 
@@ -213,6 +214,8 @@ class RuleSet:
         if shape is None:
             labels = self.labels if not extra else tuple(sorted({**dict(self.labels), **extra}.items()))
             plan = plan_of(self.layouts, names, self.source.lane or self.source.role)
+            if self._units:
+                units = tuple(u or self._units.get(n) for n, u in zip(names, units, strict=True))
             shape = Shape(names, units, tuple(self.common_name(n) for n in names), labels, plan)
             if len(self._shapes) < 10_000:
                 self._shapes[key] = shape

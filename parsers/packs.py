@@ -328,7 +328,8 @@ class Pack(Struct, forbid_unknown_fields=True):
     every line in a log that several writers share. first_rank: of lines that say which rank wrote them, only rank 0's
     are read for metrics and states (the others repeat them). aliases: documented name → the name that the code logs.
     switches: metrics that are there only where something is switched on.
-    catalogue: native key (or glob) → common metric. configs: fact (max_steps, model, project, experiment, batch_size,
+    catalogue: native key (or glob) → common metric. units: native key → the unit that it has where the text says none,
+    as in files of metrics (the console prints it). configs: fact (max_steps, model, project, experiment, batch_size,
     environments) → dotted paths in the run's configuration files, tried in order.
     """
 
@@ -347,6 +348,7 @@ class Pack(Struct, forbid_unknown_fields=True):
     rollouts: list[Rollouts] = []
     states: Layout | list[Layout] = []
     catalogue: dict[str, str] = {}
+    units: dict[str, str] = {}
     aliases: dict[str, str] = {}
     switches: list[Switch] = []
     examples: list[Example] = []

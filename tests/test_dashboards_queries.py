@@ -14,6 +14,8 @@ from engine_pages import serving_engines
 from real_prometheus import Prometheus, filled, prometheus_of, rollouts, serving, wait_for
 from test_dashboards import FILES, load, queries
 
+from rli_agent.dashboards.preview.asking import Prometheus as Asked
+from rli_agent.dashboards.preview.drawing import draw
 from rli_agent.events import Interval, Problem, RolloutBatch, Samples, Shape, Source
 from rli_agent.publish.exposition import Exposition
 
@@ -83,3 +85,12 @@ def test_every_variable_has_values(prometheus: Prometheus, file: Path) -> None:
         series, label = filled_in(asked[1]), asked[2]
         found = wait_for(lambda query=series: prometheus.query(query), lambda query=series: query)
         assert any(label in json.loads(labels) for labels in found), variable["name"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_panel_has_something_to_show(prometheus: Prometheus, file: Path, tmp_path: Path) -> None:
+    def empty() -> list[str]:
+        asked = Asked(f"http://127.0.0.1:{prometheus.port}", time.time() - 30, time.time())
+        return draw(load(file), asked.answers, tmp_path / "preview.png")
+
+    wait_for(lambda: not empty(), empty, patience=100)

@@ -227,3 +227,10 @@ def test_the_trained_part_of_the_rollouts_is_not_counted_again(read: Callable[..
     said = read({f"rollouts/step_3/eval/{part}/traces.jsonl": text for part in ("all", "effective")})
     assert [(e["file"].split("/")[-2], e["phase"], e["count"]) for e in of(said, "rollouts")] == [("all", "eval", 1)]
     assert len(of(said, "metric")) == 2
+
+
+def test_figures_of_the_metrics_file_have_the_units_of_the_console(read: Callable[..., Any]) -> None:
+    record = {"step": 3, "time": 1763700000.0, "perf/mfu": 27.5, "perf/peak_memory": 41.25, "loss/mean": 0.5}
+    said = read({"metrics.jsonl": json.dumps(record) + "\n"})
+    units = {e["name"]: e.get("unit") for e in of(said, "metric")}
+    assert units == {"perf/mfu": "percent", "perf/peak_memory": "GiB", "loss/mean": None}

@@ -31,6 +31,7 @@ class FromStore:
         self._what = what
         self._exporter = exporter
         self._own = own
+        own.exporter_failed(exporter, 0)  # so that the first failure is seen as a rise
         self._stop = stop
         self._kept: tuple[str, bytes] | None = None  # to be written into the store by the thread that owns it
         self._settled = threading.Event()  # the times of what stands in the files are known

@@ -94,9 +94,10 @@ class Rows:
         return bytes(found[0]) if found else None
 
     def waiting(self, position: Position) -> int:
-        """About how many rows the receiver does not have."""
+        """About how many rows the receiver does not have and could have."""
         query = ", ".join(f"(SELECT coalesce(max(id), 0) FROM {table})" for table in ("lines", *_OTHERS))
-        tops = self.db.execute(f"SELECT {query}").fetchone()
+        lines, intervals, rollouts = self.db.execute(f"SELECT {query}").fetchone()
+        tops = (lines, intervals, min(rollouts, self._tops[0][1]) if self._tops else rollouts)
         at = position.reached
         return sum(max(0, top - have) for top, have in zip(tops, (at.lines, at.intervals, at.rollouts), strict=True))
 

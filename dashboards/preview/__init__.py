@@ -1,0 +1,1 @@
+"""Pictures of the dashboards without a Grafana: what each panel's queries give, drawn."""
