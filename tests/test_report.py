@@ -244,6 +244,17 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("**/.r.html.new"))
 
 
+def test_an_engine_alone_gets_a_page_too(tmp_path: Path) -> None:
+    line = "INFO 03-01 10:{:02}:00 [loggers.py:111] Engine 000: Avg prompt throughput: 9.0 tokens/s, Avg generation "
+    line += "throughput: {}.0 tokens/s, Running: 4 reqs, Waiting: 0 reqs, GPU KV cache usage: 9.5%, Prefix cache hit "
+    (tmp_path / "run").mkdir()
+    text = "".join(line.format(n, 100 * n) + "rate: 0.0%\n" for n in range(1, 9))
+    (tmp_path / "run/vllm.log").write_text(text)
+    page = report(tmp_path / "run", home=tmp_path)
+    assert "engine generation" in [figure.all("b")[0].text for figure in page.all("figure")]
+    assert "no step was told" in page.told("words")
+
+
 def test_junk_gets_a_page_or_a_clear_word(tmp_path: Path) -> None:
     run = steps(tmp_path / "run", 3)
     (run / "worker.log").write_bytes(os.urandom(20_000))

@@ -210,3 +210,23 @@ def test_a_huge_trace_is_read_in_bounds(tmp_path: Path, monkeypatch: pytest.Monk
     assert 80_000 < trace.events < 200_000
     assert len(trace.spans) <= 1000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+def test_one_process_alone_shows_what_it_marked_and_not_each_operator(tmp_path: Path) -> None:
+    thread = {"ph": "X", "pid": 9, "tid": 1}
+    told = [{"cat": "cpu_op", "name": f"aten::{n}", "ts": n, "dur": 0.5, **thread} for n in range(9)]
+    told.append({"cat": "user_annotation", "name": "forward", "ts": 1.0, "dur": 3.0, **thread})
+    (tmp_path / "x.pt.trace.json").write_text(json.dumps({"schemaVersion": 1, "traceEvents": told}))
+    trace = read_trace(tmp_path / "x.pt.trace.json")
+    assert {span.name for span in trace.spans} == {tmp_path.name, "forward"}
+    assert {span.lane for span in trace.spans} == {"x.pt.trace.json"}
+
+
+def test_more_than_can_be_read_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for rank in range(3):
+        torch_trace(tmp_path / f"prof_{rank}.json.gz", rank, 1.0, 2.0)
+    monkeypatch.setattr(reading, "TOTAL", 8000)
+    first, *_, last = read_traces([tmp_path])
+    assert first.spans
+    assert not last.spans
+    assert "were read before it" in last.cut

@@ -33,10 +33,10 @@ def contents_of(
         run = runs[0]
         with store_of(run, zone) as (store, watched):
             answer = answered(store, watched, zone)
-            if answer.health == "Unknown":
+            found = gather(store, answer, zone, traced)
+            if answer.health == "Unknown" and not (found.charts or found.timeline or found.problems):
                 hint = "name the run's output directory, or its log files; nothing was written"
                 raise UserError(unread(answer, run).answer, hint)
-            found = gather(store, answer, zone, traced)
     except StoreError as error:
         raise UserError(str(error)) from None
     if not with_rollouts:

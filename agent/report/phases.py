@@ -23,6 +23,11 @@ class Phase(Struct):
     seconds: dict[int, float]
 
     @property
+    def name(self) -> str:
+        """Lane and state; slime's lane `rollout` has a state of that name."""
+        return self.state if self.state == self.lane else f"{self.lane} {self.state}"
+
+    @property
     def total(self) -> float:
         return sum(self.seconds.values())
 

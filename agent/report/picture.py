@@ -174,7 +174,7 @@ def _heat(axes: Axes, c: Contents) -> None:
         cells = longest_in(phase, bounds)
         rows.append([_rgb("#ffffff" if s is None else _SHADES[level(s / usual) if usual else 0]) for s in cells])
     axes.imshow(rows, aspect="auto", interpolation="nearest")
-    axes.set_yticks(range(len(phases)), [plain(f"{phase.lane} {phase.state}")[:26] for phase in phases])
+    axes.set_yticks(range(len(phases)), [plain(phase.name)[:26] for phase in phases])
     shown = [int(place) for place in scales.ticks(0, len(bounds) - 1, 10) if place == int(place)]
     axes.set_xticks(shown, [str(bounds[place][0]) for place in shown])
     for place, phase in enumerate(phases):

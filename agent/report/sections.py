@@ -129,7 +129,7 @@ def heat_section(c: Contents) -> Markup | None:
     bounds = columns(c.phases.steps)
     cells = [longest_in(phase, bounds) for phase in phases]
     usual = [phase.usual for phase in phases]
-    names = [(f"{phase.lane} {phase.state}", f"{figure(phase.usual)} s") for phase in phases]
+    names = [(phase.name, f"{figure(phase.usual)} s") for phase in phases]
     each = len(c.phases.steps) / len(bounds)
     note = "Each cell compares a phase's seconds at a step with that phase's own median, which stands to the right."
     note += f" A column is {math.ceil(each)} steps; the longest of them counts." if each > 1 else ""
@@ -214,7 +214,8 @@ def problems_section(c: Contents) -> Markup | None:
 
 def _trouble(c: Contents, trouble: Trouble) -> Markup:
     first = trouble.first
-    when = [c.clock(first.time, seconds=True)] if first.time is not None else ["?"]
+    about = "≈ " if first.time_is == "estimated" else ""
+    when = [about, c.clock(first.time, seconds=True)] if first.time is not None else ["?"]
     if trouble.until is not None and first.time is not None and trouble.until > first.time + 1:
         when.append(f" – {c.clock(trouble.until, seconds=True)}")
     said = headline(first.message)

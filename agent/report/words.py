@@ -169,7 +169,7 @@ def _slow(c: Contents) -> list[str]:
             found.append((longest - phase.usual, phase, step, longest))
     found.sort(key=lambda item: -item[0])
     told = [
-        f"{phase.lane} {phase.state} at step {step} ({spoken(longest)}, usually {spoken(phase.usual)})"
+        f"{phase.name} at step {step} ({spoken(longest)}, usually {spoken(phase.usual)})"
         for _, phase, step, longest in found[:3]
     ]
     return [f"Slowest beyond what is usual: {'; '.join(told)}."] if told else []

@@ -50,14 +50,15 @@ _decode_many = msgspec.json.Decoder(list[Event]).decode
 
 class Events:
     """Iterate once. Afterwards `about` holds what stands beside the events (`distributedInfo` …), and `cut` says why
-    not all was read, if so."""
+    not all was read, if so; `read` counts characters."""
 
     def __init__(self, path: Path) -> None:
         """Raises UserError for a file that cannot be opened."""
         self.path = path
         self.about: dict[str, Any] = {}
         self.cut = ""
-        self._text, self._at, self._read, self._end = "", 0, 0, False
+        self._text, self._at, self._end = "", 0, False
+        self.read = 0
         self._fresh = False  # something was read of which no event was handed out yet
         self._decode = json.JSONDecoder().raw_decode
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
@@ -177,16 +178,16 @@ class Events:
         if self._end:
             return False
         try:
-            data = self._piece() if self._read < MOST else b""
+            data = self._piece() if self.read < MOST else b""
         except (OSError, zlib.error) as error:
             self.cut = f"it cannot be read on: {error}"[:200]
             data = b""
         if not data:
             self._end = True
-            if self._read >= MOST:
+            if self.read >= MOST:
                 self.cut = f"only its first {MOST >> 20} MiB were read"
             return False
-        self._read += len(data)
+        self.read += len(data)
         self._text = self._text[self._at :] + self._utf8.decode(data)
         self._at, self._fresh = 0, True
         return True

@@ -12,15 +12,17 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from rli_agent.errors import UserError
 from rli_agent.traces.events import Event, Events
 
-#: Spans kept of a file, the longest ones; files of a directory.
-MOST, FILES = 50_000, 512
+#: Spans kept of a file, the longest ones; files of a directory; text that is read of all of them (characters).
+MOST, FILES, TOTAL = 50_000, 10_000, 8 << 30
+#: Spans that may be open in a thread.
+_NESTED = 1000
 #: Spans inside spans inside spans are not told apart.
 _DEPTH = 2
 _RANK = re.compile(r"rank[_\-.]?(\d{1,6})", re.IGNORECASE)
@@ -28,6 +30,10 @@ _NUMBERED = re.compile(r"[#:]\s*\d+$|(?<=\w)\s*\d+$")
 #: Unix times that a clock may show: 2001 to 2096.
 _CLOCK = (1e9, 4e9)
 _BESIDE = frozenset({"nccl", "python", "trace", "traces", "profile", "profiler", "prof", "torch_profile", ""})
+
+
+#: start, end, name, process, thread
+Told: TypeAlias = tuple[float, float, str, Any, Any]
 
 
 class TraceSpan(Struct, array_like=True):
@@ -54,8 +60,17 @@ class Trace(Struct):
 
 
 def read_traces(paths: Sequence[Path]) -> list[Trace]:
-    """The traces of files, and of those in directories. Raises UserError."""
-    return [read_trace(file, named) for path in paths for file, named in _files(path)]
+    """The traces of files, and of those in directories; once TOTAL was read, the rest is left out. Raises UserError."""
+    found: list[Trace] = []
+    left = TOTAL
+    for file, named in [one for path in paths for one in _files(path)]:
+        if left <= 0:
+            found.append(Trace(named, "chrome", None, "", [], 0, False, f"{TOTAL >> 30} GiB were read before it"))
+            continue
+        events = Events(file)
+        found.append(_read(events, named))
+        left -= events.read
+    return found
 
 
 def _files(path: Path) -> Iterator[tuple[Path, str]]:
@@ -73,76 +88,92 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
         yield file, file.relative_to(path).as_posix()
 
 
-def read_trace(path: Path, named: str | None = None) -> Trace:
+def read_trace(path: Path) -> Trace:
     """One file. Raises UserError for what is no trace."""
-    events = Events(path)
-    kept: list[tuple[float, float, str, Any, Any]] = []
-    begun: dict[tuple[Any, Any], list[tuple[float, str]]] = {}
-    names: dict[tuple[str, Any, Any], str] = {}
-    count = 0
-    first, last, ray = math.inf, -math.inf, False
-    for event in events:
-        count += 1
+    return _read(Events(path), path.name)
+
+
+class _Spans:
+    """What is kept of a file's events. marked: only what the program marked, not each operator and kernel."""
+
+    def __init__(self, marked: bool) -> None:
+        self.marked = marked
+        self.first, self.last = math.inf, -math.inf
+        self.ray = False
+        self.names: dict[tuple[str, Any, Any], str] = {}
+        self._kept: list[Told] = []
+        self._begun: dict[tuple[Any, Any], list[tuple[float, Any]]] = {}
+
+    def add(self, event: Event) -> None:
         phase = event.ph
-        if phase == "M":
-            _name(event, names)
-            continue
         start = _number(event.ts)
-        if start is None or phase not in ("X", "B", "E"):
-            continue
-        pid, tid = _key(event.pid), _key(event.tid)
-        name = str(event.name or "")[:200]
-        if phase == "B":
-            begun.setdefault((pid, tid), []).append((start, name))
-            continue
-        if phase == "E":
-            open_ = begun.get((pid, tid))
-            if not open_:
-                continue
-            (start, name), end = open_.pop(), start
-        else:
-            end = start + (_number(event.dur) or 0.0)
-        if not (math.isfinite(start) and math.isfinite(end)) or end < start:
-            continue
-        first, last = min(first, start), max(last, end)
-        ray = ray or (isinstance(tid, str) and tid.startswith("worker:"))
-        if "distributedInfo" not in events.about or event.cat == "user_annotation":
-            kept.append((start, end, name, pid, tid))
-            if len(kept) > 2 * MOST:
-                kept = sorted(kept, key=_shortness)[:MOST]
-    longest = sorted(kept, key=_shortness)[:MOST]
-    return _trace(path, named or path.name, events, longest, names, count, (first, last), ray)
+        if phase == "X" and start is not None:
+            self._keep(start, start + (_number(event.dur) or 0.0), event.name, event)
+        elif phase == "M":
+            self._name(event)
+        elif start is not None and phase in ("B", "E"):
+            begun = self._begun.setdefault((_key(event.pid), _key(event.tid)), [])
+            if phase == "E" and begun:
+                at, name = begun.pop()
+                self._keep(at, start, name, event)
+            elif phase == "B" and len(begun) < _NESTED and len(self._begun) < MOST:
+                begun.append((start, event.name))
+
+    def _keep(self, start: float, end: float, name: Any, event: Event) -> None:
+        if not -math.inf < start <= end < math.inf:
+            return
+        if start < self.first:
+            self.first = start
+        if end > self.last:
+            self.last = end
+        if self.marked and event.cat != "user_annotation":
+            return
+        self.ray = self.ray or str(event.tid).startswith("worker:")
+        self._kept.append((start, end, str(name or "")[:200], _key(event.pid), _key(event.tid)))
+        if len(self._kept) > 2 * MOST:
+            self._kept = self.longest()
+
+    def longest(self) -> list[Told]:
+        """MOST of them."""
+        return sorted(self._kept, key=lambda span: span[0] - span[1])[:MOST]
+
+    def _name(self, event: Event) -> None:
+        """Remember what a process or a thread is called."""
+        if event.name in ("process_name", "thread_name") and event.args is not None and len(self.names) < MOST:
+            tid = _key(event.tid) if event.name == "thread_name" else None
+            self.names[event.name, _key(event.pid), tid] = str(event.args.name or "")[:80]
 
 
-def _trace(
-    path: Path, named: str, events: Events, kept: list[tuple[float, float, str, Any, Any]],
-    names: dict[tuple[str, Any, Any], str], count: int, extent: tuple[float, float], ray: bool,
-) -> Trace:  # fmt: skip
+def _read(events: Events, named: str) -> Trace:
+    spans, count, torch = _Spans(False), 0, False
+    for event in events:
+        if not count:
+            torch = bool({"distributedInfo", "schemaVersion"} & events.about.keys()) or "pt.trace" in events.path.name
+            spans.marked = torch
+        count += 1
+        spans.add(event)
     about = events.about
-    torch = "distributedInfo" in about or "schemaVersion" in about or "pt.trace" in path.name
     base = (_number(about.get("baseTimeNanoseconds")) or 0.0) / 1e9
-    dated = _CLOCK[0] < base + extent[0] / 1e6 < _CLOCK[1]
-    rank = _rank(about, path)
-    role = path.parent.name if path.parent.name.lower() not in _BESIDE else "profiled"
-    spans: list[TraceSpan] = []
-    if torch and extent[1] > extent[0]:
-        lane = f"rank {rank}" if rank is not None else named[:60]
-        spans.append(TraceSpan(lane, role, base + extent[0] / 1e6, base + extent[1] / 1e6))
-        found = outermost(kept)
-        spans += [TraceSpan(lane, plain_name(name), base + a / 1e6, base + b / 1e6) for a, b, name, _, _ in found]
-    elif not torch:
-        spans = [
-            TraceSpan(_lane(pid, tid, names), plain_name(name), base + a / 1e6, base + b / 1e6)
-            for a, b, name, pid, tid in outermost(kept)
-            if not (ray and name.startswith("task:") and not name.startswith("task::"))
-        ]
-    kind: Literal["torch", "ray", "chrome"] = "torch" if torch else "ray" if ray else "chrome"
-    return Trace(named, kind, rank, role, spans, count, dated, events.cut)
+    dated = _CLOCK[0] < base + spans.first / 1e6 < _CLOCK[1]
+    rank = _rank(about, events.path)
+    folder = events.path.parent.name
+    role = folder if folder.lower() not in _BESIDE else "profiled"
+    kind: Literal["torch", "ray", "chrome"] = "torch" if torch else "ray" if spans.ray else "chrome"
+    told: list[TraceSpan] = []
+    own = (f"rank {rank}" if rank is not None else named[:60]) if torch else None
+    if own is not None and spans.last > spans.first:
+        told.append(TraceSpan(own, role, base + spans.first / 1e6, base + spans.last / 1e6))
+    for start, end, name, pid, tid in outermost(spans.longest()):
+        if spans.ray and name.startswith("task:") and not name.startswith("task::"):
+            continue  # what Ray does around a task's own code
+        lane = own if own is not None else _lane(pid, tid, spans.names)
+        told.append(TraceSpan(lane, plain_name(name), base + start / 1e6, base + end / 1e6))
+    return Trace(named, kind, rank, role, told, count, dated, events.cut)
 
 
-def outermost(kept: list[tuple[float, float, str, Any, Any]]) -> list[tuple[float, float, str, Any, Any]]:
+def outermost(kept: Sequence[Told]) -> list[Told]:
     """Those that lie in at most one other of their thread."""
-    found: list[tuple[float, float, str, Any, Any]] = []
+    found: list[Told] = []
     around: dict[tuple[Any, Any], list[float]] = {}
     for span in sorted(kept, key=lambda span: (span[0], -span[1])):
         thread = span[3], span[4]
@@ -159,12 +190,10 @@ def plain_name(name: str) -> str:
     return _NUMBERED.sub("", name).strip("# ")[:80] or "?"
 
 
-def _shortness(span: tuple[float, float, str, Any, Any]) -> float:
-    return span[0] - span[1]
-
-
 def _number(value: Any) -> float | None:
     """A figure; torch_npu writes some as text."""
+    if value.__class__ is float:
+        return value
     try:
         return float(value) if isinstance(value, int | float | str) else None
     except (ValueError, OverflowError):
@@ -173,13 +202,6 @@ def _number(value: Any) -> float | None:
 
 def _key(value: Any) -> Any:
     return value if isinstance(value, int | str) else str(value)[:100]
-
-
-def _name(event: Event, names: dict[tuple[str, Any, Any], str]) -> None:
-    """Remember what a process or a thread is called."""
-    if event.name in ("process_name", "thread_name") and event.args is not None and len(names) < MOST:
-        tid = _key(event.tid) if event.name == "thread_name" else None
-        names[event.name, _key(event.pid), tid] = str(event.args.name or "")[:80]
 
 
 def _rank(about: dict[str, Any], path: Path) -> int | None:
