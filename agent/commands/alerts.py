@@ -47,13 +47,14 @@ def test(names: tuple[str, ...], alerts: Path | None) -> int:
     channel did not take it.
     """
     import difflib
+    import math
     import time
 
     from msgspec.structs import replace
 
     from rli_agent.alerts.channel import Notice
     from rli_agent.errors import UserError
-    from rli_agent.message import Message
+    from rli_agent.message import Curve, Message
     from rli_agent.terminal import say
 
     known = {channel.name: channel for channel in _opened(alerts).channels}
@@ -65,7 +66,11 @@ def test(names: tuple[str, ...], alerts: Path | None) -> int:
     now = time.time()
     text = "Messages about a run arrive here: started, stalled, failed, finished and their like."
     labels = (("project", "test"), ("experiment_name", "test"), ("run", "test"), ("framework", "none"))
-    message = Message("test", "info", "This is a test of rli-agent", text, now, f"test/{now:.3f}", labels=labels)
+    values = tuple(0.5 - 0.45 * math.exp(-n / 10) for n in range(40))
+    curve = Curve("no run's curve", tuple(range(40)), values, 0.4)
+    message = Message(
+        "test", "info", "This is a test of rli-agent", text, now, f"test/{now:.3f}", labels=labels, curve=curve
+    )
     failed = 0
     for name in names or known:
         channel = known[name]

@@ -111,6 +111,8 @@ def _shift(test: Shift, history: History, lookup: Lookup) -> Evidence | None:
     now = median(history.values[-test.recent :])
     log = test.scale == "log"
     need = 0.0 if test.by is None else math.log(test.by) if log else test.by
+    if log and test.by is not None and _is_near(now, old, test.by, test):
+        return None
     centre = median(old)
     if log:  # the cheap look first: most of the time there is nothing
         if sign * math.log(max(abs(now), test.floor) / max(abs(centre), test.floor)) < need:
@@ -134,6 +136,15 @@ def _shift(test: Shift, history: History, lookup: Lookup) -> Evidence | None:
     if log:
         now, expected, limit = math.exp(now), math.exp(expected), math.exp(limit)
     return Evidence("shift", history.name, now, expected, limit, test.towards, test.recent)
+
+
+def _is_near(now: float, old: list[float], by: float, test: Shift) -> bool:
+    """Whether no value of the baseline, and so not its median, lies that factor away: most of the time, and found
+    without sorting them."""
+    if test.towards == "up":
+        least = min(old)
+        return least > 0.0 and max(now, test.floor) < by * max(least, test.floor)
+    return now > 0.0 and min(old) > 0.0 and max(max(old), test.floor) < by * max(now, test.floor)
 
 
 def _explained(test: Shift, lookup: Lookup) -> float:
