@@ -76,7 +76,7 @@ def failing(rng: random.Random, label: str, family: str | None = None) -> Trace:
     rows = _base(rng, FAMILIES[name], length)
     if rng.random() < 0.5:
         _oddities(rng, rows)
-    _fail(rng, label, rows, onset)
+    fail(rng, label, rows, onset)
     return _transformed(rng, Trace(name, label, onset, list(enumerate(rows, rng.randint(0, 1)))))
 
 
@@ -166,7 +166,7 @@ def _oddities(rng: random.Random, rows: list[dict[str, float]]) -> None:
 # -- failures
 
 
-def _fail(rng: random.Random, label: str, rows: list[dict[str, float]], onset: int) -> None:
+def fail(rng: random.Random, label: str, rows: list[dict[str, float]], onset: int) -> None:
     pace = 10 ** rng.uniform(0.0, 1.7)  # samples in which most of it happens: 1 … 50
     strength = rng.uniform(0.0, 1.0)
     level = {key: sorted(r[key] for r in rows[max(0, onset - 30) : onset])[15] for key in rows[0]}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from types import ModuleType
 
 import detector_traces
+import other_traces
 import pytest
 
 from rli_agent.detect.engine import Alert, Engine
@@ -26,12 +28,12 @@ def alerts_of(trace: detector_traces.Trace) -> list[tuple[int, Alert]]:
     return found
 
 
-def score(count: int, seed: str) -> tuple[Counter[str], int]:
+def score(count: int, seed: str, made: ModuleType = detector_traces) -> tuple[Counter[str], int]:
     """Failures: found, found without a false alarm before, found within 20 samples; and how many there were."""
     tally: Counter[str] = Counter()
     for label in detector_traces.LABELS:
         for number in range(count):
-            trace = detector_traces.failing(random.Random(f"{seed} {label} {number}"), label)
+            trace = made.failing(random.Random(f"{seed} {label} {number}"), label)
             assert trace.onset is not None
             found = alerts_of(trace)
             hits = [i - trace.onset for i, a in found if a.detector == label and i >= trace.onset]
@@ -60,4 +62,15 @@ def test_the_bars_hold_on_many_failing_runs() -> None:
 def test_the_bars_hold_on_many_healthy_runs() -> None:
     found = [a for n in range(120) for _, a in alerts_of(detector_traces.healthy(random.Random(f"healthy {n}")))]
     assert len(found) <= 0.15 * 120
+    assert not [a for a in found if a.severity == "critical"]
+
+
+@pytest.mark.real
+def test_the_bars_hold_on_runs_of_other_kinds() -> None:
+    tally, whole = score(12, "other", other_traces)
+    assert tally["found"] >= 0.92 * whole
+    assert tally["clean"] >= 0.85 * whole
+    assert tally["soon"] >= 0.70 * whole
+    found = [a for n in range(80) for _, a in alerts_of(other_traces.healthy(random.Random(f"other {n}")))]
+    assert len(found) <= 0.2 * 80
     assert not [a for a in found if a.severity == "critical"]
