@@ -21,7 +21,7 @@ from receivers import HttpReceiver, MailReceiver, notice
 from rli_agent.alerts import words
 from rli_agent.alerts.channel import Channel
 from rli_agent.alerts.channels.mail import MailChannel
-from rli_agent.alerts.links import Places, links
+from rli_agent.alerts.links import Places, links, page_address
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.alerts.picture import HEIGHT, WIDTH, picture
 from rli_agent.alerts.secrets import Secrets
@@ -209,6 +209,12 @@ def test_grafana_is_shown_the_run_and_the_time() -> None:
     assert name == "Grafana"
     assert address.startswith("http://g:3000/d/rli-overview?var-project=math&var-experiment=grpo&var-run=grpo+1&from=")
     assert links(Places(), ALERT) == ()
+
+
+def test_the_page_is_named_as_others_know_it() -> None:
+    assert page_address("http://127.0.0.1:9092", "node7") == "http://127.0.0.1:9092"
+    assert page_address("http://0.0.0.0:9092", "node7") == page_address("http://[::]:9092", "node7")
+    assert page_address("http://0.0.0.0:9092", "node7") == "http://node7:9092"
 
 
 @pytest.mark.parametrize("wrong", ["grafana: 'g:3000'", "page: 'https://u:p@h/'", "page: 'http://h/?token=x'"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct
 
@@ -18,6 +18,15 @@ class Places(Struct):
 
     page: str | None = None
     grafana: str | None = None
+
+
+def page_address(url: str, machine: str) -> str:
+    """The page's address as others know it, where the agent listens at `url`: at all addresses, by the machine's
+    name."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("0.0.0.0", "::"):
+        return url
+    return f"{parts.scheme}://{machine}:{parts.port}"
 
 
 def links(places: Places, message: Message) -> tuple[tuple[str, str], ...]:

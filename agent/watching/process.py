@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from rli_agent.alerts.links import page_address
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
@@ -106,7 +108,7 @@ class Watch:
             server = self._serve(runs, setting.state)
             places = setting.alerts.places
             if server is not None and self._page is not None and places.page is None:
-                places.page = server.url
+                places.page = page_address(server.url, socket.gethostname())
             self._say(f"{'stores' if runs.several else 'store'}: {runs.store} ({why})")
             if options.once:
                 runs.read_once()
@@ -134,12 +136,12 @@ class Watch:
             raise UserError(str(e)) from None
         if bound is None:
             return None
-        socket, notice = bound
+        listening, notice = bound
         if notice:
             self._say(notice)
-        host, port = socket.getsockname()[:2]
+        host, port = listening.getsockname()[:2]
         self._page = self._open_page(state, host, port)
-        server = MetricsServer(socket, runs.render, runs.answer, None if self._page is None else self._page.reply)
+        server = MetricsServer(listening, runs.render, runs.answer, None if self._page is None else self._page.reply)
         server.start()
         self._say(f"metrics: {server.url}/metrics")
         self._address = reachable(host, port)
