@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from rli_agent.alerts.channels.alertmanager import name_of
-from rli_agent.detect.language import Case, Detector, NotFinite
+from rli_agent.detect.language import Detector, NotFinite
 from rli_agent.detect.loading import packaged
 from rli_agent.reference.promql import RUN, CannotSay, Recorded, case
 
@@ -28,41 +28,44 @@ _HEAD = """\
 
 def text() -> str:
     """The file of rules."""
-    told = _Told()
+    detectors = packaged()
     recorded = Recorded()
-    paced = [_group(step, told, recorded) for step in PACES]
-    always = _unpaced(told, recorded)
+    paced = [_group(step, [d for d in detectors if not _is_unpaced(d)], recorded) for step in PACES]
+    always = [rule for d in detectors if _is_unpaced(d) for rule in _alerts(d, None, recorded)]
     series = [{"record": name, "expr": expr} for name, expr in _in_order(recorded.rules)]
+    silent = [d for d in detectors if not _said(d, ENGINE, Recorded()).cases]
     groups = [
         {"name": "rli-agent detectors: series", "rules": [*series, *map(_pace, PACES)]},
         *paced,
         {"name": "rli-agent detectors: at any pace", "rules": always},
-        {"name": "rli-agent detectors: as the agent says", "rules": [_passed_on(d) for d in told.unsaid]},
+        {"name": "rli-agent detectors: as the agent says", "rules": list(map(_passed_on, silent))},
     ]
-    lacking = "".join(f"# - {line}\n" for line in dict.fromkeys(told.why))
+    lacking = "".join(f"# - {d.name}: {reason}\n" for d in detectors if (reason := unsaid(d)))
     return f"{_HEAD}{lacking}\n{yaml.dump({'groups': groups}, Dumper=_Dumper, sort_keys=False, width=1000)}"
 
 
 def unsaid(detector: Detector) -> str:
     """Why PromQL cannot say what a detector says, or not all of it; empty where it can."""
-    told = _Told()
-    _rules(detector, PACES[0], told, Recorded())
-    return "; ".join(dict.fromkeys(told.reasons))
+    return "; ".join(dict.fromkeys(_said(detector, ENGINE, Recorded()).lacking))
 
 
-class _Told:
-    """What could not be said, and why."""
+class Said(NamedTuple):
+    """What PromQL says of a detector: severity and expression of each case, and why it cannot say others."""
 
-    def __init__(self) -> None:
-        self.unsaid: list[Detector] = []
-        self.why: list[str] = []
-        self.reasons: list[str] = []
+    cases: list[tuple[str, str]]
+    lacking: list[str]
 
-    def lacks(self, detector: Detector, reason: str, whole: bool) -> None:
-        self.reasons.append(reason)
-        self.why.append(f"{detector.name}{'' if whole else ', in part'}: {reason}")
-        if whole and detector not in self.unsaid:
-            self.unsaid.append(detector)
+
+def _said(detector: Detector, step: int, recorded: Recorded) -> Said:
+    found = Said([], [])
+    for one in detector.cases:
+        try:
+            found.cases.append((one.severity or detector.severity, case(one, step, recorded)))
+            if one.critical is not None:
+                found.cases.append(("critical", case(one, step, recorded, one.critical)))
+        except CannotSay as reason:
+            found.lacking.append(str(reason))
+    return found
 
 
 def _in_order(rules: dict[str, str]) -> list[tuple[str, str]]:
@@ -75,14 +78,10 @@ def _pace(step: int) -> dict[str, str]:
     return {"record": _PACED.format(step), "expr": f"max by ({RUN}) ({usual} and rl_run_active == 1)"}
 
 
-def _group(step: int, told: _Told, recorded: Recorded) -> dict[str, Any]:
-    rules = [rule for d in packaged() if not _is_unpaced(d) for rule in _rules(d, step, told, recorded)]
+def _group(step: int, detectors: list[Detector], recorded: Recorded) -> dict[str, Any]:
+    rules = [rule for detector in detectors for rule in _alerts(detector, step, recorded)]
     every = "15s" if step == PACES[0] else "1m"
     return {"name": f"rli-agent detectors: steps of {step // 4} s to {step} s", "interval": every, "rules": rules}
-
-
-def _unpaced(told: _Told, recorded: Recorded) -> list[dict[str, Any]]:
-    return [r for d in packaged() if _is_unpaced(d) for r in _rules(d, None, told, recorded)]
 
 
 def _is_unpaced(detector: Detector) -> bool:
@@ -93,30 +92,11 @@ def _is_unpaced(detector: Detector) -> bool:
     )
 
 
-def _rules(detector: Detector, step: int | None, told: _Told, recorded: Recorded) -> list[dict[str, Any]]:
+def _alerts(detector: Detector, step: int | None, recorded: Recorded) -> list[dict[str, Any]]:
     """The alerts of a detector, one for each severity."""
-    found: dict[str, list[str]] = {}
-    for one in detector.cases:
-        severity = one.severity or detector.severity
-        try:
-            found.setdefault(severity, []).append(case(one, step or ENGINE, recorded))
-            if one.critical is not None:
-                found.setdefault("critical", []).append(case(one, step or ENGINE, recorded, one.critical))
-        except CannotSay as reason:
-            told.lacks(detector, str(reason), whole=not _any_said(detector))
-    return [_alert(detector, severity, cases, step) for severity, cases in found.items() if cases]
-
-
-def _any_said(detector: Detector) -> bool:
-    return any(_said(one) for one in detector.cases)
-
-
-def _said(one: Case) -> bool:
-    try:
-        case(one, ENGINE, Recorded())
-    except CannotSay:
-        return False
-    return True
+    cases = _said(detector, step or ENGINE, recorded).cases
+    graded = {severity: [text for grade, text in cases if grade == severity] for severity, _ in cases}
+    return [_alert(detector, severity, texts, step) for severity, texts in graded.items()]
 
 
 def _alert(detector: Detector, severity: str, cases: list[str], step: int | None) -> dict[str, Any]:
