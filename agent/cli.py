@@ -13,7 +13,7 @@ from rli_agent.errors import UserError
 
 #: The commands: `NAME` is the attribute `command` of rli_agent.commands.NAME.
 COMMANDS = (
-    "watch", "page", "top", "status", "logs", "runs", "rollouts", "report", "detect", "diagnose", "parse",
+    "watch", "page", "top", "status", "fleet", "logs", "runs", "rollouts", "report", "detect", "diagnose", "parse",
     "rules", "config", "alerts", "demo", "exec", "server", "version",
 )  # fmt: skip
 

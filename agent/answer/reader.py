@@ -116,7 +116,7 @@ class StoreReader:
             RunFacts(
                 run, root, str(self.path) if watched else None, watched, facts.get("framework"), facts.get("model"),
                 facts.get("project"), facts.get("experiment"), self._environments(facts.get("environments")),
-                facts.get("batch_size"), state.attempt.number, state.attempt.resumed_from,
+                facts.get("batch_size"), state.gpus, state.attempt.number, state.attempt.resumed_from,
             ),
             progress, quality, steady, self._performance(state),
             lanes=_lanes(status, state, now - status.behind), usual=_usual(state), problem_count=status.problems,

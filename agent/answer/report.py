@@ -21,7 +21,7 @@ Health: TypeAlias = Literal["Healthy", "Degraded", "Down", "Unknown"]
 
 class RunFacts(Struct, frozen=True, omit_defaults=True):
     """Which run. `root` is where it writes; `watched`: an agent follows it now, into `store`; `attempt` counts its
-    starts."""
+    starts; `gpus`: by its configuration."""
 
     id: str
     root: str
@@ -33,6 +33,7 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
     experiment: str | None = None
     environments: list[str] = []
     batch_size: str | None = None
+    gpus: int | None = None
     attempt: int = 1
     resumed_from: int | None = None
 

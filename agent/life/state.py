@@ -162,6 +162,12 @@ class LifeState(Struct):
         text = self.facts.get("max_steps", "")
         return int(text) if text.isdigit() else None
 
+    @property
+    def gpus(self) -> int | None:
+        """How many GPUs the run has, where its configuration says so."""
+        per_node, nodes = self.facts.get("gpus_per_node", ""), self.facts.get("nodes", "1")
+        return int(per_node) * int(nodes) if per_node.isdigit() and nodes.isdigit() else None
+
     def usual_step(self) -> float | None:
         """Seconds from one step to the next, usually."""
         if self.gaps:

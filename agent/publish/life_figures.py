@@ -17,6 +17,8 @@ def life_figures(state: LifeState) -> Iterator[tuple[str, Labels, float]]:
     yield "rl_run_active", (), float(state.life not in ENDS)
     if state.step_at is not None:
         yield "rl_last_step_timestamp_seconds", (), state.step_at
+    if state.gpus is not None:
+        yield "rl_gpus", (), float(state.gpus)
     usual = state.usual_step()
     if usual is not None:
         yield "rl_usual_step_seconds", (), usual
