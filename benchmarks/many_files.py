@@ -11,10 +11,13 @@ in MB.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -67,7 +70,7 @@ class Agent:
     def __init__(self, root: Path, state: Path, before: list[str]) -> None:
         program = [str(Path(sys.executable).with_name("rli-agent")), "watch", str(root), "--plain"]
         arguments = ["--state-dir", str(state), "--listen", "none"]
-        self.log = state.with_suffix(".log")
+        self.log, self.state = state.with_suffix(".log"), state
         with self.log.open("w") as out:
             self.process = subprocess.Popen([*before, *program, *arguments], stdout=out, stderr=out)
 
@@ -79,14 +82,26 @@ class Agent:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
-    def settle(self, limit: float = 900.0) -> tuple[float, float]:
-        """Wait until it has come to rest, which is 4 s at less than 5 %; the CPU and wall seconds until then."""
+    def settle(self, files: int, limit: float = 900.0) -> tuple[float, float]:
+        """Wait until it has read all files, has said how it stands, and has come to rest: 4 s at less than 5 %. The CPU
+        and wall seconds until then."""
         begun, seen = time.monotonic(), [(0.0, 0.0)]
-        while len(seen) < 20 or (seen[-1][1] - seen[-9][1] > 0.2 and seen[-1][0] < limit):
+        while seen[-1][0] < limit:
             time.sleep(0.5)
             seen.append((time.monotonic() - begun, self.cpu()))
-        wall, cpu = next(one for one in seen if one[1] >= seen[-9][1])
+            quiet = len(seen) > 9 and seen[-1][1] - seen[-9][1] < 0.2
+            if quiet and re.search(r"(?m)(^|: )step \d+", self.log.read_text()) and self.files_read() >= files:
+                break
+        wall, cpu = seen[-9]
         return cpu, wall
+
+    def files_read(self) -> int:
+        """How many files the stores hold the ends of."""
+        count = 0
+        for path in self.state.glob("runs/*/run.sqlite"):
+            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+                count += db.execute("SELECT count(*) FROM sources WHERE offset > 0").fetchone()[0]
+        return count
 
     def idle(self, seconds: float) -> float:
         before = self.cpu()
@@ -102,7 +117,7 @@ class Agent:
 
 def measure(root: Path, state: Path, before: list[str], seconds: float) -> str:
     agent = Agent(root, state, before)
-    cpu, wall = agent.settle()
+    cpu, wall = agent.settle(sum(len(files) for _, _, files in os.walk(root)))
     idle, peak = agent.idle(seconds), agent.peak()
     agent.stop()
     return f"{cpu:6.1f} s CPU, {wall:5.1f} s; idle {idle:5.2f} %; {peak:4.0f} MB"

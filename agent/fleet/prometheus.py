@@ -13,7 +13,7 @@ from rli_agent.errors import UserError
 from rli_agent.fleet.run import FleetRun, idle_gpu_hours
 from rli_agent.life.state import ENDS
 from rli_agent.life.wording import spoken
-from rli_agent.publish.spans.endpoint import is_loopback
+from rli_agent.publish.address import is_loopback
 
 #: Seconds to wait for an answer; after which an agent that says nothing is lost, while its run goes on.
 WAIT, LOST = 15.0, 300.0
