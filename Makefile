@@ -6,7 +6,7 @@ PYTHON ?= python3
 VIEW := build/view/rli_agent
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: venv check lint types layers unit view test system docs demo demo-server bench torture clean
+.PHONY: venv check lint types layers unit view test system docs demo demo-server bench torture fuzz clean
 
 venv: $(VENV)/installed
 
@@ -63,6 +63,12 @@ demo-server: venv
 # Killed 500 times under rotation; about seven minutes.
 torture: venv
 	RLI_TORTURE_KILLS=500 $(BIN)/python -m pytest -q tests/test_torture.py
+
+# A minute of atheris for each reader of what strangers write; nothing is installed for it unless it is asked for.
+fuzz: venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	for target in $$($(BIN)/python tests/fuzz_targets.py); do \
+	    $(BIN)/python tests/fuzz.py $$target -max_total_time=60 || exit 1; done
 
 bench: venv
 	for file in $(filter-out benchmarks/console_log.py,$(wildcard benchmarks/*.py)); do \

@@ -67,7 +67,7 @@ CLOCK = 1.0
 #: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
 LAST_WORDS = 2.0
 #: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
-#: twice as many from look to look, up to LONGEST.
+#: twice as many from look to look, up to LONGEST, or 400 times what a look takes.
 RESCAN, LONGEST = 5.0, 20.0
 #: Seconds between two looks where something changed that is not read.
 SHORTEST = 0.1
@@ -345,7 +345,7 @@ class WatchedRun:
             wait = SHORTEST
         if named or now - self._looked >= wait or self._files.stale:
             if not changed and known:
-                self._rescan = min(2 * self._rescan, LONGEST)
+                self._rescan = min(2 * self._rescan, max(LONGEST, 20 * self._pause))
             self._unknown = False
             self._look_again()
             self._looked = time.monotonic()
