@@ -199,7 +199,8 @@ class Discovery:
             if path in self._names:
                 continue
             given, root = next((g, r) for g, r in zip(self._given, self._roots, strict=True) if _within(path, r))
-            name = given.name if path == root else os.path.relpath(path, given.parent if root in self._added else root)
+            below = path[len(root.rstrip("/")) + 1 :]
+            name = given.name if path == root else f"{given.name}/{below}" if root in self._added else below
             name = os.fsencode(name).decode(errors="replace")
             for longer in (f"{given.name}/{name}", path):
                 if name in taken:
