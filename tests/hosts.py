@@ -63,6 +63,11 @@ class Hosts:
             return list(command)
         return ["ip", "netns", "exec", self._space(name), *_IN_NAMED, name, *command]
 
+    @property
+    def hub(self) -> str:
+        """The address of the hub, as the hosts reach it."""
+        return "10.77.0.1" if self.real else "127.0.0.1"
+
     def listen(self, name: str) -> tuple[str, list[str]]:
         """Where the hub reaches an agent on this host, and what tells the agent so."""
         if self.real:
@@ -91,6 +96,11 @@ class HubPrometheus:
     def __init__(self, hosts: Hosts, url: str) -> None:
         self._hosts, self._url = hosts, url
 
+    @property
+    def receiver(self) -> str:
+        """Where it takes what is sent by remote write."""
+        return f"{self._url}/api/v1/write"
+
     def query(self, promql: str, **more: object) -> list[dict[str, Any]]:
         """The result of an instant query, or with start, end and step of one over a range."""
         kind = "query_range" if "step" in more else "query"
@@ -105,21 +115,23 @@ class HubPrometheus:
 
 @contextlib.contextmanager
 def prometheus_on_hub(hosts: Hosts, folder: Path, addresses: Sequence[str]) -> Iterator[HubPrometheus]:
-    port = _free_port()
+    """It takes what is sent to it as well, also of two days ago."""
+    listen = f"{hosts.hub}:{_free_port()}"
     config = folder / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 500ms, scrape_timeout: 400ms}\n"
         "scrape_configs:\n  - job_name: rli-agent\n    honor_labels: true\n"
         f"    static_configs: [{{targets: {json.dumps(list(addresses))}}}]\n"
+        "storage: {tsdb: {out_of_order_time_window: 2d}}\n"
     )
     command = [
         program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.listen-address={listen}", "--web.enable-remote-write-receiver",
     ]  # fmt: skip
     log = folder / "prometheus.log"
     with log.open("wb") as out:
         process = subprocess.Popen(hosts.on("hub", command), stdout=out, stderr=out)
-    prometheus = HubPrometheus(hosts, f"http://127.0.0.1:{port}")
+    prometheus = HubPrometheus(hosts, f"http://{listen}")
     try:
         wait_for(lambda: prometheus.value("vector(1)"), log.read_text)
         yield prometheus

@@ -1,4 +1,5 @@
-"""One run on three hosts, an agent on each, one of them killed meanwhile: nothing is lost, nothing counted twice."""
+"""One run on three hosts, an agent on each, one of them killed meanwhile: nothing is lost and nothing counted twice,
+neither in the stores nor in the Prometheus that scrapes the agents and takes the history that they send."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ from real_prometheus import wait_for
 
 NAMES = ("alpha", "beta", "gamma")
 STEPS, KILLED, BACK = 40, 12, 25
+#: The second of the day when the run began: what it logs lies well before what is scraped.
+START = (int(time.time()) - 3 * 3600) % 86_400
 
 
 def engine(step: int, second: int) -> str:
@@ -31,8 +34,8 @@ def engine(step: int, second: int) -> str:
 
 
 def write_step(root: Path, step: int) -> int:
-    """What the run writes in a step, on all of its nodes; how many of the lines are errors."""
-    second = 30000 + 60 * step
+    """What the run writes in a step, on all of its nodes, as of three hours ago; how many of the lines are errors."""
+    second = START + 60 * step
     write(root, "logs/trainer.log", trainer(step, second))
     write(root, "logs/orchestrator.log", orchestrator(step, second) + trouble(step, second + 1))
     for number, name in enumerate(NAMES):
@@ -42,7 +45,7 @@ def write_step(root: Path, step: int) -> int:
 
 
 class Node:
-    """An agent on a host, with a state directory of its own."""
+    """An agent on a host, with a state directory of its own. `start` has it send the run's history to a receiver."""
 
     def __init__(self, hosts: Hosts, name: str, root: Path, folder: Path) -> None:
         self.store = folder / name / "runs" / "three" / "run.sqlite"
@@ -51,13 +54,14 @@ class Node:
         about = ["--nodes", ",".join(NAMES), "--files", "shared", "--state-dir", str(folder / name)]
         self._command = hosts.on(name, [*watch, *about])
         self.log = folder / f"{name}.log"
-        self.start()
 
-    def start(self) -> None:
+    def start(self, receiver: str) -> None:
+        history = ["--remote-write", receiver, "--remote-write-mode", "history"]
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                self._command, stdout=out, stderr=out, env={**os.environ, "TZ": "UTC", "HOME": str(self.log.parent)}
-            )
+                [*self._command, *history], stdout=out, stderr=out,
+                env={**os.environ, "TZ": "UTC", "HOME": str(self.log.parent)},
+            )  # fmt: skip
 
     def kill(self) -> None:
         self.process.kill()  # `ip netns exec`, unshare and sh have become the agent
@@ -78,11 +82,11 @@ def hosts() -> Iterator[Hosts]:
 @pytest.fixture
 def nodes(hosts: Hosts, tmp_path: Path) -> Iterator[dict[str, Node]]:
     root = tmp_path / "shared" / "run"
-    write(root, "logs/trainer.log", f"[trainer0]:{clock(29990)}    INFO Starting training loop (max_steps={STEPS})\n")
-    started = {name: Node(hosts, name, root, tmp_path) for name in NAMES}
-    yield started
-    for node in started.values():
-        with contextlib.suppress(ProcessLookupError):
+    write(root, "logs/trainer.log", f"[trainer0]:{clock(START)}    INFO Starting training loop (max_steps={STEPS})\n")
+    made = {name: Node(hosts, name, root, tmp_path) for name in NAMES}
+    yield made
+    for node in made.values():
+        with contextlib.suppress(ProcessLookupError, AttributeError):
             node.kill()
 
 
@@ -90,6 +94,8 @@ def nodes(hosts: Hosts, tmp_path: Path) -> Iterator[dict[str, Node]]:
 def test_one_of_three_is_killed_and_started_again(hosts: Hosts, nodes: dict[str, Node], tmp_path: Path) -> None:
     root, errors = tmp_path / "shared" / "run", 0
     with prometheus_on_hub(hosts, tmp_path, [node.address for node in nodes.values()]) as prometheus:
+        for node in nodes.values():
+            node.start(prometheus.receiver)
         wait_for(lambda: prometheus.value("sum(up)") == 3, lambda: [node.log.read_text() for node in nodes.values()])
         begun = time.time()
         for step in range(1, STEPS + 1):
@@ -99,13 +105,33 @@ def test_one_of_three_is_killed_and_started_again(hosts: Hosts, nodes: dict[str,
                 nodes["beta"].kill()
                 wait_for(lambda: prometheus.value("sum(up)") == 2, lambda: "beta's end was not seen")
             if step == BACK:
-                nodes["beta"].start()
+                nodes["beta"].start(prometheus.receiver)
                 wait_for(lambda: prometheus.value("sum(up)") == 3, nodes["beta"].log.read_text)
             until(lambda step=step: _newest_step(nodes["alpha"]) == step, f"step {step} in alpha's store")
         wait_for(lambda: prometheus.value("sum(rl_problems_total)") == errors, lambda: _counted(prometheus))
         wait_for(lambda: prometheus.value("min(rl_step)") == STEPS, lambda: prometheus.query("rl_step"))
         _nothing_lost_or_doubled_in_prometheus(prometheus, begun)
+        wait_for(lambda: _histories(prometheus) == HISTORIES, lambda: _histories(prometheus))
     _nothing_lost_or_doubled_in_the_stores(nodes, root)
+
+
+#: Each step once: the trainer's figures of alpha, and those of each engine.
+HISTORIES = {
+    "rl_throughput_tokens_per_second": {"": [str(20_000 + step) for step in range(1, STEPS + 1)]},
+    "rl_engine_generation_tokens_per_second": {
+        str(number): [str(200 + step) for step in range(1, STEPS + 1)] for number in range(len(NAMES))
+    },
+}
+
+
+def _histories(prometheus: HubPrometheus) -> dict[str, dict[str, list[str]]]:
+    """All samples of the time when the run logged them, by metric and node, in the order of their times."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for metric in HISTORIES:
+        for row in prometheus.query(f"{metric}[3h] offset 1h"):
+            values = found.setdefault(metric, {}).setdefault(row["metric"].get("node", ""), [])
+            values += [value for _, value in row["values"]]
+    return found
 
 
 def _newest_step(node: Node) -> object:
