@@ -137,15 +137,20 @@ class Discovery:
         if self._read is None or len(records) <= NEWEST:
             self.backlog = 0
             return entries
-        records.sort(key=lambda e: (e.mtime, e.path))
-        self._name([e.path for e in records])
-        old = [e for e in records[:-NEWEST] if self._read.pop(self._names[e.path], None) == (e.inode, e.size)]
-        resting = {e.path for e in old}
+        records.sort(key=lambda e: e.mtime)
+        resting = self._read_before(records[:-NEWEST])
         self.rest(resting)
         waiting = [e.path for e in records[:-NEWEST] if e.path not in resting][OLDEST:]
         self.backlog = len(waiting)
         resting.update(waiting)
         return [e for e in entries if e.path not in resting]
+
+    def _read_before(self, records: list[Entry]) -> set[str]:
+        """Those that are as they were when an earlier watch had read them."""
+        if not self._read:
+            return set()
+        self._name([e.path for e in records])
+        return {e.path for e in records if self._read.pop(self._names[e.path], None) == (e.inode, e.size)}
 
     def scan(self) -> Scan:
         """Find what there is now. A later scan may give a file another role, other packs, or leave it out (a twin)."""
