@@ -341,8 +341,8 @@ class WatchedRun:
         self._unknown = self._unknown or not changed <= known
         named = self._places.learn(self.status.facts)
         wait = self._pause if self._unknown or not known else self._rescan
-        if self._files.backlog and not self._owed:
-            wait = SHORTEST
+        if self._files.backlog and not self._owed:  # what was read may rest once its records are summed up
+            wait = min(wait, max(QUIET, self._pause / 5))
         if named or now - self._looked >= wait or self._files.stale:
             if not changed and known:
                 self._rescan = min(2 * self._rescan, max(LONGEST, 20 * self._pause))
