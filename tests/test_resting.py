@@ -81,11 +81,11 @@ def test_a_file_at_rest_that_is_written_again_is_read_on(tmp_path: Path, agents:
     root, many = tmp_path / "run", NEWEST + 50
     write(root, "train.log", STEP.format(1))
     rollouts(root, range(many))
-    assert agents(root, "--listen", "none", "--once").process.wait(2 * PATIENCE) == 0
+    assert agents(root, "--listen", "none", "--once").process.wait(4 * PATIENCE) == 0
     write(root, "rollouts/3.jsonl", json.dumps({"input": "q", "output": "late", "score": 0.0, "step": 3}) + "\n")
     agent = agents(root, "--listen", "none")
-    until(lambda: counted(tmp_path) == (many, many + 1), f"{many + 1} records, not {counted(tmp_path)}")
+    until(lambda: counted(tmp_path) == (many, many + 1), f"{many + 1} records", 4 * PATIENCE)
     write(root, "rollouts/4.jsonl", json.dumps({"input": "q", "output": "later", "score": 0.0, "step": 4}) + "\n")
-    until(lambda: counted(tmp_path) == (many, many + 2), f"{many + 2} records, not {counted(tmp_path)}")
+    until(lambda: counted(tmp_path) == (many, many + 2), f"{many + 2} records", 4 * PATIENCE)
     assert f"and {NEWEST - 1} more" in agent.output
     assert agent.end() == 0
