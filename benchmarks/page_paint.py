@@ -71,7 +71,8 @@ def watch(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 #: Waits until an element has what it should, and gives the time of it.
-WHEN = """([selector, wanted]) => new Promise((done) => {
+WHEN = """([selector, wanted]) => new Promise((done, fail) => {
+  setTimeout(() => fail(`${selector} never had ${wanted}`), 30000);
   const look = () => {
     const found = document.querySelector(selector);
     if (found && (found.textContent + JSON.stringify(found.dataset)).includes(wanted)) {

@@ -13,7 +13,7 @@ from agent_process import Agent, store
 from browser import Visit, finished
 
 pytestmark = pytest.mark.real
-TEXT = "input[placeholder='in prompt or completion']"
+PROMPT = "input[placeholder='has this text']"
 ALL_HAVE = "word => [...document.querySelectorAll('.rollout')].every(one => one.textContent.includes(word))"
 #: Each view, and what is there when it is drawn.
 VIEWS = {
@@ -149,16 +149,16 @@ def test_the_steps_say_what_their_time_goes_into(visit: Visit) -> None:
     assert page.locator(".panel").first.locator("tbody tr").count() == 12
 
 
-def test_rollouts_are_found_by_step_reward_text_and_error(visit: Visit) -> None:
+def test_rollouts_are_found_by_step_prompt_and_error(visit: Visit) -> None:
     page = visit.open("rollouts")
     page.wait_for_selector(".rollout")
     rewards = [float(text.split()[1]) for text in page.locator(".reward").all_inner_texts()]
     assert rewards == sorted(rewards)
     page.wait_for_selector(".panel canvas")
     prompt = page.locator(".rollout pre").first.inner_text().split()[0]
-    page.fill(TEXT, prompt)
+    page.fill(PROMPT, prompt)
     visit.until(ALL_HAVE, prompt)
-    page.fill(TEXT, "")
+    page.fill(PROMPT, "")
     page.fill("input[placeholder=newest]", "5")
     visit.until(ALL_HAVE, "step 5")
     page.check("text=errored")

@@ -5,8 +5,8 @@ export class Refused extends Error {}
 export async function ask(path, parameters = {}, signal = undefined) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
-    if (value === null || value === undefined || value === '' || value === false) continue;
-    for (const one of Array.isArray(value) ? value : [value]) query.append(name, one === true ? 'true' : one);
+    if (value === null || value === undefined || value === '') continue;
+    for (const one of Array.isArray(value) ? value : [value]) query.append(name, one);
   }
   const tail = query.size ? `?${query}` : '';
   let answer;
