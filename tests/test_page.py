@@ -162,8 +162,8 @@ def test_rollouts_are_found_by_step_prompt_and_error(visit: Visit) -> None:
     page.fill("input[placeholder=newest]", "5")
     visit.until(ALL_HAVE, "step 5")
     page.check("text=errored")
-    page.wait_for_selector(".rollout[data-errored=true]")
-    assert page.locator(".rollout[data-errored=false]").count() == 0
+    visit.until("() => document.querySelectorAll('.rollout[data-errored=false]').length === 0")
+    assert page.locator(".rollout[data-errored=true]").count() >= 1
 
 
 def test_the_heat_map_leads_to_the_rollouts_of_a_step(visit: Visit) -> None:

@@ -42,13 +42,12 @@ export function link(place, properties, ...children) {
 export const button = (text, onclick, properties = {}) =>
   make('button', { type: 'button', onclick, ...properties }, text);
 
-export function table(caption, heads, rows, properties = {}) {
+export function table(caption, heads, rows) {
   const head = make('tr', {}, heads.map((text) => make('th', { scope: 'col' }, text)));
-  const body = rows.map((cells) =>
-    make('tr', {}, cells.map((cell) => (cell instanceof HTMLTableCellElement ? cell : make('td', {}, cell)))));
+  const body = rows.map((cells) => make('tr', {}, cells.map((cell) => make('td', {}, cell))));
   const whole = make('table', {}, make('caption', { class: 'unseen' }, caption), make('thead', {}, head),
     make('tbody', {}, body));
-  return make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption, ...properties }, whole);
+  return make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption }, whole);
 }
 
 // The figures behind a chart, for who cannot see it: made when it is opened.
@@ -68,7 +67,6 @@ export function choice(label, options, value, onchange) {
   return make('label', { class: 'field' }, make('span', {}, label), select);
 }
 
-export function input(label, properties, onchange) {
-  const field = make('input', { ...properties, onchange: (event) => onchange(event.target.value) });
-  return make('label', { class: 'field' }, make('span', {}, label), field);
+export function input(label, properties) {
+  return make('label', { class: 'field' }, make('span', {}, label), make('input', properties));
 }

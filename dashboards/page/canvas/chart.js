@@ -14,9 +14,9 @@ export class Chart {
   // `options`: label, height, kind (of the x axis), viewport, tip(x) → what the box says at x.
   constructor(host, options) {
     Object.assign(this, { curves: [], band: null, log: false, left: 52, selection: null }, options);
-    this.surface = new Surface(host,
-      { label: this.label, height: this.height, draw: (...all) => this.draw(...all),
-        keys: '+ - 0 ArrowLeft ArrowRight' });
+    this.surface = new Surface(host, {
+      label: this.label, height: this.height, draw: (...all) => this.draw(...all), keys: '+ - 0 ArrowLeft ArrowRight',
+    });
     this.toValue = attach(this.surface.canvas, this.viewport, () => [this.left, this.surface.width - RIGHT], {
       drag: 'select',
       wheel: 'modifier',

@@ -14,9 +14,9 @@ class Columns {
   // `options`: label, height, steps, tip(column, row) → nodes, pick(column, row).
   constructor(host, options) {
     Object.assign(this, { column: -1, row: 0 }, options);
-    this.surface = new Surface(host,
-      { label: this.label, height: this.height, draw: (...all) => this.draw(...all),
-        keys: 'ArrowLeft ArrowRight Enter' });
+    this.surface = new Surface(host, {
+      label: this.label, height: this.height, draw: (...all) => this.draw(...all), keys: 'ArrowLeft ArrowRight Enter',
+    });
     const canvas = this.surface.canvas;
     canvas.addEventListener('pointermove', (event) => this.point(event));
     canvas.addEventListener('pointerleave', () => this.choose(-1, 0));

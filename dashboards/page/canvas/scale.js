@@ -14,32 +14,35 @@ export function ticks(from, to, wanted) {
   return found;
 }
 
-const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+const SPANS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000,
+];
 
-// The same for local time: on full seconds, minutes, hours, days.
-export function timeTicks(from, to, wanted) {
+// The same for seconds: on full minutes, hours, days, counted from `zero`.
+export function timeTicks(from, to, wanted, zero = 0) {
   const raw = (to - from) / wanted;
   if (raw < 1) return ticks(from, to, wanted);
-  const step = SPANS.find((size) => size >= raw) ?? Math.ceil(raw / 86400) * 86400;
-  const shift = new Date(from * 1000).getTimezoneOffset() * 60;
+  const step = SPANS.find((size) => size >= raw) ?? SPANS[SPANS.length - 1];
   const found = [];
-  const first = Math.ceil((from - shift) / step) * step + shift;
+  const first = Math.ceil((from - zero) / step) * step + zero;
   for (let place = first; place <= to; place += step) found.push(place);
   return found;
 }
 
-// `kind`: step, time (Unix seconds) or relative (seconds).
+// [place, what is written there] for each mark. `kind`: step, time (Unix seconds) or relative (seconds).
 export function axis(kind, from, to, wanted) {
-  if (kind === 'time') {
-    const places = timeTicks(from, to, wanted);
-    const long = to - from > 2 * 86400;
-    return places.map((place) =>
-      [place, long ? day(place).slice(5) : clock(place, places[1] - places[0] < 1)
-        .replace(to - from > 600 ? /:\d\d$/ : /$^/, '')]);
-  }
+  if (kind === 'step') return ticks(from, to, wanted).filter(Number.isInteger).map((place) => [place, figure(place)]);
   if (kind === 'relative') return timeTicks(from, to, wanted)
     .map((place) => [place, place === 0 ? '0' : duration(place)]);
-  return ticks(from, to, wanted).filter(Number.isInteger).map((place) => [place, figure(place)]);
+  const midnight = new Date(from * 1000).getTimezoneOffset() * 60;
+  const places = timeTicks(from, to, wanted, midnight);
+  return places.map((place) => [place, hour(place, to - from, places[1] - places[0])]);
+}
+
+function hour(time, span, step) {
+  if (span > 2 * 86400) return day(time).slice(5);
+  if (span > 600) return clock(time).slice(0, 5);
+  return clock(time, step < 1);
 }
 
 // Lower and upper end of an axis for values in [low, high], with some air.

@@ -61,6 +61,9 @@ export class Viewport {
   }
 }
 
+const SPEED = 0.0022;  // of the wheel
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
 // Wheel, drag, pinch and keys on `canvas`. `frame()` gives the plot's [left, right] in CSS pixels. `drag`: what
 // dragging does, "pan" or "select"; `wheel`: "always", or it zooms with Ctrl or Shift only. `act`: onmove(x, y, event),
 // onleave(), onclick(x, y), onselect([left, right] | null).
@@ -83,8 +86,7 @@ export function attach(canvas, viewport, frame, { drag, wheel, act }) {
     event.preventDefault();
     const [left, right] = frame();
     if (sideways && !event.shiftKey) viewport.pan(event.deltaX / (right - left));
-    else viewport.zoom(Math.exp(Math.max(-300, Math.min(300, event.deltaY || event.deltaX)) * 0.0022),
-      toValue(at(event)[0]));
+    else viewport.zoom(Math.exp(clamp(event.deltaY || event.deltaX, -300, 300) * SPEED), toValue(at(event)[0]));
   }, { passive: false });
 
   canvas.addEventListener('pointerdown', (event) => {

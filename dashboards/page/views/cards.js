@@ -3,9 +3,10 @@ import { Chart, nearest } from '../canvas/chart.js';
 import { smooth } from '../canvas/smooth.js';
 import { curveColour } from '../colours.js';
 import { behind, make, refill, table } from '../dom.js';
-import { clock, figure, inUnit, metricWords, oneLine, stamp } from '../text.js';
+import { duration, figure, inUnit, metricWords, oneLine, stamp } from '../text.js';
 
 const ROWS = 300;  // of the table behind a chart
+const LONG = 90;    // characters of a curve's name
 const USUAL = new Set(['project', 'experiment_name', 'run', 'framework']);
 
 export class Card {
@@ -46,63 +47,60 @@ export class Card {
     const first = this.answers[0]?.curve;
     const kind = x === 'step' && first?.x_is === 'time' ? 'time' : x;
     this.chart.set(this.drawn, { band: first?.healthy, log, kind });
-    refill(this.legend, this.drawn.map((one) => this.entry(one)), first?.healthy
-      ? make('span', { class: 'band' }, `healthy ${range(first.healthy)}`) : null);
+    const healthy = first?.healthy ? make('span', { class: 'band' }, `healthy ${range(first.healthy)}`) : null;
+    refill(this.legend, this.drawn.map((one) => this.entry(one)), healthy);
     this.element.dataset.points = this.answers.reduce((sum, { curve }) => sum + curve.x.length, 0);
     this.element.dataset.curves = this.answers.length;
   }
 
-  entry({ run, curve, y, colour, dashed }) {
-    const stroke = make('i', { class: dashed ? 'stroke dashed' : 'stroke', 'aria-hidden': 'true' });
-    stroke.style.color = colour;
-    const last = lastFinite(y);
-    return make('span', { class: 'swatch' }, stroke, oneLine(this.label(run, curve)),
-      make('strong', {}, inUnit(last, this.group.unit)));
+  entry(one) {
+    return make('span', { class: 'swatch' }, this.name(one),
+      make('strong', {}, inUnit(lastFinite(one.y), this.group.unit)));
+  }
+
+  name(one) {
+    const stroke = make('i', { class: one.dashed ? 'stroke dashed' : 'stroke', 'aria-hidden': 'true' });
+    stroke.style.color = one.colour;
+    return make('span', { class: 'swatch' }, stroke, this.label(one));
   }
 
   // What tells a curve from the others of its card.
-  label(run, curve) {
+  label({ run, curve }) {
     const all = this.answers.map((answer) => answer.curve);
-    const labels = Object.entries(curve.labels ?? {}).filter(([name, value]) => !USUAL.has(name) && value);
-    const telling = labels.filter(([name, value]) => all.some((other) => other.labels?.[name] !== value))
+    const labels = Object.entries(curve.labels).filter(([name, value]) => !USUAL.has(name) && value);
+    const telling = labels.filter(([name, value]) => all.some((other) => other.labels[name] !== value))
       .map(([, value]) => value);
     if (all.some((other) => other.name !== curve.name) && !telling.includes(curve.name)) telling.push(curve.name);
-    const own = telling.join(' ') || curve.labels?.role || curve.name;
     const several = this.answers.some((answer) => answer.run !== this.answers[0].run);
-    return several ? `${run}${telling.length ? ` ${own}` : ''}` : own;
+    if (several) telling.unshift(run);
+    return oneLine(telling.join(' ') || curve.labels.role || curve.name).slice(0, LONG);
   }
 
   tip(x) {
-    const rows = this.drawn.map((one) => {
+    const lines = this.drawn.filter((one) => one.x.length).map((one) => {
       const index = nearest(one.x, x);
-      if (index < 0) return null;
-      const value = one.faint ? one.faint[index] : one.y[index];
-      const stroke = make('i', { class: 'stroke' });
-      stroke.style.color = one.colour;
-      return [make('span', { class: 'swatch' }, stroke, oneLine(this.label(one.run, one.curve)).slice(0, 60)),
-        make('strong', {}, inUnit(value, this.group.unit)),
-        one.faint ? make('span', { class: 'muted' }, `smoothed ${inUnit(one.y[index], this.group.unit)}`) : null,
-          index];
-    }).filter(Boolean);
-    if (!rows.length) return null;
-    const at = this.drawn[0].x[rows[0][3]];
-    return [make('div', { class: 'muted' }, this.place(at)),
-      ...rows.map(([name, value, smoothed]) => make('div', { class: 'tiprow' }, name, value, smoothed))];
+      const { unit } = this.group;
+      return make('div', { class: 'tiprow' }, this.name(one),
+        make('strong', {}, inUnit((one.faint ?? one.y)[index], unit)),
+        one.faint ? make('span', { class: 'muted' }, `smoothed ${inUnit(one.y[index], unit)}`) : null);
+    });
+    if (!lines.length) return null;
+    const [{ x: xs }] = this.drawn;
+    return [make('div', { class: 'muted' }, this.place(xs[nearest(xs, x)])), ...lines];
   }
 
   place(x) {
     if (this.chart.kind === 'time') return stamp(x);
-    return this.chart.kind === 'step' ? `step ${figure(x)}` : `${figure(x)} s from the start`;
+    return this.chart.kind === 'step' ? `step ${figure(x)}` : `${duration(x)} from the start`;
   }
 
   table(caption) {
+    const { unit } = this.group;
     const rows = this.drawn.flatMap((one) =>
-      one.x.map((x, index) => [x, oneLine(this.label(one.run, one.curve)), (one.faint ?? one.y)[index]]));
-    rows.sort((a, b) => b[0] - a[0]);
-    return table(`${caption}, newest first`, [this.chart.kind === 'time' ? 'Time' : 'Step', 'Series', 'Value'],
-      rows.slice(0, ROWS)
-        .map(([x, name, value]) =>
-          [this.chart.kind === 'time' ? clock(x) : figure(x), name, inUnit(value, this.group.unit)]));
+      one.x.map((x, index) => [x, this.label(one), (one.faint ?? one.y)[index]]));
+    const newest = rows.sort((a, b) => b[0] - a[0]).slice(0, ROWS);
+    return table(`${caption}, newest first`, [this.chart.kind === 'step' ? 'Step' : 'Time', 'Series', 'Value'],
+      newest.map(([x, name, value]) => [this.place(x).replace('step ', ''), name, inUnit(value, unit)]));
   }
 
   close() {

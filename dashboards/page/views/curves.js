@@ -1,9 +1,10 @@
 // Curves: the common metrics, or whatever is searched; smoothed, against step or time, with other runs laid over.
 import { ask, runPath } from '../api.js';
 import { Viewport } from '../canvas/viewport.js';
-import { choice, input, make, refill, say } from '../dom.js';
+import { make, refill, say } from '../dom.js';
 import { count, plural } from '../text.js';
 import { Card } from './cards.js';
+import { curveControls } from './curve_controls.js';
 import { CurveSource, grouped } from './curve_source.js';
 
 const CARDS = 48;    // at first, and as many more on demand
@@ -50,32 +51,25 @@ class Curves {
   }
 
   controls() {
-    const { x, weight, log } = this.settings;
-    const shown = make('output', {}, weight.toFixed(2));
-    const slider = make('input',
-      { type: 'range', min: 0, max: 0.99, step: 0.01, value: weight, 'aria-label': 'Smoothing',
-      oninput: (event) => {
-        this.settings.weight = Number(event.target.value);
-        say(shown, this.settings.weight.toFixed(2));
-        this.redraw();
-      } });
-    const search = input('Search',
-      { type: 'search', value: this.q, placeholder: 'any metric: loss, actor/entropy, p99 …',
-      autocomplete: 'off', 'aria-label': 'Search metrics', oninput: (event) => this.search(event.target.value.trim()) },
-        () => {});
-    this.box = search.querySelector('input');
-    const logarithmic = make('input', { type: 'checkbox', checked: log, onchange: (event) => {
-      this.settings.log = event.target.checked;
-      this.redraw();
-    } });
-    return make('form', { class: 'controls', onsubmit: (event) => event.preventDefault() }, search,
-      choice('Against', [['step', 'step'], ['time', 'time'], ['relative', 'time from the start']], x, (chosen) => {
-        this.settings.x = chosen;
+    const settings = { q: this.q, ...this.settings };
+    const form = curveControls(settings, this.others, {
+      search: (text) => this.search(text),
+      axis: (x) => {
+        this.settings.x = x;
         this.newAxis();
         this.build();
-      }),
-      make('label', { class: 'field' }, make('span', {}, 'Smoothing'), make('span', { class: 'row' }, slider, shown)),
-      make('label', { class: 'check' }, logarithmic, 'log scale'), this.others);
+      },
+      smooth: (weight) => {
+        this.settings.weight = weight;
+        this.redraw();
+      },
+      scale: (log) => {
+        this.settings.log = log;
+        this.redraw();
+      },
+    });
+    this.box = form.querySelector('input[type=search]');
+    return form;
   }
 
   later(name, wait, what) {

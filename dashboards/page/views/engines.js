@@ -22,12 +22,16 @@ export function openEngines(host, context) {
   function panel({ engine, role, figures }, now) {
     const name = oneLine([engine, role].filter(Boolean).join(' · '));
     return make('section', { class: 'panel', 'aria-label': name }, make('h2', {}, name),
-      table(`Figures of ${name}`, ['Figure', 'Value', 'Told', ''],
-      figures.map((figure) =>
-        [make('span', { title: figure.help }, figure.metric ? metricWords(figure.metric) : oneLine(figure.name)),
-          make('strong', {}, inUnit(figure.value, figure.unit)),
-        figure.step === null || figure.step === undefined ? ago(figure.time, now) : `step ${figure.step}`,
-          link(toRun(context.run, 'curves', { q: figure.name }), {}, 'curve')])));
+      table(`Figures of ${name}`, ['Figure', 'Value', 'Told', ''], figures.map((figure) => row(figure, now))));
+  }
+
+  function row({ name, metric, help, value, unit, step, time }, now) {
+    return [
+      make('span', { title: help }, metric ? metricWords(metric) : oneLine(name)),
+      make('strong', {}, inUnit(value, unit)),
+      step === null ? ago(time, now) : `step ${step}`,
+      link(toRun(context.run, 'curves', { q: name }), {}, 'curve'),
+    ];
   }
 
   load();

@@ -59,7 +59,7 @@ export function openLogs(host, context, parameters) {
       clearTimeout(typing);
       typing = setTimeout(() => show({ [name]: event.target.value.trim() }), TYPED);
     };
-    return input(label, { value: set[name], ...properties, oninput }, () => {});
+    return input(label, { value: set[name], ...properties, oninput });
   }
 
   const asked = (place) => {

@@ -16,8 +16,7 @@ export function openOverview(host, reports) {
   let drawing = 0;
 
   const draw = () => {
-    const sorted = [...reports.values()].sort((a, b) => live(b) - live(a) || URGENT[a.health] - URGENT[b.health]
-      || last(b) - last(a));
+    const sorted = [...reports.values()].sort(urgency);
     refill(summary, sentence(sorted));
     const at = document.activeElement.getAttribute('href');
     refill(list, sorted.map(card));
@@ -25,8 +24,8 @@ export function openOverview(host, reports) {
   };
   const load = async () => {
     try {
-      for (const report of (await ask('runs')).runs) reports.set(report.run.id,
-        merged(report, reports.get(report.run.id)));
+      const { runs } = await ask('runs');
+      for (const report of runs) reports.set(report.run.id, merged(report, reports.get(report.run.id)));
       draw();
     } catch (error) {
       refill(summary, error.message);
@@ -51,6 +50,7 @@ export function openOverview(host, reports) {
 
 const live = (report) => Number(!isOver(report));
 const last = (report) => report.progress.last_written_at ?? 0;
+const urgency = (a, b) => live(b) - live(a) || URGENT[a.health] - URGENT[b.health] || last(b) - last(a);
 
 function sentence(reports) {
   if (!reports.length) return 'No run is known yet. rli-agent watch OUTPUT_DIR begins one.';
@@ -65,7 +65,7 @@ function sentence(reports) {
 
 function card(report) {
   const { run, progress, time } = report;
-  const reward = (report.quality ?? [])[0];
+  const reward = (report.quality ?? []).find(({ metric }) => metric === 'rl_reward_mean');
   const facts = [
     progress.step !== null && progress.step !== undefined
       && `step ${count(progress.step)}${progress.max_steps ? ` of ${count(progress.max_steps)}` : ''}`,

@@ -15,8 +15,7 @@ export function openProblems(host, context) {
 
   async function load() {
     try {
-      const [found,
-        told] = await Promise.all([ask(runPath(context.run, 'problems')), ask(runPath(context.run, 'alerts'))]);
+      const [found, told] = await Promise.all(['problems', 'alerts'].map((what) => ask(runPath(context.run, what))));
       const key = JSON.stringify([found, told]);
       if (key === shown) return;  // what is unfolded stays so
       shown = key;
@@ -50,48 +49,46 @@ export function openProblems(host, context) {
   return { refresh: load };
 }
 
-const stepsOf = (first, last) => (first === null ? '' : first === last || last === null ? `step ${first}`
-  : `steps ${first} to ${last}`);
+function stepsOf(first, last) {
+  if (first === null) return '';
+  return last === null || first === last ? `step ${first}` : `steps ${first} to ${last}`;
+}
+
+const logsOf = (run, parameters) => link(toRun(run, 'logs', parameters), {}, 'log lines');
+const listed = (facts) => oneLine(facts.filter(Boolean).join('  ·  '));
 
 function problemEntry(problem, run) {
-  const logs = toRun(run, 'logs', { at: problem.last_time, file: problem.file, line: problem.line });
-  const when = [stepsOf(problem.first_step, problem.last_step), problem.count > 1
-    ? `${stamp(problem.first_time)} to ${clock(problem.last_time)}` : stamp(problem.last_time),
-    `${problem.file}:${problem.line}`].filter(Boolean);
-  return make('li', { data: { severity: problem.level.toLowerCase() } },
-    make('details', { data: { key: `${problem.kind} ${problem.file} ${problem.title}` } },
-      make('summary', {}, make('span', { class: 'kind' }, problem.kind),
-        make('span', { class: 'title' }, oneLine(problem.title)), problem.count > 1
-        ? make('span', { class: 'badge' }, `×${count(problem.count)}`) : null),
-      make('pre', { tabindex: 0, 'aria-label': 'The whole message' }, plain(problem.message))),
-    make('p', { class: 'facts' }, oneLine(when.join('  ·  ')), '  ·  ', link(logs, {}, 'log lines')));
+  const { kind, level, title, message, file, line, count: many, first_time: first, last_time: last } = problem;
+  const when = many > 1 ? `${stamp(first)} to ${clock(last)}` : stamp(last);
+  const facts = listed([stepsOf(problem.first_step, problem.last_step), when, `${file}:${line}`]);
+  return make('li', { data: { severity: level.toLowerCase() } },
+    make('details', { data: { key: `${kind} ${file} ${title}` } },
+      make('summary', {}, make('span', { class: 'kind' }, kind), make('span', { class: 'title' }, oneLine(title)),
+        many > 1 ? make('span', { class: 'badge' }, `×${count(many)}`) : null),
+      make('pre', { tabindex: 0, 'aria-label': 'The whole message' }, plain(message))),
+    make('p', { class: 'facts' }, facts, '  ·  ', logsOf(run, { at: last, file, line })));
 }
 
 function alertEntry(alert, run) {
-  const over = alert.resolved_time !== null;
-  const facts = [stamp(alert.time), stepsOf(alert.step, alert.resolved_step), over
-    ? `over since ${clock(alert.resolved_time)}` : 'not over',
-    alert.value === null ? ''
-      : `${figure(alert.value)}${alert.usual === null ? '' : `, usually ${figure(alert.usual)}`}`].filter(Boolean);
-  return { time: alert.time,
-    element: entry({ severity: alert.severity, kind: alert.detector, title: alert.title, text: [alert.text, alert.todo],
-      open: !over },
-    [oneLine(facts.join('  ·  ')), '  ·  ', link(toRun(run, 'logs', { at: alert.time }), {}, 'log lines'), alert.series
-      ? ['  ·  ', link(toRun(run, 'curves', { q: alert.series }), {}, 'curve')] : null]) };
+  const { time, detector, value, usual, series, resolved_time: over } = alert;
+  const figures = value === null ? '' : `${figure(value)}${usual === null ? '' : `, usually ${figure(usual)}`}`;
+  const facts = listed([stamp(time), stepsOf(alert.step, alert.resolved_step),
+    over === null ? 'not over' : `over since ${clock(over)}`, figures]);
+  const curve = series ? ['  ·  ', link(toRun(run, 'curves', { q: series }), {}, 'curve')] : null;
+  return { time, element: entry({ ...alert, kind: detector, open: over === null },
+    [facts, '  ·  ', logsOf(run, { at: time }), curve]) };
 }
 
 function messageEntry(message, run) {
-  return { time: message.time,
-    element: entry({ severity: message.severity, kind: message.kind, title: message.title,
-      text: [message.text, message.todo], open: message.open },
-    [oneLine([stamp(message.time), message.step === null ? '' : `step ${message.step}`, message.open ? 'not over'
-      : ''].filter(Boolean).join('  ·  ')), '  ·  ',
-      link(toRun(run, 'logs', { at: message.time }), {}, 'log lines')]) };
+  const { time, step, open } = message;
+  const facts = listed([stamp(time), stepsOf(step, null), open ? 'not over' : '']);
+  return { time, element: entry(message, [facts, '  ·  ', logsOf(run, { at: time })]) };
 }
 
-function entry({ severity, kind, title, text, open }, facts) {
-  const paragraphs = text.filter(Boolean).map((one) => make('p', { class: 'says' }, plain(one)));
+function entry({ severity, kind, title, text, todo, open }, facts) {
   return make('li', { data: { severity, open } },
     make('p', { class: 'line' }, make('span', { class: 'kind' }, oneLine(kind)),
-      make('span', { class: 'title' }, oneLine(title))), paragraphs, make('p', { class: 'facts' }, facts));
+      make('span', { class: 'title' }, oneLine(title))),
+    [text, todo].filter(Boolean).map((one) => make('p', { class: 'says' }, plain(one))),
+    make('p', { class: 'facts' }, facts));
 }

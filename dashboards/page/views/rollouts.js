@@ -45,7 +45,7 @@ export function openRollouts(host, context, parameters) {
   };
   const typed = (label, name, properties) => {
     const oninput = (event) => change(name, event.target.value.trim(), TYPED);
-    return input(label, { value: set[name], ...properties, oninput }, () => {});
+    return input(label, { value: set[name], ...properties, oninput });
   };
   const chosen = (label, name, options) => choice(label, options, set[name], (value) => change(name, value));
   const named = (label, name, names = []) => {
