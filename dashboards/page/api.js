@@ -23,8 +23,8 @@ export async function ask(path, parameters = {}, signal = undefined) {
 async function reason(answer) {
   const text = await answer.text();
   try {
-    const { error } = JSON.parse(text);
-    if (error) return error;
+    const { error, hint } = JSON.parse(text);
+    if (error) return [error, hint].filter(Boolean).join(': ');
   } catch {
     // Not JSON: the text itself says it.
   }

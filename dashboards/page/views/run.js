@@ -1,6 +1,6 @@
 // One run: the answer on top, and below it one of the tabs.
 import { ask, runPath } from '../api.js';
-import { link, make, refill, say } from '../dom.js';
+import { link, make, say } from '../dom.js';
 import { here, note, toRun } from '../place.js';
 import { isOver, merged } from '../report.js';
 import { openCurves } from './curves.js';
@@ -25,9 +25,10 @@ export function openRun(host, place, reports) {
   const links = Object.entries(TABS).map(([tab, [name]]) => [tab, link(toRun(run, tab), { data: { tab } }, name)]);
   const badge = make('span', { class: 'badge', hidden: true });
   links.find(([tab]) => tab === 'problems')[1].append(badge);
+  const notice = make('p', { class: 'error', role: 'alert', hidden: true });
   const body = make('div', { class: 'body' });
-  host.append(make('nav', { class: 'tabs', 'aria-label': 'Views of the run' }, links.map(([, element]) => element)),
-    body);
+  const tabs = make('nav', { class: 'tabs', 'aria-label': 'Views of the run' }, links.map(([, element]) => element));
+  host.append(tabs, notice, body);
 
   let view = null;
   let tab = null;
@@ -38,8 +39,12 @@ export function openRun(host, place, reports) {
     report: () => reports.get(run) ?? null,
     going: () => reports.has(run) && !isOver(reports.get(run)),
     note: (parameters) => note(toRun(run, tab, parameters)),
-    fail: (error) => error.name !== 'AbortError'
-      && refill(body, make('p', { class: 'error', role: 'alert' }, error.message)),
+    // What is shown stays: the next answer may come.
+    fail(error) {
+      if (error.name === 'AbortError') return;
+      say(notice, error.message);
+      notice.hidden = false;
+    },
   };
 
   const open = (wanted) => {
@@ -54,6 +59,7 @@ export function openRun(host, place, reports) {
       else element.removeAttribute('aria-current');
     }
     body.replaceChildren();
+    notice.hidden = true;
     view = TABS[tab][1](body, context, wanted.parameters);
   };
   const refresh = () => {
@@ -64,6 +70,7 @@ export function openRun(host, place, reports) {
       return;
     }
     asked = Date.now();
+    notice.hidden = true;
     view?.refresh?.();
     if (tab === 'now') askStatus();
   };
