@@ -137,6 +137,13 @@ def test_text_that_tells_nothing_is_unknown(status: Callable[..., tuple[int, Rep
     assert report.answer.startswith("a.log: no line tells of a step, a state or a problem")
 
 
+def test_an_engine_alone_is_known_by_its_figures(status: Callable[..., tuple[int, Report]], tmp_path: Path) -> None:
+    (tmp_path / "engine.log").write_text(ENGINE.split("\n(", 1)[0] + "\n")
+    code, report = status(tmp_path / "engine.log")
+    assert (code, report.health) == (0, "Healthy")
+    assert any(series.metric == "rl_engine_requests_running" for series in report.performance.series)
+
+
 def test_a_run_that_ends_in_its_middle_without_a_word_is_not_finished(
     status: Callable[..., tuple[int, Report]], tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from loguru import logger
 from msgspec import Struct
 
 from rli_agent.alerts.pager import Pager
@@ -54,7 +55,7 @@ class DiskWatch:
         self._size: int | None = None
         self._sized = -_SEARCH_EVERY
         known = store.knowledge.get(_NAME)
-        self._noted = msgspec.json.decode(known, type=Noted) if known is not None else Noted()
+        self._noted = _remembered(known)
 
     def record(self, events: Sequence[Event], source: Source, now: float) -> None:
         """Nothing of it is told by lines."""
@@ -126,6 +127,14 @@ class DiskWatch:
             self._pager.tracker.state.step, "Delete old checkpoints or make room before the next one is written.",
             values=tuple(values),
         )  # fmt: skip
+
+
+def _remembered(known: bytes | None) -> Noted:
+    try:
+        return Noted() if known is None else msgspec.json.decode(known, type=Noted)
+    except (ValueError, msgspec.DecodeError) as error:
+        logger.warning("what was remembered of disks is of another version ({}): it begins anew", error)
+        return Noted()
 
 
 def _spoken(size: float) -> str:

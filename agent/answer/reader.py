@@ -108,7 +108,7 @@ class StoreReader:
         steady = self._series(STABILITY, state.step)
         messages = self._told(told)
         health, reasons = judge(progress, quality, problems, messages, overdue(state, now), self._alerts(), reached)
-        if status.life == "starting" and state.progress_at is None and not (quality or steady or status.problems):
+        if status.life == "starting" and state.progress_at is None and not self._tells():
             health, reasons = "Unknown", [answer]
         facts = status.facts
         return Report(
@@ -123,6 +123,11 @@ class StoreReader:
             problems=problems[-SHOWN:], messages=messages[-SHOWN:],
             files=self._files(Path(root)),
         )  # fmt: skip
+
+    def _tells(self) -> bool:
+        """Whether any line told of a figure, a state, a problem or a rollout."""
+        tables = ("lines", "interval_rows", "interval_open", "problem_rows", "rollout_rows")
+        return any(self._db.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0] for table in tables)
 
     def _life(self) -> LifeState:
         row = self._db.execute("SELECT value FROM knowledge WHERE name = ?", (KNOWN_AS,)).fetchone()
