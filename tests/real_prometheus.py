@@ -90,6 +90,11 @@ class Prometheus:
         found = call(self.port, "/api/v1/query?query=" + urllib.parse.quote(promql))["result"]
         return {json.dumps(r["metric"], sort_keys=True): float(r["value"][1]) for r in found}
 
+    def at(self, promql: str) -> list[Any]:
+        """Values of an instant query that says itself when (`@`): a number a series, or its [time, value] pairs."""
+        found = call(self.port, "/api/v1/query?query=" + urllib.parse.quote(promql))["result"]
+        return [r["values"] if "values" in r else float(r["value"][1]) for r in found]
+
     def target(self) -> dict[str, Any]:
         return next(iter(call(self.port, "/api/v1/targets")["activeTargets"]), {})
 
@@ -122,10 +127,6 @@ def serving(render: Callable[[bool], bytes]) -> Iterator[int]:
 @contextlib.contextmanager
 def prometheus_of(folder: Path, *ports: int) -> Iterator[Prometheus]:
     """A Prometheus that has scraped these pages of this machine, and does so each second."""
-    binary = program("prometheus")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     config = folder / "prometheus.yml"
     targets = ", ".join(f"'127.0.0.1:{p}'" for p in ports)
     config.write_text(
@@ -133,15 +134,7 @@ def prometheus_of(folder: Path, *ports: int) -> Iterator[Prometheus]:
         "scrape_configs:\n"
         f"  - {{job_name: rli-agent, honor_labels: true, static_configs: [{{targets: [{targets}]}}]}}\n"
     )
-    log = folder / "prometheus.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [binary, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
-             f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=out, stderr=out,
-        )  # fmt: skip
-    prometheus = Prometheus(port)
-    try:
+    with _started(config, folder / "data") as (prometheus, process, log):
 
         def scraped() -> bool:
             assert process.poll() is None, log.read_text()
@@ -149,6 +142,37 @@ def prometheus_of(folder: Path, *ports: int) -> Iterator[Prometheus]:
 
         wait_for(scraped, log.read_text)
         yield prometheus
+
+
+@contextlib.contextmanager
+def prometheus_over(data: Path, folder: Path) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes nothing, over these blocks, however old they are."""
+    config = folder / "prometheus.yml"
+    config.write_text("global: {scrape_interval: 1s}\n")
+    with _started(config, data) as (prometheus, process, log):
+
+        def ready() -> bool:
+            assert process.poll() is None, log.read_text()
+            return prometheus.at("vector(1)") == [1.0]
+
+        wait_for(ready, log.read_text)
+        yield prometheus
+
+
+@contextlib.contextmanager
+def _started(config: Path, data: Path) -> Iterator[tuple[Prometheus, subprocess.Popen[bytes], Path]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = config.with_suffix(".log")
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={data}",
+             "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}"],
+            stdout=out, stderr=out,
+        )  # fmt: skip
+    try:
+        yield Prometheus(port), process, log
     finally:
         process.terminate()
         process.wait(30)

@@ -128,11 +128,16 @@ def ask(run: Asked, zone: tzinfo, job: str | None = None) -> Report:
 
 def unread(report: Report, run: Asked) -> Report:
     """The same, saying why nothing could be read."""
+    reasons = why_unread(run)
+    return replace(report, answer=reasons[0], reasons=reasons)
+
+
+def why_unread(run: Asked) -> list[str]:
+    """Why nothing could be read, a sentence a file."""
     scan = discover(run.options.paths, run.book, run.options.framework)
     reasons = [f"{found.source.file}: {_tells_nothing(found.path)}" for found in scan.found[:SHOWN]]
     reasons += [f"{path.name} is skipped: {why}" for path, why in scan.skipped[:SHOWN]]
-    reasons = reasons or [f"{report.run.root} holds no log file (*.log, *.out, *.txt, *.jsonl)"]
-    return replace(report, answer=reasons[0], reasons=reasons)
+    return reasons or [f"{scan.run.root} holds no log file (*.log, *.out, *.txt, *.jsonl)"]
 
 
 def _tells_nothing(path: Path) -> str:

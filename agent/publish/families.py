@@ -27,12 +27,12 @@ class Series:
     """One line of the exposition. `at` and `file` tell where its value came from: a newer one replaces it, and so
     does a later one of the same file. `key` is the framework's own name that feeds it, where one does."""
 
-    __slots__ = ("at", "bounds", "family", "file", "key", "labels", "prefix", "spread", "value")
+    __slots__ = ("at", "begins", "bounds", "family", "file", "key", "labels", "spread", "value")
 
     def __init__(self, family: Family, labels: Labels) -> None:
         self.family = family
         self.labels = labels
-        self.prefix: str | None = None
+        self.begins: list[str] | None = None
         self.value = 0.0
         self.at = -math.inf
         self.file = ""
@@ -58,16 +58,27 @@ class Series:
         self.spread = spread
         self.family.body = None
 
-    def histogram(self, labels: str) -> str:
-        """The lines of a histogram. Without a sum (and so without a count), where values may be negative: OpenMetrics
-        forbids it, since a sum that falls looks like a counter that began anew."""
-        name, below, lines = self.family.name, 0, []
-        for bucket, bound in enumerate((*self.bounds, math.inf)):
-            below += self.spread.buckets.get(bucket, 0)
-            lines.append(f'{name}_bucket{{{labels},le="{figure(bound)}"}} {float(below)!r}\n')
-        if not self.bounds or self.bounds[0] >= 0:
-            lines.append(f"{name}_sum{{{labels}}} {self.spread.sum!r}\n{name}_count{{{labels}}} {float(below)!r}\n")
-        return "".join(lines)
+    def heads(self, run: str) -> list[str]:
+        """What its lines begin with: one line, or, of a histogram, one a bucket, then sum and count."""
+        name, labels = self.family.name, self.family.labels(self, run)
+        if self.family.type != "histogram":
+            return [f"{name}{{{labels}}} "]
+        heads = [f'{name}_bucket{{{labels},le="{figure(bound)}"}} ' for bound in (*self.bounds, math.inf)]
+        return heads + ([f"{name}_sum{{{labels}}} ", f"{name}_count{{{labels}}} "] if self._has_sum else [])
+
+    def figures(self, spread: Distribution) -> list[float]:
+        """What the lines of a histogram end with."""
+        below, figures = 0, []
+        for bucket in range(len(self.bounds) + 1):
+            below += spread.buckets.get(bucket, 0)
+            figures.append(float(below))
+        return figures + ([spread.sum, float(below)] if self._has_sum else [])
+
+    @property
+    def _has_sum(self) -> bool:
+        """Where values may be negative there is no sum (and so no count): OpenMetrics forbids it, since a sum that
+        falls looks like a counter that began anew."""
+        return not self.bounds or self.bounds[0] >= 0
 
 
 class Family:
@@ -83,10 +94,10 @@ class Family:
         self.series: dict[Labels, Series] = {}
         self.body: str | None = None
 
-    def forget_prefixes(self) -> None:
+    def forget_heads(self) -> None:
         self.body = None
         for series in self.series.values():
-            series.prefix = None
+            series.begins = None
 
     def head(self, openmetrics: bool) -> str:
         text = self.help.replace("\\", r"\\").replace("\n", r"\n")
@@ -96,22 +107,25 @@ class Family:
             name = name.removesuffix("_total") if self.type == "counter" else name
         return f"# HELP {name} {text}\n# TYPE {name} {self.type}\n"
 
+    def labels(self, series: Series, run: str) -> str:
+        have = dict(series.labels)
+        return f"{run},{pairs((name, have.get(name, '')) for name in self.label_names)}"
+
     def lines(self, run: str) -> str:
         if self.body is None:
             out = []
             histogram = self.type == "histogram"
             for series in self.series.values():
-                prefix = series.prefix
-                if prefix is None:
-                    have = dict(series.labels)
-                    labels = f"{run},{pairs((n, have.get(n, '')) for n in self.label_names)}"
-                    prefix = series.prefix = labels if histogram else f"{self.name}{{{labels}}} "
+                begins = series.begins
+                if begins is None:
+                    begins = series.begins = series.heads(run)
                 if histogram:
-                    out.append(series.histogram(prefix))
+                    values = series.figures(series.spread)
+                    out += [f"{head}{value!r}\n" for head, value in zip(begins, values, strict=True)]
                     continue
                 value = series.value
                 # v - v is 0 for finite numbers alone
-                out.append(f"{prefix}{value!r}\n" if value - value == 0 else f"{prefix}{figure(value)}\n")
+                out.append(f"{begins[0]}{value!r}\n" if value - value == 0 else f"{begins[0]}{figure(value)}\n")
             self.body = "".join(out)
         return self.body
 
@@ -132,7 +146,7 @@ class Table:
         names = [name for name in run.__struct_fields__ if name != "host" or run.host]
         self.run = pairs((name, clean(getattr(run, name))) for name in names)
         for family in self._families.values():
-            family.forget_prefixes()
+            family.forget_heads()
 
     def series(
         self, name: str, labels: Labels, help: str, type: MetricType = "gauge", bounds: tuple[float, ...] = ()
@@ -155,7 +169,7 @@ class Table:
         new = {label for label, _ in labels}.difference(family.label_names)
         if new:
             family.label_names = ("role", *sorted(new.union(family.label_names) - {"role"}))
-            family.forget_prefixes()
+            family.forget_heads()
         series = family.series[labels] = Series(family, labels)
         series.bounds = bounds
         family.body = None
@@ -169,6 +183,10 @@ class Table:
         self.count -= _lines(series.bounds) if family.type == "histogram" else 1
         if not family.series:
             del self._families[family.name]
+
+    def families(self) -> list[Family]:
+        """In the order in which they came."""
+        return list(self._families.values())
 
     def render(self, openmetrics: bool) -> list[Text]:
         return [Text(f.name, f.head(openmetrics), f.lines(self.run)) for f in self._families.values()]

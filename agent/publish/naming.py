@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from loguru import logger
 from msgspec import Struct
 
 from ..catalogue import Catalogue, Quantity, base_factor
+from ..discover import Run
 from ..events import Labels, Shape, Source
 
 #: Text from logs is hostile: longer names and values are cut here.
@@ -28,6 +29,21 @@ class RunLabels(Struct, frozen=True):
     run: str = ""
     framework: str = ""
     host: str = ""
+
+
+def labels_of(
+    run: Run, id: str, project: str | None = None, experiment: str | None = None, *, host: str = "",
+    told: Mapping[str, str] | None = None,
+) -> RunLabels:  # fmt: skip
+    """What all series and spans of a run carry. project, experiment: what the user says, before what the run's
+    configurations say, before what its lines say (`told`). host: of a run on several nodes."""
+    said = told or {}
+    named = run.experiment if run.experiment != run.name else None
+    return RunLabels(
+        project or run.project or said.get("project") or run.name,
+        experiment or named or said.get("experiment") or run.name,
+        id, run.framework or "unknown", host,
+    )  # fmt: skip
 
 
 class Named(Struct, frozen=True):

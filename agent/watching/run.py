@@ -33,7 +33,7 @@ from rli_agent.machine.files import lived
 from rli_agent.machine.gpu_evidence import gpu_evidence
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
-from rli_agent.publish.naming import RunLabels
+from rli_agent.publish.naming import RunLabels, labels_of
 from rli_agent.publish.publisher import Publisher
 from rli_agent.publish.tallies import Tallies
 from rli_agent.resume import earlier_events, problem_counts
@@ -256,14 +256,9 @@ class WatchedRun:
 
     def labels(self) -> RunLabels:
         """What all series and spans of the run carry."""
-        run, options, told = self._files.scan.run, self._options, self.status.facts
-        named = run.experiment if run.experiment != run.name else None
-        return RunLabels(
-            options.project or run.project or told.get("project") or run.name,
-            options.experiment or named or told.get("experiment") or run.name,
-            self.id,
-            run.framework or "unknown",
-            options.nodes.own,
+        run, options = self._files.scan.run, self._options
+        return labels_of(
+            run, self.id, options.project, options.experiment, host=options.nodes.own, told=self.status.facts
         )
 
     # -- one life

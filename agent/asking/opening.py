@@ -1,0 +1,86 @@
+"""A run that a user names, by its directory, its files, its id or its store: opened to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import tzinfo
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rli_agent.asking.ask import Asked, runs_in, store_of
+from rli_agent.errors import UserError
+from rli_agent.options import WatchOptions
+from rli_agent.parsing import discover
+from rli_agent.publish.naming import RunLabels, labels_of
+from rli_agent.store.connection import read_only
+from rli_agent.store.errors import StoreError
+from rli_agent.store.location import state_dir
+from rli_agent.store.registry import store_path
+
+
+class OpenedRun(Struct, frozen=True):
+    """A run whose `store` can be read. `root`: where it writes, or wrote. `asked`: how its logs are read; None where
+    only the store was named."""
+
+    name: str
+    root: Path
+    store: Path
+    labels: RunLabels
+    watched: bool
+    asked: Asked | None = None
+
+
+@contextmanager
+def opened(options: WatchOptions, zone: tzinfo) -> Iterator[OpenedRun]:
+    """The run that `options.paths` name: a store or a run's id is taken as it is, of a directory or log files all is
+    read by now. Raises UserError."""
+    try:
+        store = _stored(options)
+        if store is not None:
+            yield _of_store(store, options)
+            return
+        run = _only_one(options)
+        with store_of(run, zone) as (path, watched):
+            found = discover(run.options.paths, run.book, options.framework).run
+            labels = labels_of(found, run.store.parent.name, options.project, options.experiment)
+            yield OpenedRun(found.name, found.root, path, labels, watched, run)
+    except StoreError as error:
+        raise UserError(str(error)) from None
+
+
+def _stored(options: WatchOptions) -> Path | None:
+    """The store that is named, by its path or by its run's id."""
+    if len(options.paths) != 1:
+        return None
+    named = options.paths[0]
+    if named.suffix == ".sqlite" and named.is_file():
+        return named
+    home, _ = state_dir(options.state_dir, Path.home())
+    known = store_path(home, named.name)
+    return known if not named.exists() and named.parent == Path() and known.is_file() else None
+
+
+def _of_store(store: Path, options: WatchOptions) -> OpenedRun:
+    with closing(read_only(store)) as db:
+        row = db.execute("SELECT run, root FROM runs").fetchone()
+        if row is None:
+            raise UserError(f"{store} is the store of no run", "name a run's output directory")
+        facts = dict(db.execute("SELECT key, value FROM facts WHERE key IN ('project', 'experiment', 'framework')"))
+    root = Path(row[1])
+    name = root.name or row[0]
+    labels = RunLabels(
+        options.project or facts.get("project", name), options.experiment or facts.get("experiment", name), row[0],
+        facts.get("framework", "unknown"),
+    )  # fmt: skip
+    return OpenedRun(name, root, store, labels, watched=False)
+
+
+def _only_one(options: WatchOptions) -> Asked:
+    runs = runs_in(replace(options, once=True, private=True))
+    if len(runs) > 1:
+        names = "\n".join(f"  {run.options.paths[0]}" for run in runs[:20])
+        raise UserError(f"{options.paths[0]} holds {len(runs)} runs:\n{names}", "name one of them")
+    return runs[0]

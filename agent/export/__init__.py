@@ -1,0 +1,1 @@
+"""What a run's store holds, in the forms that other programs read."""
