@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rli_agent.asking.ask import Asked, runs_in, store_of
+from rli_agent.asking.ask import Asked, runs_in, store_of, why_unread
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
 from rli_agent.parsing import discover
@@ -31,6 +31,15 @@ class OpenedRun(Struct, frozen=True):
     labels: RunLabels
     watched: bool
     asked: Asked | None = None
+
+    def why_empty(self) -> str | None:
+        """Why nothing of the run could be read; None where something was. Raises StoreError."""
+        with closing(read_only(self.store)) as db:
+            tables = ("lines", "interval_rows", "interval_open", "problem_rows", "rollout_rows")
+            found = " UNION ALL ".join(f"SELECT 1 FROM (SELECT 1 FROM {table} LIMIT 1)" for table in tables)
+            if db.execute(found).fetchone() is not None:
+                return None
+        return why_unread(self.asked)[0] if self.asked is not None else f"{self.store} holds nothing yet"
 
 
 @contextmanager

@@ -39,17 +39,18 @@ def sources_of(db: sqlite3.Connection) -> dict[int, Source]:
 
 
 class StoredSamples:
-    """The metric lines of a store as they were read from the logs."""
+    """The metric lines of a store as they were read from the logs. with_plan: those whose durations tell of states."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, with_plan: bool = False) -> None:
         self._db = db
+        self._where = "AND shape IN (SELECT id FROM shapes WHERE plan IS NOT NULL)" if with_plan else ""
         self._shapes: dict[int, Shape] = {}
 
     def __iter__(self) -> Iterator[tuple[Source, Samples]]:
         sources = sources_of(self._db)
         query = (
-            "SELECT id, source, line, offset, shape, step, time, time_is, values_json FROM lines WHERE id > :after "
-            "ORDER BY id LIMIT :most"
+            "SELECT id, source, line, offset, shape, step, time, time_is, values_json FROM lines NOT INDEXED "
+            f"WHERE id > :after {self._where} ORDER BY id LIMIT :most"
         )
         for _, source, line, offset, shape, step, time, time_is, printed in rows_of(self._db, query):
             known = self._shapes.get(shape) or self._shape(shape)
@@ -85,3 +86,17 @@ def own_intervals(db: sqlite3.Connection) -> Iterator[tuple[Source, Interval]]:
         yield found, Interval(
             found.file, line, offset, time_is, lane, state, step, start, end, duration, key, labels_of(labels)
         )
+
+
+def open_intervals(db: sqlite3.Connection) -> Iterator[tuple[Source, Interval]]:
+    """The states that lanes are in now."""
+    sources = sources_of(db)
+    rows = db.execute(
+        "SELECT i.source, i.line, i.offset, i.time_is, t.lane, t.state, i.step, "
+        "CASE WHEN i.time_is <> 'estimated' OR i.start > 0 THEN i.start END, nullif(t.key, ''), t.labels "
+        "FROM interval_open i JOIN states t ON t.id = i.state ORDER BY i.source, i.line"
+    ).fetchall()
+    for number, line, offset, time_is, lane, state, step, start, key, labels in rows:
+        source = sources[number]
+        place = (source.file, line, offset, time_is, lane, state, step, start)
+        yield source, Interval(*place, None, None, key, labels_of(labels))
