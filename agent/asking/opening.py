@@ -54,7 +54,8 @@ def opened(options: WatchOptions, zone: tzinfo) -> Iterator[OpenedRun]:
         run = _only_one(options)
         with store_of(run, zone) as (path, watched):
             found = discover(run.options.paths, run.book, options.framework).run
-            labels = labels_of(found, run.store.parent.name, options.project, options.experiment)
+            told = _told(path)
+            labels = labels_of(found, run.store.parent.name, options.project, options.experiment, told=told)
             yield OpenedRun(found.name, found.root, path, labels, watched, run)
     except StoreError as error:
         raise UserError(str(error)) from None
@@ -75,16 +76,21 @@ def _stored(options: WatchOptions) -> Path | None:
 def _of_store(store: Path, options: WatchOptions) -> OpenedRun:
     with closing(read_only(store)) as db:
         row = db.execute("SELECT run, root FROM runs").fetchone()
-        if row is None:
-            raise UserError(f"{store} is the store of no run", "name a run's output directory")
-        facts = dict(db.execute("SELECT key, value FROM facts WHERE key IN ('project', 'experiment', 'framework')"))
-    root = Path(row[1])
+    if row is None:
+        raise UserError(f"{store} is the store of no run", "name a run's output directory")
+    root, facts = Path(row[1]), _told(store)
     name = root.name or row[0]
     labels = RunLabels(
         options.project or facts.get("project", name), options.experiment or facts.get("experiment", name), row[0],
         facts.get("framework", "unknown"),
     )  # fmt: skip
     return OpenedRun(name, root, store, labels, watched=False)
+
+
+def _told(store: Path) -> dict[str, str]:
+    """What the run says of itself."""
+    with closing(read_only(store)) as db:
+        return dict(db.execute("SELECT key, value FROM facts WHERE key IN ('project', 'experiment', 'framework')"))
 
 
 def _only_one(options: WatchOptions) -> Asked:

@@ -31,9 +31,11 @@ _FIRST_LANE, _PER_LANE = 100, 100
 _TEXT, _LANES = 2000, 10_000
 
 
-def write_chrome_trace(db: sqlite3.Connection, run: RunLabels, out: IO[str], scratch: Path) -> Counter[str]:
+def write_chrome_trace(
+    db: sqlite3.Connection, run: RunLabels, out: IO[str], scratch: Path, *, texts: bool = True
+) -> Counter[str]:
     """Write a trace; how many there are of each kind of event. scratch: a file for what is put aside while it is
-    sorted. Raises OSError and sqlite3.Error."""
+    sorted. texts: also problems, alerts and rollouts. Raises OSError and sqlite3.Error."""
     written: Counter[str] = Counter()
     name = f"{run.experiment_name or run.run} ({run.framework})"
     out.write('{"displayTimeUnit": "ms", "traceEvents": [\n')
@@ -41,11 +43,13 @@ def write_chrome_trace(db: sqlite3.Connection, run: RunLabels, out: IO[str], scr
     for thread, number in _MARKS.items():
         for event in _thread(number, thread, number):
             out.write(",\n" + _line(event))
-    for kind, events in (
-        ("states", _states(db, scratch)), ("attempts", _attempts(db)), ("counters", _counters(db)),
-        ("problems", _instants(db, "problems", "kind")), ("alerts", _instants(db, "alerts", "detector")),
-        ("rollouts", _instants(db, "rollouts", "phase", "environment")),
-    ):  # fmt: skip
+    parts = [("states", _states(db, scratch)), ("attempts", _attempts(db)), ("counters", _counters(db))]
+    if texts:
+        parts += [
+            ("problems", _instants(db, "problems", "kind")), ("alerts", _instants(db, "alerts", "detector")),
+            ("rollouts", _instants(db, "rollouts", "phase", "environment")),
+        ]  # fmt: skip
+    for kind, events in parts:
         for event in events:
             out.write(",\n" + _line(event))
             written[kind] += event["ph"] != "M"
