@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rli_agent.reference.api_table import answers, questions
+from rli_agent.reference.comparison_schema import schema as comparison_schema
 from rli_agent.reference.detector_pages import derived, detectors
 from rli_agent.reference.detector_rules import text as detector_rules
 from rli_agent.reference.metrics_tables import common_metrics, native_metrics, own_metrics, switches
@@ -23,6 +24,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "detectors": detectors,
     "derived series": derived,
     "status-schema": status_schema,
+    "comparison-schema": comparison_schema,
     "common metrics": common_metrics,
     "own metrics": own_metrics,
     "native metrics": native_metrics,

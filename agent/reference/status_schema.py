@@ -9,8 +9,13 @@ from rli_agent.answer.report import Report
 
 def schema() -> str:
     """The schema as a block of Markdown, one definition a line."""
-    _, definitions = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": "#/$defs/Report"}
+    return schema_of(Report)
+
+
+def schema_of(struct: type[msgspec.Struct]) -> str:
+    """The same of any struct."""
+    _, definitions = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"#/$defs/{struct.__name__}"}
     lines = [f"  {_json(key)}: {_json(value)}," for key, value in head.items()]
     defined = [f"    {_json(name)}: {_json(definitions[name])}" for name in sorted(definitions)]
     return "\n".join(["```json", "{", *lines, '  "$defs": {', ",\n".join(defined), "  }", "}", "```", ""])
