@@ -43,8 +43,8 @@ def pack(
             redactor = Redactor(os.environ, people=people)
             pieces, cut = gather(material, redactor, with_prompts, most)
             about = {
-                "run": run.labels.run, "answer": redactor.redact(material.report.answer), "made": now,
-                "made_by": f"rli-agent {version('rli-agent')}", "with_prompts": with_prompts, "people_cut": people,
+                "run": run.labels.run, "made": now, "made_by": f"rli-agent {version('rli-agent')}",
+                "with_prompts": with_prompts, "people_cut": people,
             }  # fmt: skip
             path = target if target is not None else Path(f"{run.name}-bundle.tar.gz")
     except (StoreError, sqlite3.Error) as error:

@@ -32,11 +32,7 @@ class Excerpt:
         self._problems = [(offset, message.count("\n") + 1) for offset, message in rows]
         wanted = [offset for offset, _ in self._problems]
         self._around = [*wanted[:_FIRST], *wanted[-_LAST:], *around]
-        self._known = {
-            offset
-            for table in ("lines", "interval_rows", "fact_rows")
-            for (offset,) in db.execute(f"SELECT offset FROM {table} WHERE source = ?", (source,))
-        }
+        self._db, self._source = db, source
 
     def parts(self) -> Iterator[tuple[int, list[LogText]]]:
         """The parts in their order: how many bytes are left out before each, and its lines. Raises OSError."""
@@ -56,6 +52,7 @@ class Excerpt:
                 yield size - read, []
 
     def _lines(self, file: BinaryIO, start: int, end: int, blocks: dict[int, int]) -> Iterator[LogText]:
+        known = self._read_by_rules(start, end)
         file.seek(start)
         of_problem = 0
         while (offset := file.tell()) < end and (raw := file.readline(_LONGEST)):
@@ -64,7 +61,14 @@ class Excerpt:
                 rest = file.readline(_LONGEST)
             of_problem = max(of_problem - 1, blocks.get(offset, 0))
             text = raw.rstrip(b"\r\n").decode("utf-8", "replace")
-            yield LogText(text, shown(raw.rstrip(b"\n"))[1], of_problem > 0 or offset in self._known)
+            yield LogText(text, shown(raw.rstrip(b"\n"))[1], of_problem > 0 or offset in known)
+
+    def _read_by_rules(self, start: int, end: int) -> set[int]:
+        """Where lines begin of which a rule has taken something."""
+        where = "WHERE source = ? AND offset BETWEEN ? AND ?"
+        tables = ("lines", "interval_rows", "fact_rows")
+        query = " UNION ".join(f"SELECT offset FROM {table} {where}" for table in tables)
+        return {offset for (offset,) in self._db.execute(query, (self._source, start, end) * len(tables))}
 
 
 def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from rli_agent.answer.reader import StoreReader
-from rli_agent.catalogue import Catalogue
+from rli_agent.catalogue import Catalogue, Quantity
 from rli_agent.compare.difference import Difference, difference
 from rli_agent.compare.series import Figures, Key, figures, phases
 from rli_agent.compare.settings import Setting, differing, settings_of
@@ -22,7 +22,8 @@ from rli_agent.diagnose.cause import cause_of
 from rli_agent.diagnose.report import diagnosis
 from rli_agent.discover import Found
 from rli_agent.errors import UserError
-from rli_agent.life.wording import counted, spoken
+from rli_agent.life.wording import spoken
+from rli_agent.report.changes import JUDGED
 from rli_agent.store.connection import read_only
 
 #: Goes up when a field changes its meaning or goes away; new fields may come at any time.
@@ -171,9 +172,14 @@ def _alone(figures: Figures) -> dict[str, Key]:
 def _metric(key: Key, d: Difference, catalogue: Catalogue | None) -> Metric:
     quantity = catalogue[key[0]] if catalogue is not None else None
     better: Literal["A", "B"] | None = None
-    if quantity is not None and quantity.better != "neither" and d.matters and d.a is not None and d.b is not None:
+    if quantity is not None and d.matters and d.a is not None and d.b is not None and _is_judged(quantity):
         better = "B" if (d.b > d.a) == (quantity.better == "up") else "A"
     return Metric(*key, quantity is not None, quantity.unit if quantity is not None else "", better, d)
+
+
+def _is_judged(quantity: Quantity) -> bool:
+    """Whether one run can be said to do better by this alone."""
+    return quantity.better == "up" or (quantity.better == "down" and quantity.unit in JUDGED)
 
 
 def _rank(pair: Pair) -> tuple[int, float, str, str]:
@@ -221,10 +227,14 @@ def sides(c: Comparison) -> list[tuple[str, str, str]]:
         "life": [_life_of(s) for s in both],
         "lasted": ["–" if s.seconds is None else spoken(s.seconds) for s in both],
         "ended by": [s.cause or "–" for s in both],
-        "problems": [counted(s.problems) if s.problems else "none" for s in both],
-        "alerts": [counted(s.alerts) if s.alerts else "none" for s in both],
+        "problems": [_counted(s.problems) for s in both],
+        "alerts": [_counted(s.alerts) for s in both],
     }
     return [(name, a, b) for name, (a, b) in rows.items()]
+
+
+def _counted(kinds: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
 
 
 def _life_of(side: Side) -> str:

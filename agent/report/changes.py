@@ -20,7 +20,7 @@ NOISE, SHARE = 1.5, 0.05
 LEAST_SHARE = 0.005
 _SCHEDULED = re.compile(r"learning_rate|coefficient|_(?:max|min)(?:_|$)|(?:^|[/_])lr(?:$|[/_(])")
 #: Where less is better, only these units say so by themselves: divergences and norms rise in healthy runs too.
-_JUDGED = frozenset({"seconds", "ratio", "bytes"})
+JUDGED = frozenset({"seconds", "ratio", "bytes"})
 
 
 class Change(Struct):
@@ -62,7 +62,7 @@ def _change(chart: Chart, curve: Curve) -> Change | None:
     least = max(SHARE * max(abs(before), abs(after)), LEAST_SHARE if chart.unit == "ratio" else 0.0)
     if moved <= NOISE * _noise(values) or moved <= least:
         return None
-    judged = chart.better == "up" or (chart.better == "down" and chart.unit in _JUDGED)
+    judged = chart.better == "up" or (chart.better == "down" and chart.unit in JUDGED)
     return Change(chart, before, after, (chart.better == "up") == (after > before) if judged else None)
 
 
