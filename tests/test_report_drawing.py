@@ -27,7 +27,7 @@ def test_every_interval_is_in_a_row_and_moments_keep_their_order(told: list[tupl
     lanes: dict[str, list[Span]] = {}
     for start, length, state, other in told:
         lanes.setdefault("other" if other else "trainer", []).append(Span(start, start + length, state))
-    found = timeline(lanes, [], None)
+    found = timeline(lanes)
     assert found is not None
     drawn = [span for lane in found.lanes for row in lane.rows for span in row]
     assert sorted((s.start, s.state) for s in drawn) == sorted((start, state) for start, _, state, _ in told)
@@ -42,14 +42,14 @@ def test_states_beside_each_other_share_a_row_and_those_around_them_do_not() -> 
     lane = [Span(10.0 * n, 10.0 * n + 9.9, "step", n) for n in range(50)]
     lane += [Span(10.0 * n, 10.0 * n + 5, "rollout", n) for n in range(50)]
     lane += [Span(10.0 * n + 5, 10.0 * n + 9, "train", n) for n in range(50)]
-    found = timeline({"trainer": lane}, [], None)
+    found = timeline({"trainer": lane})
     assert found is not None
     assert [sorted({span.state for span in row}) for row in found.lanes[0].rows] == [["step"], ["rollout", "train"]]
 
 
 def test_a_week_away_is_drawn_as_a_break() -> None:
     lane = [Span(at + 10.0 * n, at + 10.0 * n + 9, "step", n) for at in (0.0, 604_800.0) for n in range(100)]
-    found = timeline({"trainer": lane}, [], None)
+    found = timeline({"trainer": lane})
     assert found is not None
     assert found.breaks == [(999.0, 604_800.0)]
     assert found.length < 2100
@@ -57,7 +57,7 @@ def test_a_week_away_is_drawn_as_a_break() -> None:
 
 def test_too_many_intervals_are_drawn_together_and_all_counted() -> None:
     number = 3 * MOST
-    found = timeline({"trainer": [Span(float(n), n + 0.9, "ab"[n % 2], n) for n in range(number)]}, [], None)
+    found = timeline({"trainer": [Span(float(n), n + 0.9, "ab"[n % 2], n) for n in range(number)]})
     assert found is not None
     drawn = [span for row in found.lanes[0].rows for span in row]
     assert len(drawn) <= MOST

@@ -11,7 +11,7 @@ from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
 from rli_agent.parsing import discover
 from rli_agent.report.contents import Contents, answered, gather
-from rli_agent.report.rollouts import Rollouts, rollouts
+from rli_agent.report.rollouts import Rollouts, some_rollouts
 from rli_agent.rollouts.records import rollout_files
 from rli_agent.store.errors import StoreError
 from rli_agent.traces.reading import read_traces
@@ -42,7 +42,7 @@ def contents_of(
     if not with_rollouts:
         return found, None
     scan = discover(run.options.paths, run.book, run.options.framework)
-    return found, rollouts(rollout_files(scan, run.book))
+    return found, some_rollouts(rollout_files(scan, run.book))
 
 
 def write(path: Path, data: bytes) -> None:

@@ -23,9 +23,12 @@ from rli_agent.life.signs import headline
 from rli_agent.life.state import ENDS
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.life.wording import doing
+from rli_agent.query.alerts import alerts
+from rli_agent.query.intervals import Intervals
+from rli_agent.query.marks import Mark, marks
 from rli_agent.report.curves import Chart, read_charts
 from rli_agent.report.phases import Phases, phases_of
-from rli_agent.report.timeline import MARKS, Mark, Span, Timeline, fits, lanes_of, read_lanes, timeline
+from rli_agent.report.timeline import Span, Timeline, fits, lanes_of, read_lanes, timeline
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
 from rli_agent.store.rows import file_name
@@ -34,6 +37,8 @@ from rli_agent.traces.reading import Trace
 
 #: Alerts and kinds of problems that are listed.
 ALERTS, PROBLEMS = 200, 60
+#: Problems and checkpoints nearer to each other than such a part of the timeline are one mark.
+_APART = 400
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 
@@ -47,7 +52,6 @@ class Alert(Struct):
     todo: str
     step: int | None = None
     until: float | None = None
-    detector: str | None = None
 
 
 class Trouble(Struct):
@@ -82,9 +86,9 @@ class Attempt(Struct):
 
 class Contents(Struct):
     """`answer` is what `rli-agent status` says, `diagnosis` what `rli-agent diagnose` does. began, reached: the first
-    and the last time that the run's lines tell; `told`: whether lines have times of their own. silent: stretches of
-    the timeline in which no line tells of anything. ranks: what the traces add up to; beside: their own timeline, where
-    they do not belong into the run's."""
+    and the last time that the run's lines tell; `told`: whether lines have times of their own. silent: the longest
+    stretch, in seconds, in which neither a state nor a line is told, where that is long. ranks: what the traces add up
+    to; beside: their own timeline, where they do not belong into the run's."""
 
     made: float
     zone: tzinfo
@@ -102,7 +106,7 @@ class Contents(Struct):
     problem_count: int
     facts: list[Fact]
     checkpoints: list[int | None]
-    silent: list[tuple[float, float]]
+    silent: float
     traces: list[Trace]
     ranks: Ranks | None
     beside: Timeline | None
@@ -150,53 +154,50 @@ def gather(store: Path, answer: Report, zone: tzinfo, traces: Sequence[Trace] = 
 
 def _read(db: sqlite3.Connection, answer: Report, case: Case, zone: tzinfo, traces: list[Trace]) -> Contents:
     began, reached, told = _extent(db)
-    lanes, traced = read_lanes(db), lanes_of(traces)
-    checkpoints = _checkpoints(lanes)
-    alerts, problems, attempts = _alerts(db), _folded(case), _attempts(case)
-    marks = _marks(checkpoints, alerts, problems, attempts)
-    run = timeline(lanes, marks, reached, rebuilt=not told)
+    closed = Intervals()
+    closed.refresh(db)
+    lanes, traced = read_lanes(db, closed), lanes_of(traces)
+    run = timeline(lanes, reached, rebuilt=not told)
     belongs = run is not None and fits(traces, run)
     if belongs:
-        run = timeline(lanes | traced, marks, reached, rebuilt=not told)
+        run = timeline(lanes | traced, reached, rebuilt=not told)
+    if run is not None:
+        run.marks = [mark for mark in marks(db, closed, run.start, run.end, run.length / _APART) if _is_new(mark)]
     silent = [
-        (a, b) for a, b in (run.breaks if run is not None else [])
+        _silent(db, a, b) for a, b in (run.breaks if run is not None else [])
         if began is not None and reached is not None and began <= a and b <= reached
-        and not db.execute("SELECT 1 FROM lines WHERE time > ? AND time < ? LIMIT 1", (a + 1, b - 1)).fetchone()
     ]  # fmt: skip
     return Contents(
         made=answer.time, zone=zone, answer=answer, diagnosis=diagnosis(case, cause_of(case)),
-        began=began, reached=reached, told=told, attempts=attempts,
+        began=began, reached=reached, told=told, attempts=_attempts(case),
         timeline=run, charts=read_charts(db, Catalogue.load()), phases=phases_of(lanes),
-        alerts=alerts, problems=problems, problem_count=sum(p.count for p in case.problems), facts=_facts(db),
-        checkpoints=[span.step for span in checkpoints], silent=silent, traces=traces,
-        ranks=ranks(traces), beside=None if belongs else timeline(traced, [], None),
+        alerts=_alerts(db), problems=_folded(case), problem_count=sum(p.count for p in case.problems), facts=_facts(db),
+        checkpoints=_checkpoints(lanes), silent=max(silent, default=0.0), traces=traces,
+        ranks=ranks(traces), beside=None if belongs else timeline(traced),
     )  # fmt: skip
 
 
-def _checkpoints(lanes: Mapping[str, Sequence[Span]]) -> list[Span]:
-    """The checkpoints that were saved, in order, each once: several lanes may tell of one."""
-    saved: dict[float, Span] = {}
-    for span in (span for lane in lanes.values() for span in lane if span.state == "save_ckpt"):
-        if span.end is not None:
-            saved[span.end if span.step is None else span.step] = span
-    return sorted(saved.values(), key=lambda span: span.start)
+def _silent(db: sqlite3.Connection, start: float, end: float) -> float:
+    """The longest stretch between the two without any line, in seconds."""
+    rows = db.execute("SELECT time FROM lines WHERE time > ? AND time < ? ORDER BY time", (start, end))
+    reached, longest = start, 0.0
+    for (at,) in [*rows, (end,)]:
+        reached, longest = at, max(longest, at - reached)
+    return longest
 
 
-def _marks(
-    checkpoints: Sequence[Span], alerts: Sequence[Alert], problems: Sequence[Trouble], attempts: Sequence[Attempt]
-) -> list[Mark]:
-    """What happened at a moment; of each kind so many at most."""
-    of_kind = (
-        [Mark(span.end, "checkpoint", "checkpoint", span.step) for span in checkpoints if span.end is not None][::-1],
-        [Mark(a.time, "alert", a.title[:160], a.step) for a in alerts if a.detector is not None],
-        [
-            Mark(p.first.time, "problem", f"{p.first.kind}: {headline(p.first.message)[:160]}", p.first.step)
-            for p in problems
-            if p.first.time is not None and p.first.level in ("ERROR", "CRITICAL")
-        ],
-        [Mark(a.start, "attempt", f"attempt {a.number}") for a in attempts[1:] if a.start is not None],
-    )
-    return [mark for marks in of_kind for mark in marks[:MARKS]]
+def _is_new(mark: Mark) -> bool:
+    """The first attempt begins where the run does."""
+    return mark.kind != "attempt" or mark.title != "attempt 1"
+
+
+def _checkpoints(lanes: Mapping[str, Sequence[Span]]) -> list[int | None]:
+    """The steps of the checkpoints that were saved, in order, each once: several lanes may tell of one."""
+    saved = [span for lane in lanes.values() for span in lane if span.state == "save_ckpt" and span.end is not None]
+    steps: dict[float, int | None] = {}
+    for span in sorted(saved, key=lambda span: span.start):
+        steps.setdefault(span.start if span.step is None else span.step, span.step)
+    return list(steps.values())
 
 
 def _extent(db: sqlite3.Connection) -> tuple[float | None, float | None, bool]:
@@ -215,22 +216,14 @@ def _extent(db: sqlite3.Connection) -> tuple[float | None, float | None, bool]:
 
 
 def _alerts(db: sqlite3.Connection) -> list[Alert]:
-    """What was said of the run, in order."""
-    raised = db.execute(
-        "SELECT time, severity, title, text, todo, step, resolved_time, detector FROM alerts ORDER BY time LIMIT ?",
-        (ALERTS,),
-    )
-    found = [Alert(*row) for row in raised]
-    detectors = {alert.detector for alert in found}
-    said = db.execute(
-        "SELECT time, severity, title, text, todo, step, episode, resolved, kind FROM messages ORDER BY id LIMIT ?",
-        (5 * ALERTS,),
-    ).fetchall()
-    over = {episode: at for at, *_, episode, resolved, _ in said if resolved}
-    for at, severity, title, text, todo, step, episode, resolved, kind in said:
-        if not resolved and kind not in detectors:
-            found.append(Alert(at, severity, title, text, todo, step, over.get(episode)))
-    return sorted(found, key=lambda alert: alert.time)[:ALERTS]
+    """What was said of the run, in order. A detector's own message says nothing new."""
+    found = alerts(db)
+    detectors = {one.detector for one in found.alerts}
+    said = [Alert(a.time, a.severity, a.title, a.text, a.todo, a.step, a.resolved_time) for a in found.alerts]
+    said += [
+        Alert(m.time, m.severity, m.title, m.text, m.todo, m.step) for m in found.messages if m.kind not in detectors
+    ]
+    return sorted(said, key=lambda alert: alert.time)[:ALERTS]
 
 
 def _folded(case: Case) -> list[Trouble]:

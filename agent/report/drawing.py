@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import tzinfo
 
 from rli_agent.life.wording import spoken
+from rli_agent.query.marks import Mark
 from rli_agent.report import scales
 from rli_agent.report.curves import Chart, Point, thinned
 from rli_agent.report.markup import Markup, el, joined
@@ -58,7 +59,7 @@ def timeline_svg(timeline: Timeline, zone: tzinfo, classes: dict[str, str]) -> M
         for state, _, end in (key.partition("\0"),)
     ]
     marks = [
-        el("path", el("title", mark.title), d=_MARKS[mark.kind].format(x=round(x, 1)), class_=f"mark {mark.kind}")
+        el("path", el("title", mark_title(mark)), d=_MARKS[mark.kind].format(x=round(x, 1)), class_=f"mark {mark.kind}")
         for mark in timeline.marks
         for x in (LEFT + timeline.place(mark.time) * scale,)
     ]
@@ -67,6 +68,11 @@ def timeline_svg(timeline: Timeline, zone: tzinfo, classes: dict[str, str]) -> M
         el("g", marks, class_="marks"), viewBox=f"0 0 {WIDTH} {height}", class_="timeline", role="img",
         aria_label="states of the run's lanes over time", preserveAspectRatio="xMinYMin meet",
     )  # fmt: skip
+
+
+def mark_title(mark: Mark) -> str:
+    """What a mark stands for."""
+    return f"{mark.title} ({mark.count} in all)" if mark.count > 1 else mark.title
 
 
 #: A mark of each kind, with its point at the top of the first row.

@@ -8,13 +8,14 @@ from os.path import commonpath
 
 from rli_agent.diagnose.report import cut
 from rli_agent.life.signs import headline
+from rli_agent.query.rollouts import RolloutShown
 from rli_agent.report import colours
 from rli_agent.report.contents import Alert, Contents, Trouble
 from rli_agent.report.curves import Chart, thinned
-from rli_agent.report.drawing import chart_svg, heat_svg, level, timeline_svg
+from rli_agent.report.drawing import chart_svg, heat_svg, level, mark_title, timeline_svg
 from rli_agent.report.markup import Markup, data, el, joined
 from rli_agent.report.phases import columns, longest_in
-from rli_agent.report.rollouts import Batch, Rollouts, Sample
+from rli_agent.report.rollouts import Batch, Rollouts
 from rli_agent.report.scales import offset_at
 from rli_agent.report.timeline import Span, Timeline
 from rli_agent.report.words import figure, in_unit
@@ -70,7 +71,7 @@ def _timeline_data(c: Contents, timeline: Timeline, classes: dict[str, str]) -> 
         "start": timeline.start, "length": drawn(timeline.end), "offset": offset_at(timeline.start, c.zone),
         "states": states, "classes": list(classes.values()),
         "lanes": [{"name": lane.name, "rows": [row(spans) for spans in lane.rows]} for lane in timeline.lanes],
-        "marks": [[drawn(mark.time), mark.kind, mark.title] for mark in timeline.marks],
+        "marks": [[drawn(mark.time), mark.kind, mark_title(mark)] for mark in timeline.marks],
         "breaks": [[drawn(a), drawn(b) - drawn(a), round(1000 * (b - a))] for a, b in timeline.breaks],
     }  # fmt: skip
 
@@ -245,18 +246,21 @@ def rollouts_section(found: Rollouts) -> Markup | None:
 
 def _batch(batch: Batch) -> Markup:
     parts: list[Markup] = [el("h3", batch.title), el("p", f"{batch.summary}.", class_="note")]
-    for word, samples in (("worst", batch.worst), ("best", batch.best)):
-        parts += [_sample(sample, f"{word} {place}") for place, sample in enumerate(samples, 1)]
+    for word, shown in (("worst", batch.worst), ("best", batch.best)):
+        parts += [_rollout(one, f"{word} {place}") for place, one in enumerate(shown, 1)]
     return joined(parts)
 
 
-def _sample(sample: Sample, which: str) -> Markup:
-    place = el("span", sample.place, class_="place")
+def _rollout(one: RolloutShown, which: str) -> Markup:
+    said = ["no reward" if one.reward is None else f"reward {one.reward:.4g}", one.environment]
+    marks = {"solved": one.solved, "truncated": one.truncated, "cancelled": one.cancelled}
+    said += [name for name, is_so in marks.items() if is_so]
+    place = el("span", f"{one.file}:{one.line}", class_="place")
     return el(
-        "details", el("summary", el("b", which), f" {', '.join(sample.said)} ", place),
-        el("p", f"error: {sample.error}", class_="bad") if sample.error else None,
-        el("h4", "prompt"), el("pre", sample.prompt or "(none)"),
-        el("h4", "completion"), el("pre", sample.completion or "(none)"), class_="rollout",
+        "details", el("summary", el("b", which), f" {', '.join(word for word in said if word)} ", place),
+        el("p", f"error: {one.error}", class_="bad") if one.error else None,
+        el("h4", "prompt"), [el("pre", text) for text in one.prompt] or el("pre", "(none)"),
+        el("h4", "completion"), [el("pre", text) for text in one.completion] or el("pre", "(none)"), class_="rollout",
     )  # fmt: skip
 
 

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from rli_agent.query.intervals import NO_STEP, Intervals
+from rli_agent.query.marks import Mark
 from rli_agent.traces.reading import Trace
 
 #: Intervals that a report carries; beyond it neighbours of the same state are drawn together.
 MOST = 40_000
 #: Rows of a lane, and lanes.
 ROWS, LANES = 6, 96
-#: Marks of each kind.
-MARKS = 200
 #: What is longer than this part of all that is drawn, and empty, is drawn as so small a part.
 EMPTY, BREAK = 0.3, 0.015
 #: A trace that is a smaller part of what is drawn cannot be seen there.
@@ -41,15 +40,6 @@ class Lane(Struct):
     rows: list[list[Span]]
 
 
-class Mark(Struct):
-    """Something that happened at a moment: kind is problem, alert, checkpoint or attempt."""
-
-    time: float
-    kind: str
-    title: str
-    step: int | None = None
-
-
 class Timeline(Struct):
     """`start`, `end` in Unix seconds; `total` intervals are known, `open` of them not over. `rebuilt`: times follow
     from durations, since the lines have none. `breaks`: stretches (from, to) in which nothing lies, drawn as
@@ -58,12 +48,12 @@ class Timeline(Struct):
     start: float
     end: float
     lanes: list[Lane]
-    marks: list[Mark]
     total: int
     open: int
     rebuilt: bool = False
     left_out: int = 0
     breaks: list[tuple[float, float]] = []
+    marks: list[Mark] = []
 
     @property
     def length(self) -> float:
@@ -90,10 +80,8 @@ class Timeline(Struct):
         return sorted(seconds, key=lambda state: -seconds[state])
 
 
-def read_lanes(db: sqlite3.Connection) -> dict[str, list[Span]]:
-    """The run's states, as far as they have a time."""
-    closed = Intervals()
-    closed.refresh(db)
+def read_lanes(db: sqlite3.Connection, closed: Intervals) -> dict[str, list[Span]]:
+    """The run's states, as far as they have a time: those that are over, and those that are not."""
     lanes = {
         name: [
             Span(start, end, closed.states[state], None if step == NO_STEP else step)
@@ -129,9 +117,7 @@ def fits(traces: Sequence[Trace], run: Timeline) -> bool:
     return start < run.end and end > run.start and end - start >= _SEEN * run.length
 
 
-def timeline(
-    by_lane: dict[str, list[Span]], marks: Sequence[Mark], reached: float | None, rebuilt: bool = False
-) -> Timeline | None:
+def timeline(by_lane: dict[str, list[Span]], reached: float | None = None, rebuilt: bool = False) -> Timeline | None:
     """Spans laid out in rows; None where there are none. reached: until when the run's lines go. rebuilt: its times
     follow from durations."""
     spans = [span for lane in by_lane.values() for span in lane]
@@ -144,10 +130,9 @@ def timeline(
     names = sorted(by_lane, key=_order)
     lanes = [Lane(name, _rows(by_lane[name], end)) for name in names[:LANES]]
     _thin(lanes, end - start)
-    kept = [mark for mark in marks if start <= mark.time <= end]
     open_ = sum(span.end is None for span in spans)
     return Timeline(
-        start, max(end, start + 1.0), lanes, kept, len(spans), open_, rebuilt, max(0, len(names) - LANES),
+        start, max(end, start + 1.0), lanes, len(spans), open_, rebuilt, max(0, len(names) - LANES),
         _breaks(spans, end),
     )  # fmt: skip
 

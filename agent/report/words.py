@@ -51,8 +51,8 @@ def _life(c: Contents) -> Paragraph:
         how = "" if c.told else ", reckoned from durations and from when its files were written"
         extent = f"from {c.clock(c.began, fine)} to {c.clock(c.reached, fine)} ({spoken(lasted)}{how})"
         lines.append(f"Its lines go {extent}; {steps}.")
-        away = max((b - a for a, b in c.silent), default=0.0)
-        lines += [f"In between lie {spoken(away)} in which nothing is told."] if away else []
+        away = c.silent > 0.2 * lasted
+        lines += [f"In between lie {spoken(c.silent)} in which nothing is told."] if away else []
     else:
         lines.append(f"{steps[0].upper()}{steps[1:]}.")
     lines += [_END[life]] if life in _END else []
