@@ -27,6 +27,8 @@ from rli_agent.store.run_store import RunStore
 AHEAD = 60.0
 #: Seconds at the far end of a window that are not counted on: it moves on while samples are on their way.
 MARGIN = 3600.0
+#: How Prometheus speaks of a series for which two files give different figures at one time: the first one stands.
+_TWICE = "duplicate sample for timestamp"
 
 
 class Page:
@@ -149,7 +151,10 @@ class RemoteWrite(FromStore):
             self._own.remote_written("refused", outcome.refused)
             reason = outcome.reason or "too old"
             text = f"figures: {target.url} refused {outcome.refused} samples for good, and took the rest: {reason}"
-            self._tell_once(f"refused {reason[:40]}", text)
+            if _TWICE in reason:
+                logger.debug("{}", text)
+            else:
+                self._tell_once(f"refused {reason[:40]}", text)
 
     def _tell_once(self, key: str, text: str) -> None:
         if key not in self._told and len(self._told) < 20:

@@ -1,0 +1,119 @@
+"""`rli-agent watch --remote-write`: what it sends is what it shows, and what it says of settings that cannot work."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from agent_process import Agent, script, until, write
+from receivers import HttpReceiver
+from remote_receiver import all_taken, of
+
+import rli_agent.samples
+
+SAMPLES = Path(rli_agent.samples.__path__[0])
+SERIES = re.compile(r"(rl_\w+){(.*)} (\S+)")
+
+
+@pytest.fixture
+def receiver() -> Iterator[HttpReceiver]:
+    receiver = HttpReceiver()
+    yield receiver
+    receiver.close()
+
+
+def watch(folder: Path, *arguments: object, env: dict[str, str] | None = None) -> Agent:
+    return Agent(folder, *arguments, env={"RLI_AGENT_SERVER_ROOT": str(folder / "none"), **(env or {})})
+
+
+def shown(page: str) -> dict[tuple[tuple[str, str], ...], float]:
+    """The run's own gauges on a page, by their labels."""
+    found = {}
+    for name, labels, value in SERIES.findall(page):
+        pairs = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels))
+        key = {name: value for name, value in pairs.items() if value} | {"__name__": name}
+        found[tuple(sorted(key.items()))] = float(value)
+    return found
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("framework", ["verl", "prime-rl", "slime"])
+def test_the_newest_of_each_series_that_is_sent_is_what_a_scrape_shows(
+    tmp_path: Path, receiver: HttpReceiver, framework: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(SAMPLES / framework, run)
+    labels = ("--remote-write-labels", "job=j", "--remote-write-labels", "instance=i")
+    agent = watch(tmp_path, run, "--remote-write", receiver.url, "--remote-write-mode", "history", *labels)
+    try:
+        until(lambda: settled(agent.metrics()), "everything sent", 120)
+        page = shown(agent.metrics())
+    finally:
+        agent.end()
+    place = {("job", "j"), ("instance", "i")}
+    sent = {
+        tuple(sorted(set(series) - place)): samples[max(samples)] for series, samples in all_taken(receiver).items()
+    }
+    assert len(sent) > 20
+    differing = {
+        series: (value, page.get(series))
+        for series, value in sent.items()
+        if dict(series)["__name__"].startswith("rl_") and value == value and page.get(series) != value
+    }
+    assert differing == {}
+
+
+def settled(page: str) -> bool:
+    depth = re.search(r'rli_agent_exporter_queue_depth\{[^}]*exporter="remote_write"[^}]*\} (\S+)', page)
+    sent = re.search(r'rli_agent_remote_write_samples_total\{[^}]*outcome="sent"[^}]*\} (\S+)', page)
+    return depth is not None and float(depth[1]) == 0 and sent is not None and float(sent[1]) > 0
+
+
+@pytest.mark.real
+def test_a_node_that_nobody_scrapes_sends_its_counters_too(tmp_path: Path, receiver: HttpReceiver) -> None:
+    for file, text in script(3):
+        write(tmp_path / "run", file, text)
+    arguments = ("--remote-write", receiver.url, "--remote-write-interval", "1s", "--listen", "none")
+    agent = watch(tmp_path, tmp_path / "run", *arguments, env={"RLI_AGENT_REMOTE_WRITE_HEADERS": "x-scope-orgid=a%20b"})
+    try:
+
+        def lines() -> list[float]:
+            found = [s for s in all_taken(receiver) if dict(s)["__name__"] == "rli_agent_lines_total"]
+            return [max(all_taken(receiver)[series].values()) for series in found]
+
+        until(lines, "the page", 60)
+    finally:
+        assert agent.end() == 0
+    assert receiver.got[0].headers["x-scope-orgid"] == "a b"
+    built = of(all_taken(receiver), "rli_agent_build_info", job="rli-agent", instance=socket.gethostname())
+    assert list(built.values())[-1] != list(built.values())[-1], "it ends with the watch"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--remote-write", "prometheus:9090"], "is no place to send figures to: give a URL like http://"),
+        (["--remote-write", "http://u:p@h/api/v1/write"], "carries a password"),
+        (["--remote-write-labels", "0x=1"], "is no label: give NAME=VALUE"),
+        (["--remote-write", "http://h/x", "--remote-write-headers-file", "gone"], "cannot be read from gone"),
+        (["--remote-write", "http://h/x", "--remote-write-ca", "gone"], "'gone' does not exist"),
+        (["--remote-write-interval", "often"], "often"),
+    ],
+)
+def test_what_cannot_work_is_said_at_the_start(tmp_path: Path, arguments: list[str], said: str) -> None:
+    (tmp_path / "run").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "rli_agent", "watch", "run", "--state-dir", "state", "--listen", "none", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "RLI_AGENT_SERVER_ROOT": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
