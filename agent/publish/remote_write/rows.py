@@ -18,10 +18,12 @@ from rli_agent.store.rows import file_name
 LINES = 500
 #: Seconds for which a batch of rollouts waits: it is told again, as another row, as long as its file grows.
 RIPENING = 30.0
+#: Seconds until a source that lacks times is looked at again.
+RECHECK = 30.0
 
-_LINES = "SELECT id, source, time, shape, step, values_json FROM lines"
-_INTERVALS = 'SELECT id, source, "end", state, step, coalesce(duration, "end" - start) FROM interval_rows'
-_ROLLOUTS = "SELECT id, source, time, step, phase, environment FROM rollout_rows"
+_LINES = "SELECT id, source, time, shape, step, values_json FROM lines NOT INDEXED"
+_INTERVALS = 'SELECT id, source, "end", state, step, coalesce(duration, "end" - start) FROM interval_rows NOT INDEXED'
+_ROLLOUTS = "SELECT id, source, time, step, phase, environment FROM rollout_rows NOT INDEXED"
 _OTHERS = ("interval_rows", "rollout_rows")
 _END = 2**63 - 1
 
@@ -84,6 +86,7 @@ class Rows:
         self._unsettled = unsettled
         self._ids: dict[str, int] = {}
         self._tops: list[tuple[float, int]] = []
+        self._timeless: dict[int, float] = {}
 
     def close(self) -> None:
         self.db.close()
@@ -111,7 +114,7 @@ class Rows:
         held = self._held()  # after the rows were read: each source is in it whose times may still change
         portion = Portion([], [], [], position)
         for source in [source for source in position.behind if source not in held]:
-            if len(portion.lines) < LINES:
+            if len(portion.lines) < LINES and (last or time.monotonic() >= self._timeless.get(source, 0.0)):
                 portion = self._catch_up(portion, source)
         if not any(found):
             return portion
@@ -132,6 +135,7 @@ class Rows:
             self._read(_ROLLOUTS, at.rollouts, to.rollouts, source),
         )  # fmt: skip
         if any(row[2] is None for table in found for row in table):
+            self._timeless[source] = time.monotonic() + RECHECK
             return portion
         _add(portion, found)
         behind = dict(after.behind)
@@ -142,7 +146,8 @@ class Rows:
         return portion._replace(after=replace(after, behind=behind))
 
     def _read(self, query: str, low: int, top: int, source: int | None = None) -> list[Any]:
-        """Rows with ids above `low`, up to `top`."""
+        """Rows with ids above `low`, up to `top`. In the order of the table: by an index, those of one source would be
+        sorted anew for each portion."""
         where, values = ("", ()) if source is None else (" AND source = ?", (source,))
         return self.db.execute(
             f"{query} WHERE id > ? AND id <= ?{where} ORDER BY id LIMIT {LINES}", (low, top, *values)
