@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +30,8 @@ MARK = "rli_agent_events"
 #: Bounds on what a program may say: characters of a name, of a value of a label and of an attribute; how many of those;
 #: states that are open at once; metrics with their labels that are remembered.
 NAME, VALUE, TEXT, PAIRS, OPEN, SHAPES = 200, 256, 4096, 64, 4096, 10_000
+#: What a program may say of the run itself.
+FACTS = frozenset({"max_steps", "model", "engine_addresses"})
 _KINDS = frozenset({"gauge", "counter", "histogram"})
 _LARGEST = 2**63 - 1
 _FIGURES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -42,7 +44,8 @@ class _Line(Struct):
     type: str
     time: float
     name: str = ""
-    value: float | Literal["NaN", "Infinity", "-Infinity"] = 0.0
+    value: float | str = 0.0
+    key: str = ""
     help: str = ""
     buckets: tuple[float, ...] = ()
     step: int | None = None
@@ -144,14 +147,16 @@ class ApiEventsParser:
             yield from self._over(said, line, offset)
             if said.steps:
                 yield RunFact(self.source.file, line, offset, said.time, "logged", "life", "finished")
+        elif said.type == "fact" and said.key in FACTS and isinstance(said.value, str):
+            yield RunFact(self.source.file, line, offset, said.time, "logged", said.key, said.value[:TEXT])
         elif said.type == "lost":
             text = f"{said.count} events of rli_agent.api could not be written to {self.source.file}"
             place = (self.source.file, line, offset, said.time)
             yield Problem(*place, "logged", "ERROR", "disk_full", text, labels=self._role())
 
     def _samples(self, said: _Line, line: int, offset: int) -> Samples:
-        value = _FIGURES[said.value] if isinstance(said.value, str) else said.value
-        if not said.name or (said.type == "counter" and not 0.0 <= value < 1e150):
+        value = _FIGURES.get(said.value) if isinstance(said.value, str) else said.value
+        if value is None or not said.name or (said.type == "counter" and not 0.0 <= value < 1e150):
             raise ValueError("no metric")
         printed = _ENCODE([as_printed(value)]).decode()
         place = (self.source.file, line, offset, said.time)

@@ -9,25 +9,18 @@ from operator import index
 from typing import Any
 
 from rli_agent.api.complaints import left_out
-from rli_agent.api.process import Process, current
-from rli_agent.api.text import figure, labels, quoted
-
-#: Types of labels whose text follows from the value: what is made of them is remembered.
-_PLAIN = frozenset({str, int, bool, type(None)})
+from rli_agent.api.process import current
+from rli_agent.api.text import PLAIN, figure, labels, quoted
 
 
 def metric_count(name: str, amount: float = 1.0, documentation: str = "", **labels: Any) -> None:
     """Add to the counter `name`, over all processes of the run; a counter cannot be made smaller."""
-    process = current()
-    if process is not None:
-        _write(process, "counter", name, amount, documentation, None, labels)
+    tell("counter", name, amount, documentation, None, labels)
 
 
 def metric_value(name: str, value: float, documentation: str = "", **labels: Any) -> None:
     """Say what `name` is now. A label `step` that is a whole number is the step of the value, and no label."""
-    process = current()
-    if process is not None:
-        _write(process, "gauge", name, value, documentation, None, labels)
+    tell("gauge", name, value, documentation, None, labels)
 
 
 def metric_distribution(
@@ -35,19 +28,20 @@ def metric_distribution(
 ) -> None:
     """Take one observation into the histogram `name`. buckets: its upper bounds, the first that are told holding for
     good; otherwise RL-Insight's, 0.005 to 10."""
-    process = current()
-    if process is not None:
-        _write(process, "histogram", name, value, documentation, buckets, labels)
+    tell("histogram", name, value, documentation, buckets, labels)
 
 
 metric_gauge = metric_value
 metric_histogram = metric_distribution
 
 
-def _write(
-    process: Process, kind: str, name: str, value: float, documentation: str, buckets: Sequence[float] | None,
-    about: dict[str, Any],
-) -> None:  # fmt: skip
+def tell(
+    kind: str, name: str, value: float, documentation: str, buckets: Sequence[float] | None, about: dict[str, Any]
+) -> None:
+    """Any of them; nothing before `init`."""
+    process = current()
+    if process is None:
+        return
     try:
         number = float(value)
         now = time.time()
@@ -72,11 +66,9 @@ def _write(
 
 
 @lru_cache(maxsize=4096, typed=True)
-def _head(
-    kind: str, name: str, documentation: str, buckets: Sequence[float] | None, /, **about: Any
-) -> str:  # fmt: skip
+def _head(kind: str, name: str, documentation: str, buckets: Sequence[float] | None, /, **about: Any) -> str:
     """The beginning of a line. Raises TypeError where an argument should not be kept: what is raised is not cached."""
-    if any(type(value) not in _PLAIN for value in about.values()):
+    if any(type(value) not in PLAIN for value in about.values()):
         raise TypeError
     return _made(kind, name, documentation, buckets, about)
 

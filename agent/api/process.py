@@ -46,8 +46,8 @@ def init(
 ) -> None:
     """Begin to write events. project and experiment_name: the labels of that name on all that the run shows.
 
-    config may hold `output_dir` (the run's directory; otherwise the current one) and `role` (who this process is:
-    `trainer` unless said, `inference`, `env` …); all else in it is passed over. The file is
+    config may hold `output_dir` (the run's directory; otherwise the current one), `role` (who this process is:
+    `trainer` unless said, `inference`, `env` …) and `max_steps`; all else in it is passed over. The file is
     `<output_dir>/.rli-agent/events-<host>-<pid>.jsonl`, or what $RLI_AGENT_EVENTS names.
     A second call does nothing but warn.
     """
@@ -62,6 +62,9 @@ def init(
         about = {"project": project, "experiment_name": experiment_name, "role": _said(config, "role")}
         told = "".join(f',"{name}":{quoted(str(value))}' for name, value in about.items() if value is not None)
         _current = _process(place, told)
+        steps = _said(config, "max_steps")
+        if steps is not None:
+            fact("max_steps", str(steps))
     except Exception as error:
         say(f"init() failed, so that no events are written: {error}")
 
@@ -78,6 +81,15 @@ def finish() -> None:
         process.file.write(line.encode(), now)
         process.file.settle(now)
         process.file.close()
+
+
+def fact(key: str, value: str) -> None:
+    """Say something constant about the run: `max_steps`, `model`, `engine_addresses`."""
+    process = current()
+    if process is not None:
+        now = time.time()
+        line = f'{{"type":"fact","key":{quoted(key)},"value":{quoted(value)},"time":{now:.6f}}}\n'
+        process.file.write(line.encode(), now)
 
 
 def _process(place: str, told: str) -> Process:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from operator import index
 from types import TracebackType
 from typing import Any, TypeVar
 
 from rli_agent.api.complaints import left_out
 from rli_agent.api.process import Process, current
-from rli_agent.api.text import attributes, quoted
+from rli_agent.api.text import PLAIN, attributes, quoted
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -56,10 +57,9 @@ class trace_state:
         return _wrapped(function, lambda _: trace_state(self._name, self._lane, **self._labels))
 
     def _what(self, process: Process) -> str:
-        lane = process.lane if self._lane is None else str(self._lane)
         step, labels = _step(self._labels)
-        own, name = f"{process.pid}.{next(process.numbers)}", quoted(str(self._name))
-        return f'"id":"{own}","state":{name},"lane":{quoted(lane)}{step}{attributes(labels)}'
+        told = _told("state", self._name, process.lane if self._lane is None else self._lane, labels)
+        return f'"id":"{process.pid}.{next(process.numbers)}",{told}{step}'
 
 
 def trace_span(*, name: str, start_time_ns: int, end_time_ns: int, attributes: Mapping[str, Any]) -> None:
@@ -119,13 +119,26 @@ class _Operation:
 
 def _write(process: Process, name: str, start: int, end: int, about: dict[str, Any]) -> None:
     lane = about.pop("state_lane_id", None)
-    lane = process.lane if lane is None else str(lane)
     step, about = _step(about)
-    line = (
-        f'{{"type":"span","name":{quoted(str(name))},"lane":{quoted(lane)}{step}{attributes(about)},'
-        f'"start":{start // 1000 / 1e6:.6f},"time":{end // 1000 / 1e6:.6f}}}\n'
-    )
-    process.file.write(line.encode(), time.time())
+    told = _told("name", name, process.lane if lane is None else lane, about)
+    times = f'"start":{start // 1000 / 1e6:.6f},"time":{end // 1000 / 1e6:.6f}'
+    process.file.write(f'{{"type":"span",{told}{step},{times}}}\n'.encode(), time.time())
+
+
+def _told(kind: str, name: str, lane: str, about: dict[str, Any]) -> str:
+    """Name (as `kind` calls it), lane and labels."""
+    try:
+        return _remembered(kind, name, lane, **about)
+    except TypeError:  # something that cannot be remembered
+        return f'"{kind}":{quoted(str(name))},"lane":{quoted(str(lane))}{attributes(about)}'
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _remembered(kind: str, name: str, lane: str, /, **about: Any) -> str:
+    """The same. Raises TypeError where an argument should not be kept: what is raised is not cached."""
+    if any(type(value) not in PLAIN for value in (name, lane, *about.values())):
+        raise TypeError
+    return f'"{kind}":{quoted(name)},"lane":{quoted(lane)}{attributes(about)}'
 
 
 def _step(labels: dict[str, Any]) -> tuple[str, dict[str, Any]]:

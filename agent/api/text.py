@@ -8,6 +8,8 @@ from typing import Any
 
 #: Characters of a name or a label's value that are kept.
 LONGEST = 4096
+#: Types of labels whose text follows from the value: what is made of them may be remembered.
+PLAIN = frozenset({str, int, bool, type(None)})
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
