@@ -13,7 +13,9 @@ from msgspec import Struct
 
 from rli_agent.parsers.typed_yaml import TypedYamlError, read_typed
 
-Unit = Literal["none", "seconds", "bytes", "tokens", "tokens_per_second", "steps", "ratio", "nats"]
+Unit = Literal[
+    "none", "seconds", "bytes", "tokens", "tokens_per_second", "steps", "ratio", "nats", "watts", "celsius"
+]  # fmt: skip
 
 #: Units that texts print → what their figures are multiplied by to get the base unit. A unit not named here is a base
 #: unit already. GB is taken at its word (10⁹); frameworks that mean 2³⁰ bytes say GiB in their pack.
@@ -43,7 +45,8 @@ class Quantity(Struct, frozen=True, forbid_unknown_fields=True):
     healthy: tuple[float | None, float | None] | None
     labels: tuple[
         Literal[
-            "environment", "engine", "state", "stat", "lane", "rank", "kind", "level", "detector", "severity"
+            "environment", "engine", "state", "stat", "lane", "rank", "kind", "level", "detector", "severity",
+            "gpu", "process",
         ], ...
     ] = ()  # fmt: skip
     scale: str = ""

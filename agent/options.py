@@ -19,8 +19,9 @@ class WatchOptions(Struct):
     on what comes from standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them.
     detectors: files that change detectors of learning failures, or add some. status_md: seconds between two entries in
     `status_file` (None: STATUS.md in the run's directory). private: nobody is told of anything.
-    launched: when the agent started the run itself (Unix seconds). run_id: what the run is called; None = after its
-    directory. nodes: those of a run that has an agent on each. remote_write: where figures go (`none`: nowhere,
+    no_host: the machine's own figures are not shown. launched: when the agent started the run itself (Unix seconds).
+    run_id: what the run is called; None = after its directory. nodes: those of a run that has an agent on each.
+    remote_write: where figures go (`none`: nowhere,
     also not to this machine's own Prometheus): all that a scrape would show every `remote_write_interval` seconds, or
     the history alone, with labels NAME=VALUE, the headers in a file, and certificates."""
 
@@ -48,6 +49,7 @@ class WatchOptions(Struct):
     status_md: float | None = None
     status_file: Path | None = None
     launched: float | None = None
+    no_host: bool = False
     run_id: str | None = None
     nodes: Nodes = Nodes()
     remote_write: str | None = None

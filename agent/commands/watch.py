@@ -144,6 +144,7 @@ def _labels(ctx: click.Context, param: click.Parameter, labels: tuple[str, ...])
     "--status-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write the entries of --status-md here instead.",
 )  # fmt: skip
+@click.option("--no-host", is_flag=True, help="Leave out what the machine does: processors, memory, network, GPUs.")
 @click.option("--plain", is_flag=True, help="Print lines also on a terminal, instead of drawing the run on it.")
 @click.option(
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="INFO", show_default=True,

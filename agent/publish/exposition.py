@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from ..catalogue import Catalogue
 from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, Source
+from ..hardware.figures import Figure
 from ..life.state import LifeState
 from ..parsers.timeline import intervals
 from ..rollout_statistics import BOUNDS, Distribution
@@ -83,6 +84,9 @@ class Exposition:
 
         #: Asked at every scrape; None where nobody follows the run's life.
         self.life: Callable[[], LifeState | None] = lambda: None
+        #: Asked at every scrape: figures of the machine.
+        self.machine: Callable[[], Sequence[Figure]] = tuple
+        self._of_machine: dict[tuple[str, Labels], Series] = {}
         #: Asked at every scrape: counters and histograms that are added up.
         self.tallies: Callable[[], Iterable[Tally]] = tuple
         #: Asked at every scrape: the detectors whose alert is not over, with its severity.
@@ -193,6 +197,7 @@ class Exposition:
             self._show_life()
             self._show_alerts()
             self._show_tallies()
+            self._show_machine()
             table = self._table
             self.own.published(table.count, table.dropped, len(self._collisions))
             out = table.render(openmetrics)
@@ -316,6 +321,17 @@ class Exposition:
                 series.set(tally.total.sum)
             else:
                 series.show(tally.total)
+
+    def _show_machine(self) -> None:
+        """What is there, and nothing of what is gone."""
+        shown = {(figure.name, figure.labels): figure.value for figure in self.machine()}
+        for key in self._of_machine.keys() - shown.keys():
+            self._table.remove(self._of_machine.pop(key))
+        for key, value in shown.items():
+            series = self._of_machine.get(key) or self._series(key[0], label_set(key[1]))
+            if series is not None:
+                self._of_machine[key] = series
+                series.set(value)
 
     def _series(self, name: str, labels: Labels, bounds: tuple[float, ...] = ()) -> Series | None:
         quantity = self._catalogue[name]

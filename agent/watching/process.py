@@ -20,6 +20,7 @@ from rli_agent.alerts.links import page_address
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
+from rli_agent.hardware.machine import Machine
 from rli_agent.life.outcome import Outcome
 from rli_agent.options import WatchOptions
 from rli_agent.priority import step_back
@@ -84,8 +85,9 @@ class Watch:
             options = replace(options, paths=[*others, pipe.path], once=False)
         catalogue = Catalogue.load()
         try:
+            machine = None if options.once or options.no_host else Machine(self._say)
             setting = Setting(
-                folder, catalogue, alerts, self._zone, self._stop, self._note_store, lambda: self._address
+                folder, catalogue, alerts, self._zone, self._stop, self._note_store, lambda: self._address, machine
             )
             self._watch(options, setting, why, pipe)
         except UserError as e:
@@ -123,6 +125,8 @@ class Watch:
                 self._target.close()
             if self._insight is not None:
                 self._insight.close()
+            if setting.machine is not None:
+                setting.machine.close()
             runs.close()
 
     def _note_store(self, store: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence, Set
 from contextlib import closing
 from datetime import tzinfo
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +26,7 @@ from rli_agent.detect.loading import detector_files, load
 from rli_agent.discover import root_of
 from rli_agent.errors import UserError
 from rli_agent.events import Event, Labels, RunFact, Source
+from rli_agent.hardware.machine import Machine
 from rli_agent.keeping import Keeper
 from rli_agent.life.outcome import LAUNCHER, Outcome
 from rli_agent.life.state import ENDS
@@ -83,7 +85,8 @@ QUIET_AFTER_END, QUIET_FOR_GOOD = 600.0, 86_400.0
 
 class Setting(NamedTuple):
     """What all runs of a process share. state: the directory of the stores; stop: set when the process is to end;
-    opened: is told of each store; address: where this machine's Prometheus scrapes the process, None if nowhere."""
+    opened: is told of each store; address: where this machine's Prometheus scrapes the process, None if nowhere;
+    machine: gives the machine's figures."""
 
     state: Path
     catalogue: Catalogue
@@ -92,6 +95,7 @@ class Setting(NamedTuple):
     stop: threading.Event
     opened: Callable[[Path], None] = lambda _: None
     address: Callable[[], str | None] = lambda: None
+    machine: Machine | None = None
 
 
 class WatchedRun:
@@ -138,6 +142,8 @@ class WatchedRun:
         tallies = Tallies(self.store.knowledge)
         self._keeper.participants.append(tallies)
         self.exposition.tallies = tallies.series
+        if setting.machine is not None:
+            self.exposition.machine = partial(setting.machine.figures, self._files.scan.run.root)
         try:
             self._engines = self._poll_engines(book)
             self._pager = self._page(setting.alerts)

@@ -1,0 +1,1 @@
+"""CPU, memory, disk, network and GPUs of the machine, beside its runs."""
