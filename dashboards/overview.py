@@ -36,6 +36,7 @@ def dashboard() -> Dashboard:
     _learning(found)
     _time(found)
     _engines(found)
+    _machine(found)
     return found
 
 
@@ -164,3 +165,20 @@ def _engines(found: Dashboard) -> None:
             width=24 - (HALF + THIRD - QUARTER),
         )
     )
+
+
+def _machine(found: Dashboard) -> None:
+    found.with_row(Row("Is it the machine?"))
+    for panel in (
+        common_curve("GPUs busy", "rl_gpu_busy_ratio", by=("host", "gpu"), legend="{{host}} {{gpu}}", width=QUARTER),
+        common_curve(
+            "GPU memory in use", "rl_gpu_memory_used_bytes", by=("host", "gpu"), legend="{{host}} {{gpu}}",
+            width=QUARTER,
+        ),
+        common_curve("Processors busy", "rl_host_cpu_busy_ratio", by=("host",), legend="{{host}}", width=QUARTER),
+        common_curve(
+            "Memory of its processes", "rl_host_process_memory_bytes", by=("host", "process"),
+            legend="{{host}} {{process}}", width=QUARTER,
+        ),
+    ):  # fmt: skip
+        found.with_panel(panel)

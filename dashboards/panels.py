@@ -29,6 +29,8 @@ UNITS = {
     "steps": "short",
     "ratio": "percentunit",
     "nats": "short",
+    "watts": "watt",
+    "celsius": "celsius",
 }
 #: Columns of a row: 24. Rows of a curve.
 WIDE, HALF, THIRD, QUARTER = 24, 12, 8, 6

@@ -141,7 +141,8 @@ class Roles:
             reasons.setdefault(name, []).append((weight, path, ""))
         ranked = dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
         if not ranked:
-            return Verdict(None, 0.0, f"no known framework: none of {len(looks)} text files holds what one prints")
+            why = f"none of {len(looks)} text files holds what one prints" if looks else "there is no text file yet"
+            return Verdict(None, 0.0, f"no known framework: {why}")
         best, *rest = ranked
         margin = (ranked[best] - (ranked[rest[0]] if rest else 0.0)) / ranked[best]
         confidence = (1.0 - 0.5 ** (2.0 * ranked[best])) * margin

@@ -98,13 +98,15 @@ class Tallies:
         assert declared is not None
         name = shape.names[0]
         labels = label_set((("role", source.role),), source.labels, shape.labels)
+        if declared.kind == "histogram":  # whose buckets are told apart by `le`
+            labels = tuple(sorted(("exported_le" if name == "le" else name, value) for name, value in labels))
         series = self._by_name.setdefault(name, {})
-        if labels in series:
-            return series[labels]
         first = next(iter(series.values()), None)
         if first is not None and first.kind != declared.kind:
             logger.warning("{} is a {} and is told as a {}, too: not shown", clean(name), first.kind, declared.kind)
             return None
+        if labels in series:
+            return series[labels]
         if self._count >= MOST:
             logger.warning("{}: there are {} counters and histograms; more are stored, not shown", clean(name), MOST)
             return None
