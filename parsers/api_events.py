@@ -221,7 +221,7 @@ class ApiEventsParser:
 
 def is_events(head: bytes) -> bool:
     """Whether a file that begins so is one of these."""
-    return f'"{MARK}"'.encode() in head.lstrip().partition(b"\n")[0]
+    return f'"{MARK}"'.encode() in head
 
 
 def _check(said: _Line) -> None:

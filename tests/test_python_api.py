@@ -264,6 +264,27 @@ def test_a_full_disk_does_not_reach_the_program(
     assert "No space left on device" in caplog.records[0].message
 
 
+def test_a_disk_that_stays_full_costs_no_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rli_agent.api.event_file._TRY_EVERY", 0.0)
+    file = EventFile(lambda: "/dev/full", lambda: b"hello\n")
+    before = len(os.listdir("/proc/self/fd"))
+    for second in range(50):
+        file.write(b"1\n", 1000.0 + second)
+    assert file.lost == 50
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_few_descriptors_are_enough(tmp_path: Path) -> None:
+    python_api.run(
+        "import resource, sys, rli_agent.api as i\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "i.init(config={'output_dir': sys.argv[1]}); i.metric_count('calls')",
+        tmp_path,
+    )  # fmt: skip
+    (file,) = python_api.files(tmp_path)
+    assert [line["type"] for line in python_api.lines(file)] == ["process", "counter"]
+
+
 def test_what_a_full_disk_cost_is_told_when_there_is_room_again(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     python_api.run(

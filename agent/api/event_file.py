@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EBADF, ESTALE
+from errno import EBADF, ENOSPC, ESTALE
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 
 from rli_agent.api.complaints import say
@@ -51,6 +51,13 @@ class EventFile:
             self._lose("the disk is full")
         except OSError as error:
             self._again(line, now, error)
+
+    def begin(self, now: float) -> None:
+        """Open the file already, so that it is seen who writes."""
+        try:
+            self._open(now)
+        except OSError as error:
+            self._complain(f"{self._at}: {error.strerror or error}")
 
     def settle(self, now: float) -> None:
         """Tell of lines that were lost, if there is room by now."""
@@ -107,6 +114,7 @@ class EventFile:
         with self._opening:
             if self._fd != _CLOSED and _names(self._at, self._fd):
                 return
+            self.close()
             if time.monotonic() < self._try_at:
                 raise OSError(0, "it could not be opened")
             self._try_at = time.monotonic() + _TRY_EVERY
@@ -114,21 +122,22 @@ class EventFile:
             os.makedirs(os.path.dirname(self._at) or ".", exist_ok=True)
             fd = os.open(self._at, _FLAGS, 0o644)
             try:
-                high = fcntl(fd, F_DUPFD_CLOEXEC, _HIGH)
+                greeting = self._greeting()
+                if os.write(fd, greeting) != len(greeting):
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
+                self._fd = _raised(fd)
+            except OSError:
                 os.close(fd)
-                fd = high
-            except OSError:  # fewer descriptors are allowed
-                pass
-            greeting = self._greeting()
-            if os.write(fd, greeting) != len(greeting):
-                self._torn = True
-            self._fd = fd
+                raise
             self._try_at = 0.0
             self._look_at = now + _LOOK_EVERY
 
     def _lose(self, why: str) -> None:
         self.lost += 1
         self._look_at = 0.0 if self._fd != _CLOSED else self._look_at
+        self._complain(why)
+
+    def _complain(self, why: str) -> None:
         if self.complaint is None:
             self.complaint = why
             say(f"an event could not be written ({why}); the training goes on, and so do the tries")
@@ -141,3 +150,13 @@ def _names(path: str, fd: int) -> bool:
     except OSError:
         return False
     return (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)
+
+
+def _raised(fd: int) -> int:
+    """The same file under a high number, where so many descriptors are allowed."""
+    try:
+        high = fcntl(fd, F_DUPFD_CLOEXEC, _HIGH)
+    except OSError:
+        return fd
+    os.close(fd)
+    return high

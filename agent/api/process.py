@@ -62,6 +62,7 @@ def init(
         about = {"project": project, "experiment_name": experiment_name, "role": _said(config, "role")}
         told = "".join(f',"{name}":{quoted(str(value))}' for name, value in about.items() if value is not None)
         _current = _process(place, told)
+        _current.file.begin(time.time())
         steps = _said(config, "max_steps")
         if steps is not None:
             fact("max_steps", str(steps))

@@ -101,7 +101,7 @@ class Machine:
 
         processes = self._runs[root] or RunProcesses(root)
         self._runs[root] = processes
-        yield from processes.read()
+        yield from processes.read(len(self._runs))
         if self._nvml is not None and processes.names:
             yield from self._nvml.of_processes(processes.names)
         try:

@@ -35,12 +35,12 @@ class RunProcesses:
         """What each process is called, by its id."""
         return {pid: name for pid, (_, name) in self._known.items()}
 
-    def read(self) -> Iterator[Figure]:
+    def read(self, runs: int = 1) -> Iterator[Figure]:
         """How many there are of each name, the memory that they hold and, after the first time, the processors that
-        they keep busy."""
+        they keep busy. runs: of which processes are searched, one after the other."""
         now = time.monotonic()
         if now >= self._search_at:
-            self._search(now)
+            self._search(now, runs)
         counts: dict[str, int] = {}
         memory: dict[str, int] = {}
         busy: dict[str, float] = {}
@@ -67,7 +67,7 @@ class RunProcesses:
             if name in busy:
                 yield Figure("rl_host_process_cpus_busy", busy[name], label)
 
-    def _search(self, now: float) -> None:
+    def _search(self, now: float, runs: int) -> None:
         for process in of_run(self._root):
             if process.sure and process.pid not in self._known:
                 try:
@@ -75,7 +75,7 @@ class RunProcesses:
                 except psutil.Error:  # gone meanwhile
                     continue
         took = time.monotonic() - now
-        self._search_at = now + max(SEARCH_EVERY, SEARCH_SHARE * took)
+        self._search_at = now + max(SEARCH_EVERY, SEARCH_SHARE * took * runs)
 
     def _called(self, pid: int) -> str:
         name = called(command_line(pid))
