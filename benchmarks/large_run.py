@@ -34,7 +34,7 @@ def write_large_run(path: Path, lines: int = LINES, intervals: int = 50_000) -> 
     log = path.parent / TRAINER
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:
-        file.writelines(f"{_text(step):<{_WIDTH - 1}}\n" for step in range(lines))
+        file.writelines(map(log_line, range(lines)))
     for events in _batches(lines, intervals):
         store.commit(events, [])
     store.commit([], [Checkpoint(TRAINER, 1, 2, lines * _WIDTH, lines, b"f", b"s", BEGIN + lines)])
@@ -47,9 +47,11 @@ def step_line(step: int) -> Samples:
     return Samples(*_place(step), BEGIN + step, "logged", step, _STEP_LINE, values, json.dumps(values))
 
 
-def _text(step: int) -> str:
+def log_line(step: int) -> str:
+    """The line of the trainer's log that says it."""
     at = datetime.fromtimestamp(BEGIN + step, timezone.utc)
-    return f"{at:%Y-%m-%d %H:%M:%S} INFO step {step}: " + ", ".join(f"{name} {step / 7:.4f}" for name in _NAMES[:5])
+    text = f"{at:%Y-%m-%d %H:%M:%S} INFO step {step}: " + ", ".join(f"{name} {step / 7:.4f}" for name in _NAMES[:5])
+    return f"{text:<{_WIDTH - 1}}\n"
 
 
 def _place(step: int) -> tuple[str, int, int]:

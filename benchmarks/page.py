@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-from large_run import BEGIN, LINES, step_line, write_large_run
+from large_run import BEGIN, LINES, TRAINER, log_line, step_line, write_large_run
 
 from rli_agent.publish.listen import bind
 from rli_agent.publish.server import MetricsServer
@@ -67,9 +67,12 @@ def main() -> None:
 def go_on(path: Path, over: threading.Event) -> None:
     store = RunStore.open(path, RunRow(path.parent.name, str(path.parent), BEGIN))
     step = LINES
-    while not over.wait(0.1):
-        store.commit([step_line(step)], [])
-        step += 1
+    with (path.parent / TRAINER).open("a") as log:
+        while not over.wait(0.1):
+            log.write(log_line(step))
+            log.flush()
+            store.commit([step_line(step)], [])
+            step += 1
     store.close()
 
 

@@ -10,6 +10,7 @@ from agent_process import until
 from run_stores import BEGIN, FILE, interval, keep, line, open_store, phases, problem, shape
 
 from rli_agent.events import RolloutBatch, Shape
+from rli_agent.query import growing
 from rli_agent.query.run import RunQueries
 from rli_agent.rollout_statistics import RolloutStatistics
 from rli_agent.store.run_store import RunStore
@@ -163,12 +164,24 @@ def test_the_heat_map_adds_up_files_and_merges_steps_where_columns_are_few(store
     assert run.heat(quantity="no such").counts == []
 
 
-def test_times_that_settle_later_reach_the_timeline(store: RunStore, run: RunQueries) -> None:
+def test_times_that_settle_later_reach_what_was_read_before(
+    store: RunStore, run: RunQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growing, "RARELY", 1e12)  # not because all is read again anyway
     timed = shape("timing/step", plan=phases("trainer"))
     unplaced = line(timed, 1, 2.0)
     unplaced.time = None
-    keep(store, unplaced)
-    assert run.timeline().total == 0
+    keep(store, unplaced, interval("orchestrator", "wait", 5.0, 1.0))
+    assert run.timeline().total == 1
     store.place(FILE, [(unplaced.line, BEGIN + 30.0)])
-    until(lambda: run.timeline().total, "the states of a line whose time is known by now")
     assert run.timeline().lanes[0].intervals[0][:2] == (BEGIN + 28.0, BEGIN + 30.0)
+    store.shift(FILE, lambda _: 86_400.0, None)
+    assert run.timeline().lanes[1].intervals[0][:2] == (BEGIN + 86_405.0, BEGIN + 86_406.0)
+
+
+def test_a_figure_that_gets_its_digits_later_is_shown_with_them(store: RunStore, run: RunQueries) -> None:
+    keep(store, line(shape("lr"), 1, 0.3))
+    one = run.series("lr").series[0].id
+    assert run.curves([one]).curves[0].y == [0.3]
+    store.correct([line(shape("lr"), 1, 0.3125)])
+    until(lambda: run.curves([one]).curves[0].y == [0.3125], "the digits")

@@ -17,9 +17,9 @@ from rli_agent.query.intervals import NO_STEP
 from rli_agent.query.series import Named, named
 
 #: Values kept in memory; beyond it those that were asked for before are forgotten.
-MOST = 8_000_000
-#: Columns of a shape that are read together: all, or, where it has more, those with a common name first.
-_TOGETHER = 64
+MOST = 4_000_000
+#: Columns of a shape that are read together as long as they have so many values: those with a common name first.
+_TOGETHER, _LIGHT = 64, MOST // 2
 
 
 class _Table:
@@ -103,8 +103,9 @@ class Columns(Growing):
             before = self._tables.get(shape)
             if before is not None:
                 places |= before.columns.keys()
+            (count,) = db.execute("SELECT count(*) FROM lines WHERE shape = ?", (shape,)).fetchone()
             near = [at for _, at in sorted((c.metric is None, at) for at, c in enumerate(self._shapes[shape]))]
-            self._tables[shape] = table = _Table({*places, *near[:_TOGETHER]})
+            self._tables[shape] = table = _Table({*places, *near[: min(_TOGETHER, _LIGHT // max(1, count))]})
             self._fill(db, {shape: table})
         self._cost += time.monotonic() - began
 

@@ -24,6 +24,7 @@ from rli_agent.query.curves import Axis, CurveList, counted, curve, standing_for
 from rli_agent.query.intervals import Intervals
 from rli_agent.query.log_windows import LogsWanted, log_window
 from rli_agent.query.rollouts import RolloutList, RolloutShown
+from rli_agent.rollouts.records import RolloutFile
 from rli_agent.rollouts.selecting import Wanted
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.connection import read_only
@@ -51,7 +52,8 @@ class RunQueries:
         self._intervals = Intervals()
         self._columns = Columns()
         self._catalogue = Catalogue.load()
-        self._book: Rulebook | None = None
+        self._newest_file: int | None = None
+        self._rollout_files: list[RolloutFile] = []
         self._waits: tuple[float, str | None] = (0.0, None)
 
     def close(self) -> None:
@@ -132,21 +134,24 @@ class RunQueries:
         with self.asked() as db:
             if wanted.step is None:
                 wanted = replace(wanted, step=rollouts.newest_step(db, wanted.phase, wanted.environment))
-            files = rollouts.files_of_run(db, self._rules(db))
+            files = self._files(db)
         return rollouts.rollouts(files, wanted)
 
     def rollout(self, file: str, offset: int, number: int) -> RolloutShown:
         """One rollout with its whole texts. Raises UserError where there is none."""
         with self.asked() as db:
-            files = rollouts.files_of_run(db, self._rules(db))
+            files = self._files(db)
         return rollouts.one_rollout(files, file, offset, number)
 
-    def _rules(self, db: sqlite3.Connection) -> Rulebook:
-        """The rule packs in force for the run, without those that a watch was given by --rules."""
-        if self._book is None:
+    def _files(self, db: sqlite3.Connection) -> list[RolloutFile]:
+        """The run's rollout files, by the rule packs in force for it (without those that a watch was given by
+        --rules)."""
+        (newest,) = db.execute("SELECT max(id) FROM sources").fetchone()
+        if newest != self._newest_file:
             (root,) = db.execute("SELECT root FROM runs").fetchone()
-            self._book = Rulebook([Path(root)])
-        return self._book
+            self._rollout_files = rollouts.files_of_run(db, Rulebook([Path(root)]))
+            self._newest_file = newest
+        return self._rollout_files
 
     def logs(self, wanted: LogsWanted) -> Window:
         """A window on the merged log. Raises UserError for a step that was not seen."""
