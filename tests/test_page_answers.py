@@ -171,4 +171,9 @@ def test_without_a_directory_the_stores_of_finished_runs_are_shown(
     assert main(["page", "--state-dir", str(tmp_path / "empty"), str(tmp_path / "nowhere")]) == 2
     assert "no such file or directory" in capsys.readouterr().err
     assert main(["watch", "--once", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)]) == 0
-    assert served().ask("/api/runs")["runs"][0]["progress"]["step"] == 6
+    broken = tmp_path / "state" / "runs" / "broken-0" / "run.sqlite"
+    broken.parent.mkdir()
+    broken.write_bytes(b"no database" * 100)
+    listed = served().ask("/api/runs")
+    assert [report["progress"]["step"] for report in listed["runs"]] == [6]
+    assert [("broken-0" in text, "is damaged" in text) for text in listed["unreadable"]] == [(True, True)]

@@ -18,7 +18,7 @@ from rli_agent.web.openapi import openapi
 from rli_agent.web.parameters import BadParameter, Listening, Nothing, read
 from rli_agent.web.routes import ROUTES
 from rli_agent.web.static import StaticFiles, etag_of
-from rli_agent.web.stores import Stores, UnknownRun, as_list
+from rli_agent.web.stores import Stores, UnknownRun
 
 #: Questions answered at once, and seconds that another one waits: a page takes no more of the processor than that.
 AT_ONCE, PATIENCE = 2, 10.0
@@ -83,7 +83,7 @@ class Site:
             return msgspec.json.encode(openapi())
         if request.path == "/api/runs":
             read(request.query, Nothing)
-            return as_list(*self._stores.reports())
+            return self._stores.reports()
         run, _, name = request.path.removeprefix("/api/runs/").partition("/")
         route = ROUTES.get(name)
         if route is None or not request.path.startswith("/api/runs/"):

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 
@@ -118,23 +118,29 @@ class Stores:
         """Whether an agent watches the run now. Raises UnknownRun, StoreError."""
         return self._get(run).held
 
-    def reports(self) -> tuple[list[bytes], int]:
-        """How all runs are, and of how many that could not be told so soon."""
-        found, left = [], 0
+    def reports(self) -> bytes:
+        """How all runs are: a RunList as JSON."""
+        found: list[msgspec.Raw] = []
+        unreadable: list[str] = []
+        left = 0
         until = time.monotonic() + PATIENCE
         for run, path in self.listed().items():
-            with suppress(UnknownRun, StoreError, OSError):
+            try:
                 stamp = _stamp(path)
                 known = self._told.get(run)
                 if run not in self._runs and known is not None and known[0] == stamp:
-                    found.append(known[1])  # nobody wrote it since
+                    found.append(msgspec.Raw(known[1]))  # nobody wrote it since
                 elif run not in self._runs and time.monotonic() > until and found:
                     left += 1
                 else:
                     text = self.report(run)
                     self._told[run] = (stamp, text)
-                    found.append(text)
-        return found, left
+                    found.append(msgspec.Raw(text))
+            except StoreError as error:
+                unreadable.append(str(error))
+            except (UnknownRun, OSError):  # it was deleted just now
+                continue
+        return msgspec.json.encode({"runs": found, "more": left, "unreadable": unreadable})
 
     def close(self) -> None:
         with self._lock:
@@ -174,14 +180,10 @@ def _stamp(store: Path) -> object:
     return [(found.st_size, found.st_mtime_ns) for part in parts if part.exists() for found in (part.stat(),)]
 
 
-def as_list(texts: Iterable[bytes], more: int) -> bytes:
-    """The answer to a question for all runs."""
-    return b'{"runs":[' + b",".join(texts) + b'],"more":' + str(more).encode() + b"}"
-
-
 class RunList(msgspec.Struct, frozen=True):
     """How all runs are, as docs/status.md has it: watched ones first, then those written last. `more`: runs of which
-    that could not be told so soon; ask again."""
+    that could not be told so soon; ask again. `unreadable`: what is wrong with stores that cannot be read."""
 
     runs: list[Report]
     more: int
+    unreadable: list[str]
