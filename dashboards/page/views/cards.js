@@ -51,6 +51,7 @@ export class Card {
     refill(this.legend, this.drawn.map((one) => this.entry(one)), healthy);
     this.element.dataset.points = this.answers.reduce((sum, { curve }) => sum + curve.x.length, 0);
     this.element.dataset.curves = this.answers.length;
+    this.element.dataset.axis = kind;
   }
 
   entry(one) {
@@ -64,16 +65,16 @@ export class Card {
     return make('span', { class: 'swatch' }, stroke, this.label(one));
   }
 
-  // What tells a curve from the others of its card.
+  // What tells a curve from the others of its run and card.
   label({ run, curve }) {
-    const all = this.answers.map((answer) => answer.curve);
+    const all = this.answers.filter((answer) => answer.run === run).map((answer) => answer.curve);
     const labels = Object.entries(curve.labels).filter(([name, value]) => !USUAL.has(name) && value);
     const telling = labels.filter(([name, value]) => all.some((other) => other.labels[name] !== value))
       .map(([, value]) => value);
     if (all.some((other) => other.name !== curve.name) && !telling.includes(curve.name)) telling.push(curve.name);
     const several = this.answers.some((answer) => answer.run !== this.answers[0].run);
-    if (several) telling.unshift(run);
-    return oneLine(telling.join(' ') || curve.labels.role || curve.name).slice(0, LONG);
+    const own = telling.join(' ') || (several ? '' : curve.labels.role || curve.name);
+    return oneLine(several ? `${run} ${own}` : own).slice(0, LONG);
   }
 
   tip(x) {
