@@ -29,7 +29,8 @@ from rli_agent.publish.naming import RunLabels, clean
 from rli_agent.rollout_statistics import RolloutStatistics
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.run_store import RunRow, RunStore
-from rli_agent.watching.run import Setting, WatchedRun
+from rli_agent.watching.run import WatchedRun
+from rli_agent.watching.setting import Setting
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 RUN = RunLabels("proj", "exp", "run-1", "verl")

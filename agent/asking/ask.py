@@ -29,8 +29,9 @@ from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
 from rli_agent.store.registry import is_held, run_at, run_id, store_path
 from rli_agent.store.retention import copy_store
-from rli_agent.watching.run import Setting, WatchedRun
+from rli_agent.watching.run import WatchedRun
 from rli_agent.watching.runs import MOST_RUNS
+from rli_agent.watching.setting import Setting
 
 
 class Asked(Struct, frozen=True):

@@ -30,8 +30,8 @@ from rli_agent.server.targets import Registration, reachable
 from rli_agent.store.location import state_dir
 from rli_agent.watching.page import Page, stores_in
 from rli_agent.watching.pipe import STDIN, Pipe, input_file
-from rli_agent.watching.run import Setting
 from rli_agent.watching.runs import Runs
+from rli_agent.watching.setting import Setting
 
 if TYPE_CHECKING:
     from rli_agent.publish.insight_target import InsightTarget

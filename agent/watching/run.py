@@ -4,43 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence, Set
 from contextlib import closing
-from datetime import tzinfo
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from loguru import logger
-from msgspec.structs import asdict
 
-from rli_agent.alerts.filling import DiskWatch
-from rli_agent.alerts.lookout import Lookout
-from rli_agent.alerts.opening import Alerts
-from rli_agent.alerts.pager import Pager
-from rli_agent.catalogue import Catalogue
-from rli_agent.detect.loading import detector_files, load
 from rli_agent.discover import root_of
 from rli_agent.errors import UserError
-from rli_agent.events import Event, Labels, RunFact, Source
-from rli_agent.hardware.machine import Machine
+from rli_agent.events import Event, RunFact
 from rli_agent.keeping import Keeper
 from rli_agent.life.outcome import LAUNCHER, Outcome
 from rli_agent.life.state import ENDS
-from rli_agent.life.wording import spoken, where
+from rli_agent.life.wording import where
 from rli_agent.machine.files import lived
-from rli_agent.machine.gpu_evidence import gpu_evidence
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.naming import RunLabels, labels_of
-from rli_agent.publish.publisher import Publisher
-from rli_agent.publish.tallies import Tallies
 from rli_agent.resume import earlier_events, problem_counts
 from rli_agent.rulebook import Rulebook
-from rli_agent.server.engine_targets import EngineTargets
 from rli_agent.status import RunStatus
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
@@ -50,12 +35,13 @@ from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.switches import switched_off
 from rli_agent.track import Taken, Track
 from rli_agent.watching.files import RunFiles
+from rli_agent.watching.parts import Parts
 from rli_agent.watching.places import Places
-from rli_agent.watching.remote_writing import RemoteWriting
+from rli_agent.watching.setting import Setting
 from rli_agent.watching.silent import SilentFiles
 
 if TYPE_CHECKING:
-    from rli_agent.engines.poller import EnginePoller
+    pass
 
 #: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
 TURN, SHARE = 16 << 20, 1 << 19
@@ -81,21 +67,6 @@ STATUS_EVERY = 10.0
 PRUNE_EVERY = 600.0
 #: Seconds of silence after which a run that ended is over, and one that said nothing of its end.
 QUIET_AFTER_END, QUIET_FOR_GOOD = 600.0, 86_400.0
-
-
-class Setting(NamedTuple):
-    """What all runs of a process share. state: the directory of the stores; stop: set when the process is to end;
-    opened: is told of each store; address: where this machine's Prometheus scrapes the process, None if nowhere;
-    machine: gives the machine's figures."""
-
-    state: Path
-    catalogue: Catalogue
-    alerts: Alerts
-    zone: tzinfo
-    stop: threading.Event
-    opened: Callable[[Path], None] = lambda _: None
-    address: Callable[[], str | None] = lambda: None
-    machine: Machine | None = None
 
 
 class WatchedRun:
@@ -139,126 +110,21 @@ class WatchedRun:
         self.store = self._open_store(store)
         setting.opened(self.store.path)
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
-        tallies = Tallies(self.store.knowledge)
-        self._keeper.participants.append(tallies)
-        self.exposition.tallies = tallies.series
-        if setting.machine is not None:
-            self.exposition.machine = partial(setting.machine.figures, self._files.scan.run.root)
         try:
-            self._engines = self._poll_engines(book)
-            self._pager = self._page(setting.alerts)
-            self._lookout = self._look_out()
-            self._look_at_disks()
-            self._exporters = [*self._export_spans(), *self._write_remotely(setting.catalogue, setting.address)]
-            self._check_in(setting.zone)
-            self._register_engines()
+            parts = Parts(
+                options, setting, book, self.id, self._files, self._keeper, self.labels, lambda: self._unsettled, say
+            )
         except BaseException:
             self._keeper.close()
             raise
+        self._engines, self._pager, self._lookout = parts.engines, parts.pager, parts.lookout
+        self._exporters = parts.exporters
 
     def _open_store(self, path: Path) -> RunStore:
         try:
             return RunStore.open(path, RunRow(self.id, str(self._files.scan.run.root), time.time()))
         except StoreError as e:
             raise UserError(str(e)) from None
-
-    def _poll_engines(self, book: Rulebook) -> EnginePoller | None:
-        """Ask the run's servers for their metrics, while it is followed."""
-        if self._options.once:
-            return None
-        from rli_agent.engines.addresses import given_address  # here: it brings an HTTP client with it
-        from rli_agent.engines.poller import EnginePoller
-
-        packs = tuple(name for name, pack in book.packs.items() if pack.kind == "engine")
-        rules = book.rules_for(Source("", packs=packs))
-        poller = EnginePoller(map(given_address, self._options.engines), rules.shape)
-        self._keeper.publishers.append(poller)
-        return poller
-
-    def _page(self, alerts: Alerts) -> Pager:
-        """Follow the run's life, and tell of it."""
-
-        def labels() -> Labels:
-            return tuple((name, value) for name, value in asdict(self.labels()).items() if value)
-
-        leads = self._options.nodes.leads
-        pager = Pager(
-            self.store, self.id, alerts, os.environ, labels, self._files.last_change,
-            self._say if leads else lambda _: None, self.exposition.own,
-            lambda: gpu_evidence(self._files.scan.run.root),
-        )  # fmt: skip
-        self.status.tracker = pager.tracker
-        if leads:
-            self.exposition.life = lambda: pager.tracker.state
-        self._keeper.participants.append(pager)
-        self._keeper.publishers.append(pager)
-        return pager
-
-    def _look_out(self) -> Lookout:
-        """Judge whether the run still learns. Before the pager, which keeps and says its messages."""
-        options = self._options
-        detectors = load([*detector_files(options.paths), *options.detectors])
-        lookout = Lookout(self.store, self.id, detectors, self._pager, fresh=options.start == "start")
-        if options.nodes.leads:
-            self.exposition.alerts = lambda: lookout.active
-        self.status.alerts = lambda: lookout.active
-        self._keeper.participants.insert(0, lookout)
-        self._keeper.publishers.insert(0, lookout)
-        return lookout
-
-    def _look_at_disks(self) -> None:
-        """Tell of a disk that fills, while the run is followed."""
-        if not self._options.once:
-            root = self._files.scan.run.root
-            self._keeper.publishers.append(DiskWatch(self.store, self._pager, self.id, root))
-
-    def _register_engines(self) -> None:
-        """Have the machine's Prometheus, if there is one, scrape the engines too."""
-        poller, tracker = self._engines, self._pager.tracker
-        if poller is not None and not self._options.private:
-            self._keeper.publishers.append(
-                EngineTargets(
-                    self.id, lambda: poller.known, lambda: asdict(self.labels()), lambda: tracker.life not in ENDS
-                )
-            )
-
-    def _export_spans(self) -> Sequence[Publisher]:
-        options = self._options
-        if options.otlp_endpoint is None:
-            return []
-        from rli_agent.publish.spans.exporter import SpanExporter  # here: it brings the SDK with it
-        from rli_agent.publish.spans.headers import headers_for
-
-        headers = headers_for(options.otlp_endpoint, options.otlp_headers_file, os.environ)
-        layout = None if options.span_layout == "auto" else options.span_layout
-        try:
-            spans = SpanExporter(
-                self.store, options.otlp_endpoint, layout, self.labels, self.exposition.own, self._stop, headers
-            )
-        except ValueError as e:
-            raise UserError(str(e)) from None
-        self._keeper.publishers.append(spans)
-        return [spans]
-
-    def _write_remotely(self, catalogue: Catalogue, address: Callable[[], str | None]) -> Sequence[Publisher]:
-        """Send what the logs tell to receivers of remote write: the one that was named, and the machine's own."""
-        writing = RemoteWriting(
-            self._options, catalogue, self.store, self.exposition, self.labels, lambda: self._unsettled, self._stop
-        )
-        exporters = writing.exporters(address)
-        self._keeper.publishers += exporters
-        return exporters
-
-    def _check_in(self, zone: tzinfo) -> None:
-        """Write entries into STATUS.md."""
-        options, root = self._options, self._files.scan.run.root
-        if options.status_md is None or not options.nodes.leads:
-            return
-        from rli_agent.reporters.checkins import CheckIns  # here: most watches have no use for it
-
-        path = options.status_file or (root if root.is_dir() else root.parent) / "STATUS.md"
-        self._keeper.publishers.append(CheckIns(self.store.path, path, options.status_md, self.status, zone))
-        self._say(f"check-ins: {path} (every {spoken(options.status_md)})")
 
     def labels(self) -> RunLabels:
         """What all series and spans of the run carry."""

@@ -22,7 +22,8 @@ from rli_agent.rulebook import Rulebook
 from rli_agent.status import RunStatus
 from rli_agent.store.registry import run_id, store_path
 from rli_agent.terminal import many
-from rli_agent.watching.run import RESCAN, Setting, WatchedRun
+from rli_agent.watching.run import RESCAN, WatchedRun
+from rli_agent.watching.setting import Setting
 
 #: So many runs below a directory, the last written ones, are read and shown.
 MOST_RUNS = 50
