@@ -14,7 +14,7 @@ from rli_agent.errors import UserError
 #: The commands: `NAME` is the attribute `command` of rli_agent.commands.NAME.
 COMMANDS = (
     "watch", "page", "top", "status", "fleet", "logs", "runs", "rollouts", "report", "detect", "diagnose", "parse",
-    "bundle", "compare", "export",
+    "bundle", "compare", "export", "backfill",
     "rules", "config", "alerts", "demo", "exec", "server", "version",
 )  # fmt: skip
 

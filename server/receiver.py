@@ -39,11 +39,12 @@ def stack_receiver(places: Places) -> StackReceiver | None:
         return None
     launch = service.launch
     identity = _identity(Path(launch.data))
-    return StackReceiver(launch.url + PATH, launch.version, _window(places.config / "prometheus.yml"), identity)
+    return StackReceiver(launch.url + PATH, launch.version, takes_back(places.config / "prometheus.yml"), identity)
 
 
-def _window(config: Path) -> float:
-    """`out_of_order_time_window` in seconds; only Prometheus 2.39 and later have it rendered."""
+def takes_back(config: Path) -> float:
+    """For how many seconds before its newest sample a Prometheus with this configuration takes others: its
+    `out_of_order_time_window`, which is rendered for 2.39 and later alone."""
     try:
         read: Any = yaml.safe_load(config.read_text(encoding="utf-8"))
         text = str(read["storage"]["tsdb"]["out_of_order_time_window"])
