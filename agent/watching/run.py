@@ -142,6 +142,13 @@ class WatchedRun:
         self._relabel()
         self._owed.update(dict.fromkeys(track for track in self._files.tracks.values() if track.is_bulk))
         self._looked = self._answered = time.monotonic()
+        self._let_send()  # now: a run that is over is put down before anything else is asked of it
+
+    def _let_send(self) -> None:
+        """What stood in the files has been read, and its times are known."""
+        if not self._stop.is_set():
+            for exporter in self._exporters:
+                exporter.tick(time.time())
 
     def read_once(self) -> None:
         """Read all that there is and will be, send it, and say how the run stands; also after `begin`."""
@@ -158,9 +165,7 @@ class WatchedRun:
         if self._places.learn(self.status.facts):  # what the lines name, and what the lines there name
             self._look_again()
             self._read(last=True)
-        if not self._stop.is_set():
-            for exporter in self._exporters:
-                exporter.tick(time.time())
+        self._let_send()
         self._lookout.settle(time.time())
         self._pager.settle(time.time())
         now = time.time()
