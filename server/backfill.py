@@ -116,7 +116,8 @@ def _make(source: Source, before: float, folder: Path, promtool: Path) -> tuple[
     if not written.samples:
         return written, []
     line = [promtool, "tsdb", "create-blocks-from", f"--max-block-duration={BLOCK}", "openmetrics", text, made]
-    done = subprocess.run([str(word) for word in line], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    words = [str(word) for word in line]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     blocks = sorted(path for path in made.iterdir() if (path / "meta.json").is_file()) if made.is_dir() else []
     kept = sum(json.loads((block / "meta.json").read_text())["stats"]["numSamples"] for block in blocks)
     if done.returncode or kept != written.samples:
