@@ -264,6 +264,7 @@ def test_an_exporter_is_asked_instead_and_when_it_goes_the_machine_itself(
     assert said == [f"the host's figures are those of the node-exporter at {address.url}"]
 
 
+@pytest.mark.real
 def test_a_watch_shows_the_machine_unless_told_not_to(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

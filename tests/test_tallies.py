@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -45,6 +45,7 @@ def keep(store: RunStore, tallies: Tallies, events: list[Samples]) -> None:
         tallies.write()
 
 
+@settings(max_examples=15)
 @given(
     batches=st.lists(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 50)), max_size=5))
 )
