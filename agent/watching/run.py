@@ -204,28 +204,28 @@ class WatchedRun:
     def follow(self, changed: Set[Path], brief: bool = False) -> None:
         """Take in what changed, and do what is due. `brief`: say how it stands where step or life changed."""
         now = time.monotonic()
-        tracks = self._files.tracks
-        known = set(tracks)
+        tracks, fresh = self._files.tracks, set(changed)
         if changed:
             self._rescan = RESCAN
             self._files.wake(changed)
         # What is not read may change all the time: a look takes at most a twentieth of it.
-        self._unknown = self._unknown or not changed <= known
+        self._unknown = self._unknown or any(path not in tracks for path in changed)
         named = self._places.learn(self.status.facts)
-        wait = self._pause if self._unknown or not known else self._rescan
+        wait = self._pause if self._unknown or not tracks else self._rescan
         if self._files.backlog and not self._owed:  # what was read may rest once its records are summed up
             wait = min(wait, max(QUIET, self._pause / 5))
         if named or now - self._looked >= wait or self._files.stale:
-            if not changed and known:
+            if not changed and tracks:
                 self._rescan = min(2 * self._rescan, max(LONGEST, 20 * self._pause))
             self._unknown = False
+            known = set(tracks)
             self._look_again()
+            fresh |= tracks.keys() - known
             self._looked = time.monotonic()
             self._pause = max(SHORTEST, 20 * (self._looked - now))
-        fresh = tracks.keys() - known
         self._busy = {track for track in self._busy if track.is_busy}
         due = {track for track in self._busy if track.is_due(now)}
-        due.update(tracks[path] for path in fresh | (changed & known) if path in tracks)
+        due.update(tracks[path] for path in fresh if path in tracks)
         self._turn([*due, *(track for track in islice(self._owed, OWED) if track not in due)])
         self._flush_quiet()
         self._relabel()
