@@ -137,7 +137,7 @@ def test_promtool_reads_the_rules() -> None:
      "advantage_collapse", "nan_loss", "reward_hacking"],
 )  # fmt: skip
 def test_a_failing_run_fires_its_alert_and_not_before(label: str, tmp_path: Path) -> None:
-    trace = detector_traces.failing(random.Random(f"promql {label}"), label)
+    trace = detector_traces.failing(random.Random(f"measure {label} 0"), label)
     assert trace.onset is not None
     series, steps = of_trace(trace), len(trace.rows)
     after = fires(series, steps, label, range(trace.onset, steps), tmp_path)
