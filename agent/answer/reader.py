@@ -33,7 +33,7 @@ from rli_agent.message import Message
 from rli_agent.resume import newest_states
 from rli_agent.status import COPIED, RunStatus
 from rli_agent.store.connection import read_only
-from rli_agent.store.errors import explain
+from rli_agent.store.errors import StoreError, explain
 from rli_agent.store.rows import file_name
 
 QUALITY = (
@@ -92,7 +92,10 @@ class StoreReader:
             raise explain(error, self.path) from error
 
     def _report(self, now: float, watched: bool) -> Report:
-        run, root = self._db.execute("SELECT run, root FROM runs").fetchone()
+        named = self._db.execute("SELECT run, root FROM runs").fetchone()
+        if named is None:  # made a moment ago
+            raise StoreError(f"the store {self.path} holds nothing yet")
+        run, root = named
         tracker = LifeTracker(run, self._life())
         told = [] if watched else tracker.tick(now)
         self._curves.refresh(self._db)
