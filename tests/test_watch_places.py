@@ -38,6 +38,18 @@ def test_what_a_configuration_names_is_read_in_one_go(tmp_path: Path, agents: Ca
     assert read_files(tmp_path) == {"elsewhere/1.jsonl", "val/2.jsonl"}
 
 
+def test_what_lies_with_the_checkpoints_is_read(tmp_path: Path, agents: Callable[..., Agent]) -> None:
+    project, checkpoints = tmp_path / "project", tmp_path / "checkpoints"
+    write(project, HYDRA, f"trainer:\n  default_local_dir: {checkpoints}\nactor_rollout_ref: {{}}\n")
+    write(project, "logs/train.log", "".join(STEP.format(i) for i in range(1, 4)))
+    write(checkpoints, "latest_checkpointed_iteration.txt", "2\n")
+    write(checkpoints, "engine.log", "INFO 01-14 09:31:00 [a.py:12] CUDA out of memory. Tried to allocate 2 GiB\n")
+    agent = agents(project / "logs", project / "outputs", "--listen", "none", "--once")
+    assert agent.process.wait(PATIENCE) == 0, agent.output
+    assert f"also follows {checkpoints}: checkpoints, as the run says" in agent.output
+    assert {row[0] for row in rows(store(tmp_path))["problems"]} == {"checkpoints/engine.log"}
+
+
 def test_what_a_line_names_is_followed_when_it_comes(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     write(run, "train.log", STEP.format(1))

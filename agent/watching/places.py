@@ -13,7 +13,8 @@ from pathlib import Path
 
 #: Facts that name a place, and what it is.
 PLACES = {
-    "rollout_dir": "rollouts", "validation_dir": "validation rollouts", "log_dir": "logs", "log_file": "a log",
+    "rollout_dir": "rollouts", "validation_dir": "validation rollouts", "checkpoint_dir": "checkpoints",
+    "log_dir": "logs", "log_file": "a log",
 }  # fmt: skip
 #: So many are followed, however many are named.
 MOST_PLACES = 16
