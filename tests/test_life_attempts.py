@@ -1,0 +1,82 @@
+"""Resumed runs, and the scheduler's limit."""
+
+from __future__ import annotations
+
+import pytest
+from life_play import START, Play, running
+
+# -- attempts
+
+
+def test_a_resume_says_what_is_lost() -> None:
+    play = running(32)
+    play.problem("oom_kill", "Detected 1 oom_kill event in StepId=1.0.")
+    play.wait(1320)
+    play.fact("resumed_from", "20")
+    play.fact("resumed_from", "20", "orchestrator")
+    play.wait(300)
+    play.steps(21, 40)
+    assert play.kinds == ["started", "failed", "failed/resolved", "resumed"]
+    told = play.said[-1]
+    assert told.title == "resumed from step 20: steps 21 to 32 are done again, about 12 min of work"
+    assert "Nothing moved for 22 min." in told.text
+    first, second = play.tracker.attempts()
+    assert (first.first_step, first.last_step, second.number) == (1, 32, 2)
+    assert (second.first_step, second.resumed_from, second.last_step) == (21, 20, 40)
+
+
+def test_steps_that_go_back_are_a_resume_that_nobody_announced() -> None:
+    play = running(32)
+    play.wait(120)
+    play.step(21)
+    play.samples("metrics", 21, {"loss/mean": 0.5})
+    play.steps(22, 25)
+    assert play.kinds == ["started", "resumed"]
+    assert "steps 21 to 32 are done again" in play.said[-1].title
+
+
+def test_a_resume_without_loss_says_so() -> None:
+    play = running(32)
+    play.fact("life", "cancelled")
+    play.wait(600)
+    play.begins("load", "inference")
+    play.wait(300)
+    play.fact("max_steps", "1000")
+    play.step(33)
+    assert play.kinds == ["started", "cancelled", "cancelled/resolved", "resumed"]
+    assert play.said[-1].title == "resumed from step 32: no step is lost"
+
+
+def test_a_second_start_that_hangs_is_told() -> None:
+    play = running(32)
+    play.fact("life", "failed")
+    play.wait(600)
+    play.begins("load", "inference")
+    play.wait(3600)
+    assert play.kinds == ["started", "failed", "failed/resolved", "stalled"]
+
+
+# -- the scheduler's limit
+
+
+@pytest.mark.parametrize(("since", "told"), [(1300.0, True), (600.0, False)])
+def test_a_time_limit_is_told_when_much_would_be_lost(since: float, told: bool) -> None:
+    play = Play()
+    play.fact("max_steps", "1000")
+    play.steps(1, 30)
+    play.ends("save_ckpt", 20, step=30)
+    play.job_end = play.now + since + 890
+    play.tracker.job_end = play.job_end
+    play.steps(31, 31 + round((since + 880) / 60))
+    limits = [m for m in play.said if m.kind == "time_limit"]
+    assert len(limits) == (1 if told else 0) or (not told and len(limits) == 1 and limits[0].time > play.job_end - 900)
+    if told:
+        assert "the job ends in 15 min" in limits[0].title
+        assert "the last checkpoint is 22 min old" in limits[0].title
+
+
+def test_a_run_that_will_be_done_before_its_limit_needs_no_message() -> None:
+    play = Play(job_end=START + 3600)
+    play.fact("max_steps", "55")
+    play.steps(1, 54)
+    assert "time_limit" not in play.kinds
