@@ -35,8 +35,10 @@ from rli_agent.watching.setting import Setting
 SAMPLES = Path(__file__).parents[1] / "samples"
 RUN = RunLabels("proj", "exp", "run-1", "verl")
 START = 1_763_700_000.0
-#: What only a moment has: open states, the run's life, the agent's own.
-OF_A_MOMENT = re.compile(r"rl_state_elapsed_seconds|rl_run_|rl_last_step_|rl_usual_step|rli_agent_|process_|python_")
+#: What only a moment has: open states, the run's life and its GPUs, the agent's own.
+OF_A_MOMENT = re.compile(
+    r"rl_state_elapsed_seconds|rl_run_|rl_gpus|rl_last_step_|rl_usual_step|rli_agent_|process_|python_"
+)
 
 
 def stored(folder: Path, *events: Samples | Interval | Problem | RolloutBatch | RunFact) -> Path:
