@@ -108,6 +108,8 @@ def main() -> None:
     if options.record:
         RECORDED.write_text(json.dumps(found, indent=2) + "\n")
     if options.check:
+        if not RECORDED.exists():
+            raise SystemExit(f"{RECORDED} is not there: --record writes it")
         recorded = json.loads(RECORDED.read_text())
         worse = [kind for kind, ratio in found.items() if ratio < WORSE * recorded.get(kind, 0.0)]
         if worse:
