@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import select
 import socket
 import threading
 import time
@@ -232,11 +233,11 @@ class _Handler(BaseHTTPRequestHandler):
             reply.done()
 
     def _is_deserted(self) -> bool:
-        """Whether the client has closed its end."""
-        try:
-            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
+        """Whether the client has closed its end. Asked by poll: a socket with a timeout waits in recv for all of it,
+        MSG_DONTWAIT or not."""
+        ready = select.poll()
+        ready.register(self.connection, select.POLLIN)
+        return bool(ready.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _send(
         self, body: bytes, kind: str = "text/plain; charset=utf-8", *, status: int = 200, packed: bool = False,
