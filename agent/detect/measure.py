@@ -119,13 +119,16 @@ def _shift(test: Shift, history: History, lookup: Lookup) -> Evidence | None:
             return None
         old = logs(old, max(abs(centre) * 1e-3, _TINY))
         now, centre = math.log(max(abs(now), test.floor)), median(old)
+    least = FLOOR if log else FLOOR * abs(centre)
+    if sign * (now - centre) < max(need, test.sigmas * least):  # what is expected lies no nearer, the spread is no less
+        return None
     climb = slope(old)
     expected = centre
     if test.follow and climb * sign > 0.0:
         expected += climb * (0.5 * (len(old) + test.recent) + test.gap)
     if log:
         expected = max(expected, math.log(test.floor))
-    sigma = max(spread(level_out(old, climb), centre), FLOOR if log else FLOOR * abs(centre))
+    sigma = max(spread(level_out(old, climb), centre), least)
     need = max(need, test.sigmas * sigma)
     shift = sign * (now - expected)
     if test.beside is not None and shift >= need:

@@ -112,6 +112,7 @@ class Watch:
             if server is not None and self._page is not None and places.page is None:
                 places.page = page_address(server.url, socket.gethostname())
             self._say(f"{'stores' if runs.several else 'store'}: {runs.store} ({why})")
+            gc.freeze()  # code and rules stay: they are not looked through each time
             if options.once:
                 runs.read_once()
             else:
