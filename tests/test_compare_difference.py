@@ -29,7 +29,8 @@ def share(verdicts: list[Difference]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("steps", "alike", "most"), [(16, 0.0, 0.02), (50, 0.5, 0.02), (200, 0.0, 0.01), (200, 0.9, 0.04)]
+    ("steps", "alike", "most"),
+    [(8, 0.5, 0.03), (16, 0.0, 0.02), (16, 0.8, 0.11), (50, 0.5, 0.02), (200, 0.0, 0.01), (200, 0.9, 0.04)],
 )
 def test_runs_that_differ_by_chance_alone_are_hardly_ever_told_apart(steps: int, alike: float, most: float) -> None:
     pairs = [difference(run(2 * n, steps, alike=alike), run(2 * n + 1, steps, alike=alike)) for n in range(100)]

@@ -22,6 +22,8 @@ END, END_LEAST = 0.3, 12
 #: Standard errors, and share of the steps on one side, from which on a difference is no chance. Medians waver by
 #: `_MEDIAN` more than means.
 _ERRORS, _ONE_SIDED, _MEDIAN = 3.0, 0.85, 1.2533
+#: A short run knows its own wavering badly: the error counts as larger by this share of a step.
+_SHORT = 4.0
 #: Relative differences that are rounding, and that are nothing to speak of.
 _ROUNDING, _NOTHING = 1e-6, 0.01
 
@@ -103,7 +105,8 @@ def _error(apart: Sequence[float], size: int) -> float:
     squares = sum(d * d for d in rest)
     alike = sum(x * y for x, y in pairwise(rest)) / squares if squares else 0.0
     alike = min(0.99, max(0.0, alike + (1.0 + 3.0 * alike) / len(apart)))
-    return _MEDIAN * spread(rest, 0.0) * math.sqrt((1.0 + alike) / (1.0 - alike) / size)
+    short = 1.0 + _SHORT / len(apart)
+    return _MEDIAN * short * spread(rest, 0.0) * math.sqrt((1.0 + alike) / (1.0 - alike) / size)
 
 
 def _few(steps: Sequence[int], a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
