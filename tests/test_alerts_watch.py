@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import signal
@@ -150,3 +151,35 @@ def test_the_command_test_says_what_came_back(tmp_path: Path, receiver: HttpRece
     assert none.process.returncode == 2
     assert "no channel is configured" in none.output
     assert SECRET not in taken.output + refused.output + none.output
+
+
+DIED = {
+    "its own memory": ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", ["failed"]),
+    "another node's end": (
+        "torch.distributed.DistBackendError: [Rank 8] Watchdog caught collective operation timeout: "
+        "WorkNCCL(SeqNum=9, OpType=ALLREDUCE, Timeout(ms)=600000)",
+        [],
+    ),
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("what", DIED)
+def test_a_node_that_does_not_lead_tells_what_it_died_of_and_not_of_what_befell_all(
+    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent], what: str
+) -> None:
+    said, told = DIED[what]
+    log = tmp_path / "run" / "logs" / "trainer" / "node_1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        f"{clock(30000)}    INFO Starting training loop (max_steps=9)\n[rank8]: Traceback (most recent call last):\n"
+        f'[rank8]:   File "/opt/train.py", line 10, in <module>\n[rank8]:     main()\n[rank8]: {said}\n'
+    )
+    an_hour_ago = time.time() - 3600
+    os.utime(log, (an_hour_ago, an_hour_ago))
+    agent = watch("--nodes", "alpha,beta", "--node", "beta", "--files", "own", log.parents[2], url=receiver.url)
+    until(lambda: attached(tmp_path), "the agent to be attached")
+    agent.process.terminate()  # what is to be sent is sent first
+    agent.process.wait(PATIENCE)
+    assert receiver.kinds == told
+    assert all(request.json["title"].startswith("beta: failed") for request in receiver.taken)

@@ -11,6 +11,7 @@ from loguru import logger
 from rli_agent.alerts.links import links
 from rli_agent.alerts.opening import Alerts
 from rli_agent.events import Event, Labels, Source
+from rli_agent.life.problems import is_cause
 from rli_agent.life.state import KNOWN_AS, LifeState
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.message import Message
@@ -31,18 +32,21 @@ class Pager:
     follow from it, become true with the event, or not at all.
 
     `changed` tells when the run last wrote, `labels` whose run it is; `say` prints a line for people,
-    `own` counts what waits to be sent, `evidence` says of a stall what the machine knows.
+    `own` counts what waits to be sent, `evidence` says of a stall what the machine knows. `part_of`: the name of the
+    node, where the agent sees but a part of the run: it tells nothing but what it died of there, since the first node
+    follows the rest.
     """
 
     def __init__(
         self, store: RunStore, run: str, alerts: Alerts, environment: Mapping[str, str],
         labels: Callable[[], Labels], changed: Callable[[], float], say: Callable[[str], None],
-        own: SelfMetrics | None = None, evidence: Callable[[], Sequence[str]] = list,
+        own: SelfMetrics | None = None, evidence: Callable[[], Sequence[str]] = list, part_of: str | None = None,
     ) -> None:  # fmt: skip
         self.store = store
         self.tracker = LifeTracker(run, _remembered(store), _number(environment.get(JOB_END)))
         self._labels = labels
         self._evidence = evidence
+        self._part_of = part_of
         self._changed = changed
         self._say = say
         self._live = False
@@ -144,6 +148,9 @@ class Pager:
             self._dispatch.wake()
 
     def _labelled(self, messages: Sequence[Message]) -> list[Message]:
+        if self._part_of is not None:
+            causes = [m for m in messages if m.kind == "failed" and is_cause(self.tracker.state.suspect)]
+            messages = [msgspec.structs.replace(m, title=f"{self._part_of}: {m.title}") for m in causes]
         labels = self._labels() if messages else ()
         labelled = [msgspec.structs.replace(message, labels=labels) for message in messages]
         return [msgspec.structs.replace(message, links=links(self._places, message)) for message in labelled]

@@ -74,6 +74,11 @@ def suspect_of(problem: Problem, role: str, how_deadly: int, seen: float) -> Sus
     )  # fmt: skip
 
 
+def is_cause(suspect: Suspect | None) -> bool:
+    """Whether it surely ended a process, and is none of what befalls all nodes once one of them is gone."""
+    return suspect is not None and suspect.grade == 2 and suspect.kind not in _SYMPTOMS
+
+
 def weigh(state: LifeState, problem: Problem, role: str, seen: float) -> None:
     """Take in a problem: the first in time is the suspect, what follows is counted with it."""
     how_deadly = grade(problem, role)

@@ -91,11 +91,12 @@ class Parts:
         def labels() -> Labels:
             return tuple((name, value) for name, value in asdict(self._labels()).items() if value)
 
-        leads = self._options.nodes.leads
+        nodes = self._options.nodes
+        leads = nodes.leads
         pager = Pager(
-            self._store, self._run, alerts, os.environ, labels, self._files.last_change,
-            self._say if leads else lambda _: None, self._exposition.own,
-            lambda: gpu_evidence(self._files.scan.run.root),
+            self._store, self._run, alerts, os.environ, labels, self._files.last_change, self._say,
+            self._exposition.own, lambda: gpu_evidence(self._files.scan.run.root),
+            None if leads else nodes.own or "a part of the run",
         )  # fmt: skip
         self._status.tracker = pager.tracker
         if leads:

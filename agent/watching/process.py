@@ -75,8 +75,7 @@ class Watch:
         options = self._options
         step_back()
         gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
-        tells = options.nodes.leads and not options.private
-        alerts = open_alerts(options.alerts, os.environ) if tells else open_alerts(None, {})
+        alerts = open_alerts(None, {}) if options.private else open_alerts(options.alerts, os.environ)
         folder, why = state_dir(options.state_dir, Path.home())
         pipe = None
         if STDIN in options.paths:
