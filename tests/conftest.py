@@ -31,9 +31,9 @@ def agents(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
             agent.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium."""
+    """Debian's Chromium. Closed with the module: as long as it is open, its event loop runs in the tests' thread."""
     with chromium() as one:
         yield one
 
