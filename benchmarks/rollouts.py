@@ -1,6 +1,6 @@
 """How fast rollout files are read, beside a plain loop of json.loads over the same lines.
 
-usage: rollouts.py [--megabytes 100] [--rounds 3]
+usage: rollouts.py [--megabytes 400] [--rounds 3]
 
 Both read the same files from the page cache, in one process each, one after the other; CPU seconds decide. The agent's
 share is all that a watch does of a file but storing it: following, decoding, statistics, events.
@@ -126,7 +126,7 @@ def kinds(root: Path, size: int) -> Iterator[tuple[str, Path]]:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--megabytes", type=int, default=100)
+    arguments.add_argument("--megabytes", type=int, default=400)
     arguments.add_argument("--rounds", type=int, default=3)
     options = arguments.parse_args()
     size = options.megabytes * 1_000_000

@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeAlias
 HEAD = 1024
 TAIL = 64
 _DIGEST = 8
+#: Bytes from which on a line is long.
+_LONG = 4096
 
 
 #: How a file that is not made of lines is cut: (data, at, offset) → (end, count). `data[at:]` is what the file holds
@@ -47,8 +49,14 @@ class Block(NamedTuple):
 
 
 def newlines(data: bytes) -> int:
-    """How many there are: twice as fast as `count`, which looks at each byte by itself."""
-    return len(data) - len(data.replace(b"\n", b""))
+    """How many there are. `count` looks at each byte by itself: to replace them is twice as fast, and to look for the
+    next one faster still where lines are long."""
+    if data.find(b"\n", 0, _LONG) >= 0:
+        return len(data) - len(data.replace(b"\n", b""))
+    count, at = 0, data.find(b"\n")
+    while at >= 0:
+        count, at = count + 1, data.find(b"\n", at + 1)
+    return count
 
 
 def _digest(data: bytes) -> bytes:

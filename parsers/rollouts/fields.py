@@ -90,6 +90,8 @@ def _lenient(record: bytes) -> Any:
 
 def hits(found: Any, path: Path) -> list[Any]:
     """All that stands at a path, as it is (Raw) or decoded: for `value_of` and `raw_of`."""
+    if path and isinstance(found, _Node) and path[0] not in _PLACES[type(found)]:
+        return []  # as for most paths: they are those of other schemas
     here = [found]
     for step in path:
         inner: list[Any] = []

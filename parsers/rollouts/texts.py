@@ -100,7 +100,7 @@ def _collect(hit: Any, role: str | None, found: Conversation, depth: int) -> Non
             items = (_message(raw),)
     if depth < _DEPTH:
         for item in items:
-            _collect(item, role, found, depth + 1)
+            (_collect_message if isinstance(item, Message) else _collect)(item, role, found, depth + 1)
 
 
 def _collect_message(message: Message, role: str | None, found: Conversation, depth: int) -> None:
@@ -109,7 +109,12 @@ def _collect_message(message: Message, role: str | None, found: Conversation, de
         found.turns += role == "assistant"
         found.calls += isinstance(message.tool_calls, Raw) and bool(value_of(message.tool_calls))
     for part in (message.reasoning_content, message.content, message.text):
-        if isinstance(part, Raw):
+        if not isinstance(part, Raw):
+            continue
+        raw = memoryview(part)
+        if raw[0] == _QUOTE:  # as nearly all are
+            found.texts.append(Text(role, raw))
+        else:
             _collect(part, role, found, depth + 1)
 
 
