@@ -27,16 +27,17 @@ def until(condition: Callable[[], object], what: str, patience: float = PATIENCE
 
 
 class Agent:
-    """A `rli-agent watch` process whose output is collected in a file."""
+    """A `rli-agent watch` process (or another command's) whose output is collected in a file."""
 
     def __init__(
-        self, folder: Path, *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None
-    ) -> None:
+        self, folder: Path, *arguments: object, command: str = "watch", env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:  # fmt: skip
         self.log = folder / f"agent-{time.monotonic_ns()}.log"
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rli_agent", "watch", "--state-dir", str(folder / "state"), *map(str,
-                arguments)],
+                [sys.executable, "-m", "rli_agent", command, "--state-dir", str(folder / "state"),
+                 *map(str, arguments)],
                 stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "TZ": "UTC", **(env or {})}, cwd=cwd,
             )  # fmt: skip
 

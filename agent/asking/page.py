@@ -21,16 +21,16 @@ from rli_agent.store.location import state_dir
 from rli_agent.watching.page import Page, stores_in
 
 
-def serve(options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> None:
-    """Serve the runs in each of `options.paths` and those of the state directory until SIGINT or SIGTERM. Raises
-    UserError."""
+def serve(options: WatchOptions, zone: tzinfo, say: Callable[[str], None], prometheus: str | None = None) -> None:
+    """Serve the runs in each of `options.paths`, those of the state directory, and those that a Prometheus knows, until
+    SIGINT or SIGTERM. Raises UserError."""
     state, _ = state_dir(options.state_dir, Path.home())
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as kept:
         own = _stores(options, zone, kept, stop)
-        if not own and not stores_in(state) and not stop.is_set():
+        if not own and not stores_in(state) and prometheus is None and not stop.is_set():
             raise UserError(f"no run is known in {state}", "name one: rli-agent page OUTPUT_DIR")
         try:
             bound = bind(options.listen or f"{DEFAULT_HOST}:{DEFAULT_PORT}", options.listen is not None)
@@ -44,7 +44,7 @@ def serve(options: WatchOptions, zone: tzinfo, say: Callable[[str], None]) -> No
             say(notice)
         host, port = socket.getsockname()[:2]
         try:
-            page = Page(state, host, port, zone, lambda: [*own, *stores_in(state)])
+            page = Page(state, host, port, zone, lambda: [*own, *stores_in(state)], prometheus)
         except OSError as error:
             raise UserError(f"the page's token cannot be kept in {state}: {error.strerror or error}") from None
         server = MetricsServer(socket, lambda _: b"", lambda: "", page.reply)

@@ -17,9 +17,10 @@ from rli_agent.settings.command import Configured
 @reading.zone
 @click.option("--listen", metavar="HOST:PORT", help="Serve it here; otherwise at 127.0.0.1:9092 or the next free port.")
 @reading.state_dir
+@click.option("--prometheus", metavar="URL", help="Show the runs of all machines that this Prometheus scrapes too.")
 def command(
     paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None, listen: str | None,
-    state_dir: Path | None,
+    state_dir: Path | None, prometheus: str | None,
 ) -> None:  # fmt: skip
     """Serve the page of the runs that were watched on this machine, until Ctrl-C.
 
@@ -35,4 +36,4 @@ def command(
     options = WatchOptions(
         list(paths), framework=framework, rules=list(rules), state_dir=state_dir, listen=listen, once=True
     )  # fmt: skip
-    serve(options, named_zone(zone), say)
+    serve(options, named_zone(zone), say, prometheus)

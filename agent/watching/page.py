@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """The page of the runs whose stores `stores` names, at `host` and `port`. state: where its token is kept. Raises
-    OSError where it cannot be."""
+    """The page of the runs whose stores `stores` names, at `host` and `port`. state: where its token is kept.
+    prometheus: the address of one that knows runs of other machines. Raises OSError where the token cannot be kept."""
 
     def __init__(
-        self, state: Path, host: str, port: int, zone: tzinfo, stores: Callable[[], Iterable[Path]]
-    ) -> None:
+        self, state: Path, host: str, port: int, zone: tzinfo, stores: Callable[[], Iterable[Path]],
+        prometheus: str | None = None,
+    ) -> None:  # fmt: skip
         self._host = host
         self._port = port
         self._zone = zone
         self._stores = stores
+        self._prometheus = prometheus
         self._token = page_token(state)
         self._site: Site | None = None
         self._lock = threading.Lock()
@@ -54,10 +56,12 @@ class Page:
 
     def _made(self) -> Site:
         from rli_agent.web.access import Access  # here: nobody may ever look at the page
+        from rli_agent.web.elsewhere import Elsewhere
         from rli_agent.web.site import Site
         from rli_agent.web.stores import Stores
 
-        return Site(Stores(self._stores, self._zone), Access(self._token, self._host), threading.Event())
+        stores, access = Stores(self._stores, self._zone), Access(self._token, self._host)
+        return Site(stores, Elsewhere(self._prometheus), access, threading.Event())
 
 
 def stores_in(state: Path) -> list[Path]:

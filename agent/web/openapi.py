@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from rli_agent.web.elsewhere import Fleet
 from rli_agent.web.parameters import Listening, Nothing
 from rli_agent.web.routes import ROUTES
 from rli_agent.web.stores import RunList
@@ -31,9 +32,10 @@ _REFUSALS = {
 @lru_cache(maxsize=1)
 def openapi() -> dict[str, Any]:
     """The document."""
-    answers = [RunList, Refusal, *dict.fromkeys(route.answer for route in ROUTES.values())]
+    answers = [RunList, Fleet, Refusal, *dict.fromkeys(route.answer for route in ROUTES.values())]
     _, schemas = msgspec.json.schema_components(answers, ref_template=_REF)
     paths = {"/api/runs": _get("All runs, and how they are.", Nothing, RunList)}
+    paths["/api/fleet"] = _get("The runs of all machines that a Prometheus knows.", Nothing, Fleet)
     for name, route in ROUTES.items():
         paths[f"/api/runs/{{run}}/{name}"] = _get(route.about, route.parameters, route.answer, (_RUN,))
     stream = _get("What changes, as server-sent events `status` (a brief Report) and `changed`.", Listening, None)

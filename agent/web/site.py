@@ -13,6 +13,7 @@ from rli_agent.errors import UserError
 from rli_agent.publish.server import Reply, Request
 from rli_agent.store.errors import StoreError
 from rli_agent.web.access import Access
+from rli_agent.web.elsewhere import Elsewhere
 from rli_agent.web.events import events
 from rli_agent.web.openapi import openapi
 from rli_agent.web.parameters import BadParameter, Listening, Nothing, read
@@ -39,8 +40,9 @@ _POLICY = (
 class Site:
     """Answers requests, from as many threads as there are. `over` is set when the agent ends."""
 
-    def __init__(self, stores: Stores, access: Access, over: threading.Event) -> None:
+    def __init__(self, stores: Stores, elsewhere: Elsewhere, access: Access, over: threading.Event) -> None:
         self._stores = stores
+        self._elsewhere = elsewhere
         self._access = access
         self._over = over
         self._files = StaticFiles()
@@ -84,6 +86,9 @@ class Site:
         if request.path == "/api/runs":
             read(request.query, Nothing)
             return self._stores.reports()
+        if request.path == "/api/fleet":
+            read(request.query, Nothing)
+            return self._elsewhere.fleet()
         run, _, name = request.path.removeprefix("/api/runs/").partition("/")
         route = ROUTES.get(name)
         if route is None or not request.path.startswith("/api/runs/"):

@@ -19,7 +19,7 @@ function route() {
   }
   shown.view?.close();
   main.replaceChildren();
-  const view = place.kind === 'run' ? openRun(main, place, reports) : openOverview(main, reports);
+  const view = place.kind === 'run' ? openRun(main, place, reports) : openOverview(main, reports, place);
   shown = { key, view };
   titled(place);
 }

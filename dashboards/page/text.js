@@ -70,6 +70,12 @@ export function day(time) {
 
 export const stamp = (time) => (time === null || time === undefined ? '–' : `${day(time)} ${clock(time)}`);
 
+// A time to come: the hour, with the day where it is not today.
+export function when(time, now) {
+  const hour = clock(time).slice(0, 5);
+  return day(time) === day(now) ? hour : `${day(time)} ${hour}`;
+}
+
 export function ago(time, now) {
   const seconds = now - time;
   return seconds < 2 ? 'now' : `${duration(seconds)} ago`;

@@ -1,7 +1,7 @@
 // The answer: one sentence, why it is not healthy, how far it is and when it ends.
 import { make, refill, say } from '../dom.js';
 import { wordOf } from '../report.js';
-import { ago, clock, count, day, duration, oneLine } from '../text.js';
+import { ago, count, duration, oneLine, when } from '../text.js';
 
 export class Health {
   constructor(host) {
@@ -59,7 +59,3 @@ function factsOf({ time, run, progress, performance = {} }) {
 }
 
 // The hour, with its day where that is another one.
-function when(time, now) {
-  const hour = clock(time).slice(0, 5);
-  return day(time) === day(now) ? hour : `${day(time)} ${hour}`;
-}
