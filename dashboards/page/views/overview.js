@@ -37,7 +37,8 @@ export function openOverview(host, reports, place) {
     const words = searched.value.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = sorted.filter(({ text }) => words.every((word) => text.includes(word)));
     const at = document.activeElement.getAttribute('href');
-    refill(list, wanted.map(card), sorted.length && !wanted.length ? make('li', { class: 'muted' }, 'None of them.') : null);
+    const none = sorted.length > 0 && !wanted.length && make('li', { class: 'muted' }, 'None of them.');
+    refill(list, wanted.map(card), none);
     if (at) list.querySelector(`a[href="${CSS.escape(at)}"]`)?.focus();
   };
   const load = async () => {
@@ -133,12 +134,13 @@ function card(run) {
     run.idle >= 0.1 && `${figure(run.idle)} GPU-hours since its last step`,
     ...run.facts,
   ].filter(Boolean).map(oneLine);
+  const name = oneLine(run.name);
   const fill = make('div', { class: 'fill' });
   fill.style.width = `${most ? Math.min(1, (step ?? 0) / most) * 100 : 0}%`;
   return make('li', { class: 'run', data: { health: run.health } },
     make('div', { class: 'head' },
       make('span', { class: 'pill' }, run.word),
-      run.href ? link(run.href, { class: 'name' }, oneLine(run.name)) : make('span', { class: 'name' }, oneLine(run.name)),
+      run.href ? link(run.href, { class: 'name' }, name) : make('span', { class: 'name' }, name),
       run.curve?.length > 2 ? spark(run.curve, 'reward') : null),
     make('p', { class: 'says' }, oneLine(run.says)),
     most ? make('div', { class: 'bar', 'aria-hidden': 'true' }, fill) : null,
