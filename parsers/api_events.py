@@ -23,7 +23,7 @@ from rli_agent.events import (
     as_printed,
 )
 from rli_agent.parsers.compiled import RuleSet
-from rli_agent.parsers.timestamps import Shift
+from rli_agent.parsers.remembered import Immediate, Remembered
 
 #: A key of the first line of each file.
 MARK = "rli_agent_events"
@@ -77,7 +77,7 @@ class Opened(Struct, array_like=True):
     attributes: Attributes = ()
 
 
-class ApiEventsState(Struct):
+class ApiEventsState(Struct, Remembered):
     """What must be remembered between two lines. opened: by the id of the state, which begins with its process's.
     broken: lines that could not be read."""
 
@@ -85,19 +85,9 @@ class ApiEventsState(Struct):
     role: str = "trainer"
     broken: int = 0
 
-    def encode(self) -> bytes:
-        return msgspec.msgpack.encode(self)
 
-    @classmethod
-    def decode(cls, data: bytes) -> ApiEventsState:
-        """Raises msgspec.DecodeError (a ValueError) where the bytes are of another version."""
-        return msgspec.msgpack.decode(data, type=cls)
-
-
-class ApiEventsParser:
+class ApiEventsParser(Immediate):
     """Reads the events of one file."""
-
-    waiting = False
 
     def __init__(self, source: Source, rules: RuleSet, state: ApiEventsState | None = None) -> None:
         self.source = source
@@ -118,15 +108,6 @@ class ApiEventsParser:
             offset += len(raw) + 1
             line += 1
         return events
-
-    def flush(self) -> list[Event]:
-        """Nothing is held back."""
-        return []
-
-    def settle(self, mtime: float) -> Shift | None:
-        """Times are whole: nothing to mend."""
-        del mtime
-        return None
 
     def _said(self, said: _Line, line: int, offset: int) -> Iterator[Event]:
         """Raises ValueError for a line that makes no sense."""

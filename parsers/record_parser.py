@@ -18,31 +18,23 @@ from rli_agent.parsers.compiled import PATTERN_TIMEOUT, RuleSet, compiled
 from rli_agent.parsers.globs import Glob
 from rli_agent.parsers.packs import Pack, Records
 from rli_agent.parsers.path_fields import path_fields, path_step
+from rli_agent.parsers.remembered import Remembered, Timed
 from rli_agent.parsers.rollouts.reading import Reader, Reading
 from rli_agent.parsers.rollouts.tally import Tally
-from rli_agent.parsers.timestamps import Shift
 
 _DECODE = msgspec.json.Decoder().decode
 _ENCODE = msgspec.json.Encoder().encode
 
 
-class RecordState(Struct):
+class RecordState(Struct, Remembered):
     """What must be remembered between two records. `broken` counts lines that are no JSON object."""
 
     tallies: dict[str, Tally] = {}
     changed: list[str] = []
     broken: int = 0
 
-    def encode(self) -> bytes:
-        return msgspec.msgpack.encode(self)
 
-    @classmethod
-    def decode(cls, data: bytes) -> RecordState:
-        """Raises msgspec.DecodeError (a ValueError) where the bytes are of another version."""
-        return msgspec.msgpack.decode(data, type=cls)
-
-
-class RecordParser:
+class RecordParser(Timed):
     """Reads one JSONL source by the first `records` or `rollouts` entry of its packs whose paths and keys fit.
 
     `path` is the file's whole path: a part of a run may be given alone.
@@ -105,11 +97,6 @@ class RecordParser:
         changed, self.state.changed = self.state.changed, []
         tallies = [self.state.tallies[key] for key in changed]
         return [tally.batch(self.source.file) for tally in tallies]
-
-    def settle(self, mtime: float) -> Shift | None:
-        """Records carry full times or none: nothing to mend."""
-        del mtime
-        return None
 
     def _record(self, raw: bytes, line: int, offset: int, now: float | None, events: list[Event]) -> None:
         """Raises ValueError (msgspec.DecodeError is one) or RecursionError for what is no JSON, OverflowError for a

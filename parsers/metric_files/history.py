@@ -11,14 +11,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from rli_agent.events import Event, RunFact, Source, TimeIs
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.metric_files.figures import FigureReader, Figures
 from rli_agent.parsers.packs import Pack
-from rli_agent.parsers.timestamps import Shift
+from rli_agent.parsers.remembered import Immediate, Remembered
 
 _DECODER = json.JSONDecoder()
 _STEP = re.compile(rb'"global_step":\s*(\d{1,15})')
@@ -41,24 +40,14 @@ def last_step(head: bytes) -> int:
     return int(found[1]) if found is not None else 0
 
 
-class HistoryState(Struct):
+class HistoryState(Struct, Remembered):
     """Nothing is remembered between two documents but how many could not be read."""
 
     broken: int = 0
 
-    def encode(self) -> bytes:
-        return msgspec.json.encode(self)
 
-    @classmethod
-    def decode(cls, data: bytes) -> HistoryState:
-        """Raises msgspec.DecodeError (a ValueError) where the bytes are of another version."""
-        return msgspec.json.decode(data, type=cls)
-
-
-class HistoryParser:
+class HistoryParser(Immediate):
     """Reads one `trainer_state.json`: an event for each entry of its history, at the line on which it begins."""
-
-    waiting = False
 
     def __init__(
         self, source: Source, rules: RuleSet, packs: Sequence[Pack], state: HistoryState | None = None
@@ -90,15 +79,6 @@ class HistoryParser:
             if figures.values:
                 events.append(self._reader.samples(figures, now))
         return events
-
-    def flush(self) -> list[Event]:
-        """Nothing is held back."""
-        return []
-
-    def settle(self, mtime: float) -> Shift | None:
-        """There are no stamps to mend."""
-        del mtime
-        return None
 
 
 def _document(data: bytes) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Struct
 
 from rli_agent.events import Event, Source
@@ -17,7 +16,7 @@ from rli_agent.parsers.metric_files.figures import MOST, FigureReader, Figures, 
 from rli_agent.parsers.metric_files.tfrecords import records
 from rli_agent.parsers.metric_files.wire import WireError, double, fields, integer, messages, text
 from rli_agent.parsers.packs import Pack
-from rli_agent.parsers.timestamps import Shift
+from rli_agent.parsers.remembered import Remembered, Timed
 
 #: Tensor types that a scalar may have → struct's letter for `tensor_content`, field of `TensorProto` for a lone value.
 _TYPES = {1: ("f", 5), 2: ("d", 6), 3: ("i", 7), 9: ("q", 10)}
@@ -25,23 +24,15 @@ _TYPES = {1: ("f", 5), 2: ("d", 6), 3: ("i", 7), 9: ("q", 10)}
 _NO_FIGURES = "_hparams_/"
 
 
-class TensorBoardState(Struct):
+class TensorBoardState(Struct, Remembered):
     """What must be remembered between two records: the figures of the step that is being written. `broken` counts
     records that could not be read."""
 
     gathered: Figures | None = None
     broken: int = 0
 
-    def encode(self) -> bytes:
-        return msgspec.json.encode(self)
 
-    @classmethod
-    def decode(cls, data: bytes) -> TensorBoardState:
-        """Raises msgspec.DecodeError (a ValueError) where the bytes are of another version."""
-        return msgspec.json.decode(data, type=cls)
-
-
-class TensorBoardParser:
+class TensorBoardParser(Timed):
     """Reads one event file. The scalars of a step, which lie one after the other, are one event."""
 
     def __init__(
@@ -72,11 +63,6 @@ class TensorBoardParser:
         """The file is quiet or over: what was gathered of the last step."""
         gathered, self.state.gathered = self.state.gathered, None
         return self._reader.events(gathered, None) if gathered is not None else []
-
-    def settle(self, mtime: float) -> Shift | None:
-        """Records carry full times: nothing to mend."""
-        del mtime
-        return None
 
     def _event(self, record: bytes, line: int, offset: int, events: list[Event]) -> None:
         step, time, summary = 0, None, b""

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from rli_agent.events import Event, RunFact, Source, TimeIs
@@ -19,14 +18,14 @@ from rli_agent.parsers.metric_files.figures import MOST, FigureReader, Figures
 from rli_agent.parsers.metric_files.leveldb_log import records
 from rli_agent.parsers.metric_files.wire import WireError, double, fields, integer, messages, text
 from rli_agent.parsers.packs import Pack
-from rli_agent.parsers.timestamps import Shift
+from rli_agent.parsers.remembered import Immediate, Remembered
 
 _HISTORY, _SUMMARY, _CONFIG, _METRIC, _RUN, _EXIT = 2, 3, 4, 12, 17, 18
 #: W&B's own keys begin so.
 _OWN = "_"
 
 
-class WandbState(Struct):
+class WandbState(Struct, Remembered):
     """What must be remembered between two records.
 
     axes: key or glob → the key that holds its step (`define_metric`). steps: the newest value of each such key. time:
@@ -42,19 +41,9 @@ class WandbState(Struct):
     facts: dict[str, str] = {}
     broken: int = 0
 
-    def encode(self) -> bytes:
-        return msgspec.json.encode(self)
 
-    @classmethod
-    def decode(cls, data: bytes) -> WandbState:
-        """Raises msgspec.DecodeError (a ValueError) where the bytes are of another version."""
-        return msgspec.json.decode(data, type=cls)
-
-
-class WandbParser:
+class WandbParser(Immediate):
     """Reads one run's file. A record of the history is an event; with steps of several kinds, one for each."""
-
-    waiting = False
 
     def __init__(
         self, source: Source, rules: RuleSet, packs: Sequence[Pack], state: WandbState | None = None
@@ -80,15 +69,6 @@ class WandbParser:
             except WireError:
                 self.state.broken += 1
         return events
-
-    def flush(self) -> list[Event]:
-        """Nothing is held back."""
-        return []
-
-    def settle(self, mtime: float) -> Shift | None:
-        """Records carry full times: nothing to mend."""
-        del mtime
-        return None
 
     def _record(self, kind: int, body: bytes, line: int, offset: int) -> Iterator[Event]:
         state = self.state
