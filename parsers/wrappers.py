@@ -109,7 +109,7 @@ def unwrap(line: bytes, srun_labels: bool = False) -> Unwrapped:
         line = line.lstrip(b"\0")
     if line[-1:] == b"\r":
         line = line[:-1]
-    if line[:8] == b'{"log":"' and (record := _docker(line)) is not None:
+    if line[:7] == b'{"log":' and (record := _docker(line)) is not None:
         return unwrap(record[0], srun_labels)._replace(stamp=record[1])
     repeated = 1
     if line.find(b"x across cluster]", -400) >= 0:
