@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rli_agent.cli import main
 from rli_agent.errors import UserError
 from rli_agent.logs import part, window
-from rli_agent.logs.window import Window, WindowLine
+from rli_agent.logs.window import LogLine, Window
 from rli_agent.query.log_windows import LogsWanted
 from rli_agent.query.run import RunQueries
 
@@ -34,11 +34,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunQueries]:
 
 
 @pytest.fixture(scope="module")
-def whole(run: RunQueries) -> list[WindowLine]:
+def whole(run: RunQueries) -> list[LogLine]:
     return list(pages(run, LogsWanted(at=0.0, after=300)))
 
 
-def pages(run: RunQueries, wanted: LogsWanted) -> Iterator[WindowLine]:
+def pages(run: RunQueries, wanted: LogsWanted) -> Iterator[LogLine]:
     found = run.logs(wanted)
     yield from found.lines
     for _ in range(1000):
@@ -48,18 +48,18 @@ def pages(run: RunQueries, wanted: LogsWanted) -> Iterator[WindowLine]:
         yield from found.lines
 
 
-def places(lines: list[WindowLine]) -> list[tuple[str, int]]:
+def places(lines: list[LogLine]) -> list[tuple[str, int]]:
     return [(line.file, line.line) for line in lines]
 
 
-def test_pages_forward_give_each_line_once_in_the_order_of_time(run: RunQueries, whole: list[WindowLine]) -> None:
+def test_pages_forward_give_each_line_once_in_the_order_of_time(run: RunQueries, whole: list[LogLine]) -> None:
     there = {str(source.path): source.path for source in part.sources(run._db)}
     lines = sum(path.read_bytes().count(b"\n") for path in there.values())
     assert (len(whole), len(set(places(whole)))) == (lines, lines)
     assert [line.time for line in whole] == sorted(line.time for line in whole)
 
 
-def test_pages_backward_from_the_end_give_the_same_lines(run: RunQueries, whole: list[WindowLine]) -> None:
+def test_pages_backward_from_the_end_give_the_same_lines(run: RunQueries, whole: list[LogLine]) -> None:
     found = run.logs(LogsWanted())
     back = found.lines
     assert places(back) == places(whole)[-200:]
@@ -74,7 +74,7 @@ def test_pages_backward_from_the_end_give_the_same_lines(run: RunQueries, whole:
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 800), st.integers(1, 60), st.integers(0, 60))
 def test_a_window_at_a_time_is_a_part_of_the_whole(
-    run: RunQueries, whole: list[WindowLine], place: int, after: int, before: int
+    run: RunQueries, whole: list[LogLine], place: int, after: int, before: int
 ) -> None:
     at = whole[place % len(whole)].time
     begin = next(i for i, line in enumerate(whole) if line.time >= at)
@@ -83,7 +83,7 @@ def test_a_window_at_a_time_is_a_part_of_the_whole(
 
 
 def test_with_little_to_be_read_at_once_a_rare_line_is_found_page_by_page(
-    run: RunQueries, whole: list[WindowLine], monkeypatch: pytest.MonkeyPatch
+    run: RunQueries, whole: list[LogLine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(window, "ENOUGH", 3000)
     asked = LogsWanted(at=0.0, after=5, level="ERROR", text="FATAL ERROR")

@@ -10,7 +10,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
+
+from msgspec import Struct
 
 from rli_agent.events import Source
 from rli_agent.parsers.headers import Stamp, read_header, read_stamp
@@ -26,7 +28,7 @@ _JSON_STAMP = re.compile(r'"(?:timestamp|time|asctime|ts)"\s*:\s*"([^"]{8,40})"'
 _JSON_LEVEL = re.compile(r'"(?:level|levelname|severity)"\s*:\s*"([A-Za-z]{4,8})"')
 
 
-class LogLine(NamedTuple):
+class LogLine(Struct, frozen=True):
     """A line. `time` in Unix seconds; `level` as its header says, or that of the lines that it goes on from."""
 
     time: float

@@ -14,6 +14,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from rli_agent.discover import reader_of
 from rli_agent.events import Source
 from rli_agent.logs.lines import LogFile, LogLine, level_of, raw_lines, shown, stamp_of
@@ -106,7 +108,7 @@ class Part:
         time = 0.0
         for line in self._stamped(start, budget):
             time = max(time, line.time)
-            yield (time, self._source.id, line.line), line._replace(time=time)
+            yield (time, self._source.id, line.line), replace(line, time=time)
 
     def _stamped(self, start: Landmark, budget: Budget) -> Iterator[LogLine]:
         source = Source(self._source.name, self._source.role)

@@ -13,6 +13,7 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rli_agent.logs.lines import LogLine
 from rli_agent.logs.part import Budget, Key, Part, sources
@@ -26,24 +27,11 @@ ENOUGH, LONGEST = 4 << 20, 4000
 END: Key = (1e12, 0, 0)
 
 
-class WindowLine(Struct, frozen=True):
-    """A line of the log. `time` in Unix seconds; `level` as its header says, or that of the lines that it goes on
-    from."""
-
-    time: float
-    file: str
-    line: int
-    role: str
-    rank: str | None
-    level: str | None
-    text: str
-
-
 class Window(Struct, frozen=True):
     """Lines in the order of their times. `first` and `last` are cursors for the lines before and after them; where
     `more_before` or `more_after` says so, there may be more. `roles` and `files`: that can be asked for."""
 
-    lines: list[WindowLine]
+    lines: list[LogLine]
     first: str
     last: str
     more_before: bool
@@ -94,8 +82,8 @@ def key_of(text: str) -> Key:
     return key
 
 
-def _told(line: LogLine) -> WindowLine:
-    return WindowLine(line.time, line.file, line.line, line.role, line.rank, line.level, line.text[:LONGEST])
+def _told(line: LogLine) -> LogLine:
+    return line if len(line.text) <= LONGEST else replace(line, text=line.text[:LONGEST])
 
 
 def _earlier(files: list[Part], at: Key, number: int, selection: Selection, budget: Budget) -> Found:
