@@ -30,11 +30,11 @@ def share(verdicts: list[Difference]) -> float:
 
 @pytest.mark.parametrize(
     ("steps", "alike", "most"),
-    [(8, 0.5, 0.03), (16, 0.0, 0.02), (16, 0.8, 0.11), (50, 0.5, 0.02), (200, 0.0, 0.01), (200, 0.9, 0.04)],
+    [(8, 0.5, 0.03), (16, 0.0, 0.01), (16, 0.8, 0.07), (60, 0.5, 0.01), (120, 0.0, 0.01), (120, 0.9, 0.02)],
 )
 def test_runs_that_differ_by_chance_alone_are_hardly_ever_told_apart(steps: int, alike: float, most: float) -> None:
-    pairs = [difference(run(2 * n, steps, alike=alike), run(2 * n + 1, steps, alike=alike)) for n in range(100)]
-    assert share(pairs) <= most
+    pairs = [difference(run(2 * n, steps, alike=alike), run(2 * n + 1, steps, alike=alike)) for n in range(400)]
+    assert share(pairs) <= most  # docs/compare.md has the shares
 
 
 @pytest.mark.parametrize(("steps", "moved"), [(16, 3.0), (50, 1.5), (200, 1.0)])

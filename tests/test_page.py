@@ -105,6 +105,7 @@ def test_a_search_finds_a_metric_and_its_table_has_what_was_logged(visit: Visit,
     visit.until("() => document.querySelectorAll('.card').length === 1")
     page.wait_for_selector('.card[data-name="rl_grad_norm"][data-points="12"]')
     page.locator(".card summary").click()
+    page.wait_for_selector(".card td:nth-child(3)")
     shown = [float(text) for text in page.locator(".card td:nth-child(3)").all_inner_texts()]
     logged = dict(asked(watched, "SELECT step, value FROM samples WHERE name = 'optim/grad_norm' ORDER BY time"))
     assert shown == pytest.approx([logged[step] for step in sorted(logged, reverse=True)], rel=1e-3)
