@@ -9,9 +9,9 @@ from statistics import mean, median
 
 from rli_agent.events import Event, Interval, Problem, RunFact, Samples
 from rli_agent.life.signs import headline
-from rli_agent.life.state import ENDS, LifeState
+from rli_agent.life.state import ENDS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
-from rli_agent.life.wording import spoken
+from rli_agent.life.wording import short, spoken, stalled
 from rli_agent.pace import Pace, finish
 from rli_agent.parsers.timeline import intervals
 
@@ -23,6 +23,7 @@ _TELLING = 3
 COPIED = 3600.0
 #: So many usual durations without a step make a run look stuck.
 STUCK_AFTER = 3.0
+_DOUBT = "may have failed"
 
 
 class Lane:
@@ -40,6 +41,10 @@ class Lane:
         if interval.start is not None and interval.start < interval.end:
             lasted = interval.duration if interval.duration is not None else interval.end - interval.start
             self.usual.setdefault(interval.state, deque(maxlen=KEPT)).append(lasted)
+
+    def busy_aside(self) -> bool:
+        """Whether it does what keeps a step waiting for a good reason."""
+        return bool(self.open.keys() & {"eval", "save_ckpt"})
 
     def newest_open(self) -> Interval | None:
         return max(self.open.values(), key=lambda i: i.start or 0.0, default=None)
@@ -168,40 +173,53 @@ class RunStatus:
         """The answer, in one line."""
         if self.step is None and not self.lanes and not self.problems and self.last_event is None:
             return "nothing read yet that tells of a step"
-        parts = [self._where()]
-        life = self.life
-        if life in ENDS:
-            parts[0] = f"{life}: {parts[0]}"
-        elif life == "stalled":
-            parts[0] = f"{life}: {parts[0]}"
-            parts += [p for p in (self._doing(now), self._silence(now)) if p]
-        else:
-            parts += [p for p in (self._doing(now), self._silence(now), self._eta(now)) if p]
+        life, state = self.life, self.tracker.state if self.tracker is not None else LifeState()
+        suspect = state.suspect
+        if life in ENDS and life != "finished":
+            return f"{life} {self._where()}" + (f": {self._cause(suspect, now)}" if suspect is not None else "")
+        if life == "stalled":
+            return stalled(state, now)[0] + (f", after {self._cause(suspect, now)}" if suspect is not None else "")
+        parts = [f"finished: {self._steps()}"] if life == "finished" else self._under_way(state, now)
         grave = sorted(name for name, severity in self.alerts().items() if severity != "info")
         if grave:
             parts.append(f"alert: {', '.join(grave)}")
         reward = self.newest.get("rl_reward_mean")
         if reward is not None:
             parts.append(f"reward {reward:.4g}")
-        if self.problems:
+        if life == "finished" and state.attempt.end is not None:
+            parts.append(f"ended {self._clock(state.attempt.end, now)}")
+        if self.problems and not parts[0].startswith(_DOUBT):
             parts.append(self._problems())
         return ", ".join(parts)
 
+    def _under_way(self, state: LifeState, now: float) -> list[str]:
+        """How far it is, and what it does. Where a step is missing without a reason, that comes first."""
+        doing, silence, suspect = self._doing(now), self._silence(now), state.suspect
+        aside = any(lane.busy_aside() for lane in self.lanes.values())
+        if silence and suspect is not None and suspect.grade:
+            said = [f"{_DOUBT} {self._where()}: {self._cause(suspect, now)}", silence, doing]
+        elif silence and not aside:
+            said = [silence, self._where(), doing]
+        else:
+            said = [self._steps() if self.step is not None else "starting: no step yet", doing, silence, self._eta(now)]
+        return [part for part in said if part]
+
+    def _cause(self, suspect: Suspect, now: float) -> str:
+        """The problem that ended the run or may have, and where it stands."""
+        return f"{short(suspect)} ({suspect.file}:{suspect.line}, {self._clock(suspect.time, now)})"
+
     def _problems(self) -> str:
-        """How many, and the one that matters: the cause of an end, else the last."""
-        said = f"{self.problems} problem" + ("" if self.problems == 1 else "s")
-        suspect = self.tracker.state.suspect if self.tracker is not None else None
-        if suspect is not None and self.life in ENDS:
-            return f"{said}, first {suspect.kind}: {headline(suspect.message)[:120]}"
-        if self.last_problem is None:
-            return said
-        return f"{said}, last {self.last_problem.kind}: {headline(self.last_problem.message)[:120]}"
+        """How many, and the last one."""
+        last = headline(self.last_problem.message)[:120] if self.last_problem is not None else ""
+        said = f"{self.problems} problem" + ("" if self.problems == 1 else "s, the last")
+        return f"{said}: {last}" if last else said.removesuffix(", the last")
+
+    def _steps(self) -> str:
+        whole = f" of {self.max_steps}" if self.max_steps is not None else ""
+        return f"step {self.step}{whole}" if self.step is not None else "no step"
 
     def _where(self) -> str:
-        if self.step is None:
-            return "no step yet"
-        whole = self.max_steps
-        return f"step {self.step}" + (f" of {whole}" if whole is not None else "")
+        return f"at {self._steps()}" if self.step is not None else "before the first step"
 
     def _doing(self, now: float) -> str:
         said = []
@@ -227,5 +245,8 @@ class RunStatus:
         end = self.finishes(now)
         if end is None:
             return ""
-        when = datetime.fromtimestamp(end, self.zone)
-        return f"ETA {when:%H:%M}" if end - now < 86_400 else f"ETA {when:%b %d %H:%M}"
+        return f"ETA {self._clock(end, now)}"
+
+    def _clock(self, moment: float, now: float) -> str:
+        when = datetime.fromtimestamp(moment, self.zone)
+        return f"{when:%H:%M}" if abs(moment - now) < 86_400 else f"{when:%b %d %H:%M}"

@@ -131,7 +131,7 @@ def test_a_failed_run_read_once_is_told_here_and_kept_without_a_webhook(
     )
     for _ in range(2):
         agent = watch(log.parents[1], "--once", wait=True)
-        assert "failed: step 2 of 9" in agent.output
+        assert "failed at step 2 of 9: torch.OutOfMemoryError" in agent.output
     told = query(tmp_path, "SELECT kind, severity, title, step FROM messages")
     title = "failed at step 2 of 9: torch.OutOfMemoryError: CUDA out of memory. Tried to"
     assert told == [("failed", "critical", title, 2)]

@@ -224,7 +224,7 @@ def test_what_ended_an_earlier_attempt_is_told_after_the_present_state(tmp_path:
     told = diagnose(run(tmp_path, trainer=STEPS + f"{clock(30330)}   ERROR Fatal\n{TRACEBACK}{OOM}" + again))
     assert told["life"] == "stalled"
     (before,) = told["attempts_before"]
-    assert before.startswith("attempt 1 ended after step 5: torch.OutOfMemoryError: CUDA out of memory.")
+    assert before.startswith("attempt 1 ended after step 5: GPU out of memory: it asked for 18.55 GiB on GPU 5")
 
 
 def test_the_answer_stands_first_and_nothing_of_a_log_is_obeyed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rli_agent.answer.report import Health, Progress, Series, Told, Trouble
 from rli_agent.life.signs import headline
-from rli_agent.life.state import LifeState
+from rli_agent.life.state import LifeState, Open
 from rli_agent.life.wording import spoken
 
 #: Ends that need somebody, and a run that no longer moves.
@@ -25,6 +25,8 @@ MANY = 10
 FRESH, FRESH_STEPS = 900.0, 3.0
 #: A step is late after so many usual ones, or so many of the longest, but not before FLOOR seconds.
 LATE, LATE_LONGEST, FLOOR = 5.0, 1.5, 120.0
+#: An evaluation or a checkpoint may go on without a line for so many seconds.
+MUTE = 600.0
 #: Shares (0 to 1) above which rollouts are not what they should be; the catalogue's healthy ranges.
 LIMITS = {
     "rl_errored_ratio": (0.05, "of the rollouts failed"),
@@ -48,7 +50,7 @@ def judge(
     if progress.life == "finished":
         return Judged("Healthy", ["finished"])
     if progress.life in DOWN:
-        return Judged("Down", [progress.life + _cause(progress.life, problems, messages)])
+        return Judged("Down", [_cause(progress.life, problems, messages)])
     reasons = [m.title for m in messages if m.open and m.severity in ("warning", "critical")]
     told = {m.kind for m in messages if m.open}
     reasons += [title for detector, title in sorted(alerts.items()) if detector not in told]
@@ -64,19 +66,31 @@ def judge(
 def overdue(state: LifeState, now: float) -> str | None:
     """What is said of a step that is late, long before the run counts as stalled (life/deadlines.py)."""
     usual = state.usual_step()
-    if usual is None or state.step_at is None or any(o.state in ("eval", "save_ckpt") for o in state.open.values()):
+    if usual is None or state.step_at is None:
         return None
+    aside = [o for o in state.open.values() if o.state in ("eval", "save_ckpt")]
+    if aside:
+        return _mute(state, aside, usual, now)
     since = now - max(state.step_at, state.aside_at or 0.0)
     if since <= max(LATE * usual, LATE_LONGEST * state.longest_gap, FLOOR):
         return None
     return f"no step for {spoken(since)} (usually every {spoken(usual)})"
 
 
+def _mute(state: LifeState, aside: Sequence[Open], usual: float, now: float) -> str | None:
+    """What is said of an evaluation or checkpoint in which nobody has written a line for long."""
+    since = now - max((said.wrote for said in state.roles.values()), default=now)
+    known = [seconds for lane in aside for seconds in state.lasting(lane.state)]
+    if since <= max(LATE * usual, LATE_LONGEST * max(known, default=0.0), MUTE):
+        return None
+    return f"nothing was written for {spoken(since)}, with {aside[-1].lane} in {aside[-1].state}"
+
+
 def _cause(life: str, problems: Sequence[Trouble], messages: Sequence[Told]) -> str:
     told = [m.title for m in messages if m.open and m.kind == life]
     if told:
-        return ": " + told[-1].removeprefix(f"{life}: ")
-    return f": {problems[-1].kind}: {headline(problems[-1].message)[:160]}" if problems and life != "stalled" else ""
+        return told[-1]
+    return f"{life}: {headline(problems[-1].message)[:160]}" if problems and life != "stalled" else life
 
 
 def _problems(progress: Progress, problems: Sequence[Trouble], reached: float | None) -> list[str]:

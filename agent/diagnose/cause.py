@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from rli_agent.diagnose import collectives, quotes
 from rli_agent.diagnose.case import Case
-from rli_agent.diagnose.evidence import evidence
 from rli_agent.events import Problem
+from rli_agent.life.evidence import evidence, in_short
 from rli_agent.life.problems import ADVICE, ADVISED, suspect_of
 from rli_agent.life.signs import headline
 from rli_agent.life.state import Suspect
@@ -18,8 +18,6 @@ from rli_agent.life.state import Suspect
 _BEFORE = 120.0
 #: Operations of one group that ranks can be at when one of them is late; another run's count is another.
 _NEAR = 100
-#: Kinds whose own words are long and say little.
-_WORDS = {"cuda_oom": "GPU out of memory", "oom_kill": "host out of memory", "hardware": "hardware"}
 _DIGITS = re.compile(r"0x[0-9a-f]+|\d+")
 
 
@@ -63,7 +61,7 @@ def cause_of(case: Case) -> Cause | None:
     if first.kind == "nccl":
         waiting = collectives.judge(_timeouts(case, first, timeouts), _ranks(case))
     verdict, told = suspect.verdict, evidence(first.kind, first.message)
-    text = _in_short(first, told)
+    text = in_short(first.kind, first.message)
     if waiting is not None:
         earlier = _before(case, first, waiting.ran)
         told = _of_waiting(waiting)
@@ -74,7 +72,7 @@ def cause_of(case: Case) -> Cause | None:
             first = earlier
             new = suspect_of(first, case.role(first), case.grade(first) or 0, first.time or 0.0)
             own = evidence(first.kind, first.message)
-            verdict, text, told = new.verdict, _in_short(first, own), [*own, *told]
+            verdict, text, told = new.verdict, in_short(first.kind, first.message), [*own, *told]
     waited = waiting is not None and first.kind == "nccl"
     process = case.role(first) if waited else who(case, first)  # of those that waited any may have written first
     cause = Cause(
@@ -112,14 +110,6 @@ def who(case: Case, problem: Problem) -> str:
     if origin.ip:
         parts.append(f"on {origin.ip}")
     return " ".join(parts) or problem.file
-
-
-def _in_short(problem: Problem, told: list[str]) -> str:
-    """The problem in one line: what its text tells, where that says more than the text's own first words."""
-    word = _WORDS.get(problem.kind)
-    if word is None or not told or told[0].startswith("SLURM"):
-        return headline(problem.message)
-    return f"{word}: {told[0]}"
 
 
 def _problem_of(case: Case, suspect: Suspect) -> Problem:

@@ -77,7 +77,7 @@ def _answer(case: Case, cause: Cause | None, unexplained: list[Consequence], lif
     state = case.state
     at = wording.where(state)
     if cause is not None and life in ("failed", "cancelled", "preempted", "suspected"):
-        word = "a problem that may have ended it" if life == "suspected" else life
+        word = "may have failed" if life == "suspected" else life
         process = f"{cause.who}: " if cause.who != "unknown" else ""
         return f"{word}, {at}: {process}{cut(cause.text, _ANSWER)} ({_place(cause)})"
     silent = f"; nothing was written for {spoken(_silence(case))}" if _silence(case) >= _SILENCE else ""
@@ -86,11 +86,15 @@ def _answer(case: Case, cause: Cause | None, unexplained: list[Consequence], lif
     if life in ENDS:
         said = "" if life == "finished" else "; the logs say no more than that"
         return f"{life}, {at}{said}"
+    if silent:
+        why = f"the last problem is {_worst(case, unexplained)}" if unexplained else "no problem is in the logs"
+        lane = "".join(f", {doing}" for doing in wording.doing(state, case.now)[:1])
+        return f"nothing was written for {spoken(_silence(case))}, {at}{lane}; {why}"
     if unexplained:
-        return f"{life}, {at}, but: {_worst(case, unexplained)}{silent}"
+        return f"{life}, {at}, but: {_worst(case, unexplained)}"
     if case.state.life == "stalled":
         return f"{life}, {at}{_late(case)}"
-    return f"nothing is known to be wrong: {life}, {at}{silent}"
+    return f"nothing is known to be wrong: {life}, {at}"
 
 
 def _worst(case: Case, unexplained: list[Consequence]) -> str:
@@ -99,7 +103,7 @@ def _worst(case: Case, unexplained: list[Consequence]) -> str:
     steps = sorted({problem.step for problem in nans if problem.step is not None})
     if not nans:
         last = unexplained[-1]
-        return f"{last.who}: {last.kind}: {cut(last.text, _ANSWER)} ({last.file}:{last.line})"
+        return f"{last.who}: {cut(last.text, _ANSWER)} ({last.file}:{last.line})"
     when, told = "", nans[-1]
     if steps:
         step, word = steps[-1], "at"

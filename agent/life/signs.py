@@ -95,6 +95,11 @@ def in_words(event: Event) -> str:
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Timeout|Died\w*|Warning)?(?:: .*)?$")
 
 
+#: What objects of errors call the exception, and its text (verifiers' `error`, prime-rl's `errors`).
+_KIND = re.compile(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
+_TEXT = re.compile(r'"(?:message|error_message|detail|text)": ?"((?:[^"\\]|\\.)+)')
+
+
 def headline(message: str) -> str:
     """The line that tells most: of a traceback the exception."""
     lines = [line.strip("\r") for line in message.split("\n") if line.strip()]
@@ -104,7 +109,16 @@ def headline(message: str) -> str:
         for line in reversed(lines):
             if _EXCEPTION.match(line) and not line.startswith("Traceback"):
                 return line[:300]
-    return lines[0].strip()[:300]
+    return _of_record(lines[0].strip())[:300]
+
+
+def _of_record(line: str) -> str:
+    """The error that a rollout's record holds, as its program would print it: `TimeoutError: no answer`."""
+    if not line.startswith(("{", "[{")):
+        return line
+    kind, text = _KIND.search(line), _TEXT.search(line)
+    said = [found[1] for found in (kind, text) if found]
+    return ": ".join(said) or line
 
 
 def newest(events: Sequence[Event]) -> Event | None:

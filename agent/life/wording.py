@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import median
 
-from rli_agent.life.signs import clock, headline
+from rli_agent.life.evidence import in_short
+from rli_agent.life.signs import clock
 from rli_agent.life.state import LifeState, Suspect
 
 
@@ -42,8 +43,9 @@ def short_of(state: LifeState) -> bool:
 
 
 def doing(state: LifeState, now: float) -> list[str]:
-    """What each lane is in, the trainer first, then what lasts longest."""
-    lanes = sorted(state.open.values(), key=lambda o: (o.lane != "trainer", o.since))
+    """What each lane is in (of several states that which began last), the trainer first, then what lasts longest."""
+    inner = {o.lane: o for o in sorted(state.open.values(), key=lambda o: o.since)}
+    lanes = sorted(inner.values(), key=lambda o: (o.lane != "trainer", o.since))
     said = []
     for lane in lanes[:6]:
         known = state.usual.get(f"{lane.lane}\0{lane.state}")
@@ -90,7 +92,12 @@ def stalled(state: LifeState, now: float) -> tuple[str, str]:
 
 def cause_line(suspect: Suspect) -> str:
     """The cause in one line, with its place."""
-    return f"{headline(suspect.message)} ({suspect.file}:{suspect.line}, {clock(suspect.time)})"
+    return f"{short(suspect)} ({suspect.file}:{suspect.line}, {clock(suspect.time)})"
+
+
+def short(suspect: Suspect) -> str:
+    """The cause in a few words."""
+    return in_short(suspect.kind, suspect.message)[:160]
 
 
 def ended(state: LifeState, word: str, now: float) -> tuple[str, str]:
@@ -100,7 +107,7 @@ def ended(state: LifeState, word: str, now: float) -> tuple[str, str]:
     if suspect is None:
         lines = ["The run said so; no problem was seen before."]
     else:
-        title += f": {headline(suspect.message)}"
+        title += f": {short(suspect)}"
         lines = [f"First problem: {suspect.kind}, {suspect.role}, {suspect.file}:{suspect.line}, {clock(suspect.time)}"]
         lines += [f"  {line}" for line in suspect.message.split("\n")[:12]]
         lines.append(counted(suspect.consequences))

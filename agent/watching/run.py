@@ -195,8 +195,14 @@ class WatchedRun:
         self._keeper.keep_told([RunFact(".", 0, 0, when, "observed", "life", "starting")], LAUNCHER)
 
     def _read(self, *, last: bool = False, bulk: bool = True) -> None:
-        """Read to the end of every file, in turns. `last`: nothing more will come. `bulk`: also of what may wait."""
-        pending = [track for track in self._files.tracks.values() if bulk or not track.is_bulk]
+        """Read to the end of every file, those written last after the others: what a scheduler wrote when it ended the
+        run is not outlived by steps that stood there before. `last`: nothing more will come. `bulk`: also of what may
+        wait, in turns."""
+        tracks = self._files.tracks.values()
+        for track in sorted((track for track in tracks if not track.is_bulk), key=_written):
+            while not self._stop.is_set() and self._turn([track], last=last):
+                pass
+        pending = [track for track in tracks if bulk and track.is_bulk]
         while pending and not self._stop.is_set():
             pending = self._turn(pending, last=last)
         self._say_what_is_silent(last=last)
@@ -424,6 +430,14 @@ class WatchedRun:
             metrics.rule_timed_out(rule, times)
         lag = track.reader.lag
         metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
+
+
+def _written(track: Track) -> float:
+    """When its file was last written to."""
+    try:
+        return track.found.path.stat().st_mtime
+    except OSError:  # gone, or not there yet
+        return 0.0
 
 
 def _is_bulk(track: Track) -> bool:

@@ -74,6 +74,11 @@ _PEER = re.compile(
     r"(?:[Cc]onnection closed by remote peer|Connection (?:reset|refused) by peer|remote process)"
     r"[^\n]{0,40}? ?([\w.-]+<\d+>)"
 )
+# torch, ProcessGroupNCCL.cpp.
+_WATCHDOG = re.compile(
+    r"(?:\[Rank (\d+)\] )?Watchdog caught collective operation timeout: WorkNCCL\([^)]*?OpType=(\w+)"
+    r"[^\n]*?\bran for (\d+) milliseconds"
+)
 _JOINED = re.compile(r"(\d+)/(\d+) clients joined")
 _JOB = re.compile(r"\*\*\* (?:JOB|STEP) (\S+) ON (\S+) CANCELLED AT (\S+)(?: DUE TO ([A-Z ]+?))? \*\*\*")
 
@@ -89,6 +94,25 @@ def evidence(kind: str, message: str) -> list[str]:
     """What a problem's text tells, in sentences."""
     told = list(_BY_KIND[kind](message)) if kind in _BY_KIND else []
     return list(dict.fromkeys([*told, *_process(message), *_job(message), *_raised(message)]))
+
+
+#: Kinds whose own words are long and say little.
+_WORDS = {"cuda_oom": "GPU out of memory", "oom_kill": "host out of memory", "hardware": "hardware"}
+
+
+def in_short(kind: str, message: str) -> str:
+    """A problem in one line: what its text tells, where that says more than the text's own first words."""
+    job = _JOB.search(headline(message))
+    if job:
+        return f"SLURM ended job {job[1]} on {job[2]}" + (f" for {job[4].lower()}" if job[4] else "")
+    waited = _WATCHDOG.search(headline(message))
+    if waited:
+        rank = f"rank {waited[1]}" if waited[1] else "a rank"
+        seconds = int(waited[3]) / 1000
+        long = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+        return f"NCCL timeout: {rank} waited {long} in {waited[2]}"
+    told = next(_BY_KIND[kind](message), None) if kind in _WORDS else None
+    return f"{_WORDS[kind]}: {told}" if told else headline(message)
 
 
 def _cuda_oom(text: str) -> Iterator[str]:
@@ -134,7 +158,7 @@ def _oom_kill(text: str) -> Iterator[str]:
         yield f"Ray killed {workers[1]} workers" + (f" on {workers[2]}" if workers[2] else "")
     step = _first(_STEP, text)
     if step:
-        yield f"SLURM step {step}"
+        yield f"SLURM killed a process of step {step}"
     loader = _first(_LOADER, text)
     if loader:
         yield f"it was a data loader's worker (pid {loader.strip()})"

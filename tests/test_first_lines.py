@@ -1,0 +1,110 @@
+"""What a person reads first: the first line of `status` and `diagnose`, for the ways in which a run can end or hang."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from prime_rl_logs import stamp, write_run
+
+import rli_agent.samples
+from rli_agent.cli import main
+from rli_agent.life.evidence import in_short
+from rli_agent.life.signs import headline
+
+SAMPLES = Path(rli_agent.samples.__path__[0])
+JOB = "slurmstepd: error: *** JOB 77 ON gpu-7 CANCELLED AT 2026-11-21T19:29:50"
+
+
+def first_line(capsys: pytest.CaptureFixture[str], command: str, *arguments: object) -> str:
+    main([command, *map(str, arguments)])
+    return capsys.readouterr().out.split("\n")[0]
+
+
+def verl_run(root: Path, ago: float) -> Path:
+    """A run of verl that has done six of 14 steps, its console, which has no stamps, last written so long ago."""
+    root.mkdir()
+    lines = (SAMPLES / "verl" / "train.log").read_text().split("\n")
+    last = next(number for number, line in enumerate(lines) if " step:6 - " in line)
+    written(root / "train.log", "\n".join([*lines[: last + 1], ""]), ago)
+    return root
+
+
+def written(path: Path, text: str, ago: float) -> None:
+    path.write_text(text)
+    os.utime(path, (time.time() - ago, time.time() - ago))
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (f"{JOB} DUE TO PREEMPTION ***", "preempted at step 6 of 14: SLURM ended job 77 on gpu-7 for preemption"),
+        (f"{JOB} DUE TO TIME LIMIT ***", "cancelled at step 6 of 14: SLURM ended job 77 on gpu-7 for time limit"),
+        (
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=77.0. Some of the step tasks have been OOM Killed.",
+            "failed at step 6 of 14: host out of memory: SLURM killed a process of step 77.0",
+        ),
+    ],
+)
+def test_what_the_scheduler_wrote_last_is_the_answer_also_where_the_console_has_no_times(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, line: str, answer: str
+) -> None:
+    run = verl_run(tmp_path / "run", ago=410.0)
+    written(run / "slurm-77.out", f"{line}\n", ago=400.0)
+    told = first_line(capsys, "status", "--state-dir", tmp_path / "state", run)
+    assert told.startswith(f"Down: {answer} (slurm-77.out:1, ")
+
+
+def test_what_a_scheduler_wrote_before_the_last_steps_is_over(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = verl_run(tmp_path / "run", ago=5.0)
+    written(run / "slurm-76.out", f"{JOB} DUE TO PREEMPTION ***\n", ago=4000.0)
+    assert first_line(capsys, "status", "--state-dir", tmp_path / "state", run).startswith("Healthy: step 6 of 14")
+
+
+def test_an_evaluation_without_a_line_for_long_is_degraded_and_the_diagnosis_begins_with_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", ago=1500.0)
+    log = run / "logs" / "orchestrator.log"
+    stamped = stamp(time.time() - 1500.0)
+    written(log, log.read_text() + f"{stamped}    INFO Running evals at ckpt_step=30 [math] on 8 examples\n", 1500.0)
+    main(["status", "--state-dir", str(tmp_path / "state"), str(run)])
+    told = capsys.readouterr().out.split("\n")
+    assert told[0].startswith("Degraded: step 30 of 100, orchestrator in eval for 25 min"), told
+    assert "nothing was written for 25 min, with orchestrator in eval" in told[1]
+    assert first_line(capsys, "diagnose", run) == (
+        "nothing was written for 25 min, at step 30 of 100, orchestrator in eval for 25 min; no problem is in the logs"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "said"),
+    [
+        (
+            "nccl",
+            "[Rank 3] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=7, OpType=ALLREDUCE, NumelIn=1, "
+            "NumelOut=1, Timeout(ms)=600000) ran for 600060 milliseconds before timing out.",
+            "NCCL timeout: rank 3 waited 10 min in ALLREDUCE",
+        ),
+        ("cuda_oom", "torch.OutOfMemoryError: CUDA out of memory.", "torch.OutOfMemoryError: CUDA out of memory."),
+        ("traceback", 'Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 3', "KeyError: 3"),
+    ],
+)
+def test_a_problem_is_told_in_plain_words(kind: str, message: str, said: str) -> None:
+    assert in_short(kind, message) == said
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ('[{"type":"TimeoutError","message":"no answer within 2.0s"}]', "TimeoutError: no answer within 2.0s"),
+        ('{"error": "ToolError", "message": "exit code 1"}', "exit code 1"),
+        ('{"step": 3}', '{"step": 3}'),
+    ],
+)
+def test_an_error_in_a_record_is_told_as_its_program_would(record: str, said: str) -> None:
+    assert headline(record) == said
