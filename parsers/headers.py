@@ -98,6 +98,7 @@ _transformers = _pattern(rf"\[({_LEVEL})\|[^\s\]]+:\d+\][ ]{_DATE}[ ]>>(?:[ ]|$)
 _dmesg = _pattern(  # `dmesg -T`: `[Thu May 15 23:09:27 2025] message`
     rf"\[[A-Z][a-z][a-z][ ]([A-Z][a-z][a-z])[ ]{{1,2}}(3[01]|[12]\d|0?[1-9])[ ]{_TIME}[ ]([12]\d{{3}})\](?:[ ]|$)"
 )
+_syslog = _pattern(rf"(?:([A-Z][a-z][a-z])[ ]{{1,2}}(3[01]|[12]\d|0?[1-9])[ ])?{_TIME}")
 _journal = _pattern(rf"""
     ([A-Z][a-z][a-z])[ ]{{1,2}}(3[01]|[12]\d|0?[1-9])[ ]{_TIME}[ ]\S+[ ][^\s:\[]+(?:\[\d+\])?:(?:[ ]|$)
     (?:\[[ ]*\d+\.\d+\][ ])?                                                       # the kernel's uptime
@@ -144,9 +145,15 @@ def begins_header(character: str) -> bool:
 
 def read_stamp(text: str) -> Stamp | None:
     """A stamp that stands alone, as in a record's `timestamp` field: ISO 8601 with or without zone, vLLM's `MM-DD
-    HH:MM:SS`."""
+    HH:MM:SS`, syslog's `Mmm DD HH:MM:SS`, `HH:MM:SS`."""
     found = _date.fullmatch(text) or _vllm.fullmatch(text)
-    return _dated(*found.groups()) if found else None
+    if found is not None:
+        return _dated(*found.groups())
+    found = _syslog.fullmatch(text)
+    if found is None:
+        return None
+    month = _MONTHS.get(found[1])
+    return Stamp(None, month, int(found[2]) if month else None, _of_day(found[3], found[4], found[5]))
 
 
 def _fuller(outer: Stamp | None, inner: Stamp | None) -> Stamp | None:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from rli_agent.events import TimeIs
 from rli_agent.parsers.blocks import Block
+from rli_agent.parsers.captures import Form
 from rli_agent.parsers.problem_reader import ProblemState
 from rli_agent.parsers.timeline import Opened
 from rli_agent.parsers.timestamps import ClockState
@@ -33,9 +34,9 @@ class Held(Struct):
 class ParserState(Struct):
     """What a parser must remember between two lines. `levels` counts lines by level word since the file began.
 
-    labelled: lines bear `srun --label`'s task numbers. drawn: what each rule on bars said last. said: step and value of
-    figures that others may repeat. stamper: whose stamp `last_time` is, as long as it goes on. block: durations of a
-    step that are printed in several lines.
+    capture: the prefix that whatever captured the lines put before them. drawn: what each rule on bars said last. said:
+    step and value of figures that others may repeat. stamper: whose stamp `last_time` is, as long as it goes on. block:
+    durations of a step that are printed in several lines.
     """
 
     clock: ClockState = msgspec.field(default_factory=ClockState)
@@ -43,7 +44,7 @@ class ParserState(Struct):
     opened: dict[str, Opened] = {}
     regions: dict[str, tuple[int, int]] = {}
     problems: ProblemState = msgspec.field(default_factory=ProblemState)
-    labelled: bool = False
+    capture: Form | None = None
     last_time: float | None = None
     stamper: str | None = None
     held: Held | None = None

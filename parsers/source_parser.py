@@ -13,6 +13,7 @@ from rli_agent.events import Event, Source, TimeIs
 from rli_agent.parsers.bar_reader import BarReader
 from rli_agent.parsers.bars import is_table
 from rli_agent.parsers.beginnings import Beginnings
+from rli_agent.parsers.captures import PREFIXES, capture
 from rli_agent.parsers.compiled import PATTERN_TIMEOUT, CompiledRule, RuleSet
 from rli_agent.parsers.headers import Header, read_header
 from rli_agent.parsers.incidents import begins_traceback
@@ -21,12 +22,12 @@ from rli_agent.parsers.match_reader import MatchReader
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.problem_reader import QUIET, At, ProblemReader, problem_level
 from rli_agent.parsers.timestamps import Clock, Shift
-from rli_agent.parsers.wrappers import Origin, Unwrapped, is_labelled, segments, split_bar, split_tail, unwrap
+from rli_agent.parsers.wrappers import Origin, Unwrapped, segments, split_bar, split_tail, unwrap
 
 #: A message is looked at up to here; what is longer is a payload that no rule needs whole.
 MAX_MESSAGE = 262_144
-#: `srun --label` puts the task's number before every line.
-_LABELLED = re.compile(rb" *\d{1,5}: ")
+#: Bytes from the beginning of a file within which a prefix that all lines bear shows.
+CAPTURE_SHOWS = 1 << 20
 #: A line without wrapper that can be no part of an incident which is outside a traceback.
 _PLAIN = re.compile(rb"(?!ray::|frame #|During |The above |Exception raised|C\+\+)[A-Za-z](?!.*Traceback)")
 #: Where no candidate line stands.
@@ -67,8 +68,8 @@ class SourceParser:
         incidents = self.state.problems.incidents
         candidates = self.rules.scanner.candidates(data)
         start, stop, literal = next(candidates, _NONE)
-        if not self.state.labelled and _LABELLED.match(data) is not None:
-            self.state.labelled = is_labelled(data)
+        if self.state.capture is None and offset < CAPTURE_SHOWS:
+            self.state.capture = capture(data, _telling)
         self._bars.release(data, 0)
         while True:
             while incidents and at < len(data):  # line by line, as long as a problem may go on
@@ -115,7 +116,7 @@ class SourceParser:
         """A line's message, where no rule takes it. For looking at a line here and there: nothing is remembered."""
         if self.state.regions:
             return None
-        body = unwrap(raw, self.state.labelled).text
+        body = unwrap(raw, self.state.capture).text
         text = body[:MAX_MESSAGE].decode("utf-8", "replace")
         message = read_header(text).message
         rules = self.rules.rules_for(self.rules.scanner.found(body))
@@ -162,7 +163,7 @@ class SourceParser:
             if not self._goes_on(text, line):
                 self._candidate(text, literal, line, offset + at)
                 self._bars.release(data, stop + 1)
-        elif not (_PLAIN.match(text) and self._problems.plainly_over()):
+        elif self.state.capture is not None or not (_PLAIN.match(text) and self._problems.plainly_over()):
             self._goes_on(text, line)
         return stop + 1
 
@@ -173,7 +174,7 @@ class SourceParser:
         return self._unwrapped[1]
 
     def _untagged(self, raw: bytes) -> Unwrapped:
-        unwrapped = self._unlabelled(raw)
+        unwrapped = self._uncaptured(raw)
         for tag in self.rules.tags:
             try:
                 found = tag.match(unwrapped.text[:80].decode("utf-8", "replace"), timeout=PATTERN_TIMEOUT)
@@ -183,16 +184,13 @@ class SourceParser:
                 return unwrapped._replace(text=unwrapped.text[len(found[0].encode()) :])
         return unwrapped
 
-    def _unlabelled(self, raw: bytes) -> Unwrapped:
+    def _uncaptured(self, raw: bytes) -> Unwrapped:
         """A line without its wrappers. That the tasks of srun are numbered is seen at the first line that would make
-        no sense with its number: one with a header or a traceback behind it."""
-        if _LABELLED.match(raw) is None:
-            return unwrap(raw)
-        unwrapped = unwrap(raw, True)
-        if not self.state.labelled:
-            text = unwrapped.text[:200].decode("utf-8", "replace")
-            self.state.labelled = read_header(text).start > 0 or begins_traceback(text)
-        return unwrapped if self.state.labelled else unwrap(raw)
+        no sense with its number."""
+        found = PREFIXES["task"].match(raw) if self.state.capture is None else None
+        if found is not None and _telling(raw[found.end() :]):
+            self.state.capture = "task"
+        return unwrap(raw, self.state.capture)
 
     def _goes_on(self, raw: bytes, line: int) -> bool:
         """Whether a line belongs to an open incident."""
@@ -349,3 +347,10 @@ class SourceParser:
         if self._now is not None:
             return self._now, "observed"
         return None, "estimated"
+
+
+def _telling(raw: bytes) -> bool:
+    """Whether a text begins as only a program's own line does: with a wrapper, a header, a traceback or a dict."""
+    unwrapped = unwrap(raw[:400])
+    text = unwrapped.text[:200].decode("utf-8", "replace")
+    return bool(unwrapped.origin.who) or text.startswith(("{'", "Traceback (most ")) or read_header(text).start > 0

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from rli_agent.parsers.captures import PREFIXES, Form
+
 
 class Origin(Struct, frozen=True):
     """Who wrote a line, as its wrappers say. Two lines of one writer have equal `who`; "" is nobody.
@@ -29,8 +31,8 @@ class Origin(Struct, frozen=True):
 
 
 class Unwrapped(NamedTuple):
-    """A line's own text, its writer, how often Ray says it was repeated, and the time (RFC 3339) that a container
-    runtime or kubectl gave it."""
+    """A line's own text, its writer, how often Ray says it was repeated, and the time that whatever captured it gave it
+    (RFC 3339 from container runtimes)."""
 
     text: bytes
     origin: Origin
@@ -54,11 +56,14 @@ _RAY = (
     + rb")\)(?: |\Z|(?=[(\[\r]))"
 )  # fmt: skip
 #: torch's excepthook and c10d (`[rank3]: `, `[rank3]:[W1130`); torchrun --tee (`[role0]:`, text follows at once, so
-#: that a space there is the text's own); SkyRL's Ray prefix; line numbers of issue viewers, where the text is surely
-#: no message of its own that begins with a number in brackets.
+#: that a space there is the text's own); mpirun --tag-output (`[1,0]<stdout>:`, Open MPI 5
+#: `[prterun-host-7@1,0]<stdout>: `); SkyRL's Ray prefix; line numbers of issue viewers, where the text is surely no
+#: message of its own that begins with a number in brackets.
 _TAG = (
     rb"\[(?:(?P<rank>rank\d{1,6})\]: ?"
     rb"|(?P<role>(?:default|trainer)\d{1,6}(?=\]:)|[A-Za-z][\w.-]{0,60}\d(?=\]:(?! \S)))\]:"
+    rb"|\d{1,6},(?P<process>\d{1,6})\]<std(?:out|err|diag)>:"
+    rb"|[\w.-]{1,100}@\d{1,6},(?P<started>\d{1,6})\]<std(?:out|err|diag)>: "
     rb"|(?:(?P<bracketed>[A-Za-z_][^()\[\]]{0,120}) )?pid=(?P<bracketed_pid>\d{1,10})\](?: |\Z)"
     rb'|\d{1,9}\] (?=\[rank\d|\([^()]{1,120}pid=|frame #|Traceback \(| +File "|[\w.]{1,120}(?:Error|Exception)\b))'
 )
@@ -70,9 +75,11 @@ _STAMP = re.compile(
     rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) "
     rb"(?:(?:stdout|stderr) [FP](?: |\Z)|(?<=\.\d{7}Z )|(?<=\.\d{8}Z )|(?<=\.\d{9}Z )|(?<=\.\d{9}[+-]\d\d:\d\d ))"
 )
-_SRUN = re.compile(rb" *(\d{1,6}):(?: |\Z)")
-#: Bytes, and lines at the least, that tell whether lines are labelled.
-_LOOKED_AT, _TELLING = 16_384, 4
+#: A time that stands before another wrapper is of whatever captured the line (`ts`, a log collector).
+_CAPTURED = re.compile(
+    rb"(?P<open>\[)?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z| ?[+-]\d\d:?\d\d)?)(?(open)\])[ \t]+"
+    rb"(?=\((?:[^()]{1,120} )?pid=|\((?:raylet|gcs_server|autoscaler)\b|\[(?:rank|default|trainer)\d)"
+)
 _REPEATED = re.compile(rb" \[repeated (\d{1,9})x across cluster\](?: \([^()]*\))?\s*\Z")
 _ACTOR_RANK = re.compile(rb"\brank=(\d+)")
 _TRAILING_NUMBER = re.compile(rb"\d+\Z")
@@ -100,9 +107,8 @@ def strip_ansi(text: bytes) -> bytes:
     return _ANSI.sub(b"", text) if b"\x1b" in text else text
 
 
-def unwrap(line: bytes, srun_labels: bool = False) -> Unwrapped:
-    """Take off all wrappers, and the one space that belongs to each. `srun_labels`: the file is srun's, with --label:
-    `3: ` stands before every line."""
+def unwrap(line: bytes, capture: Form | None = None) -> Unwrapped:
+    """Take off all wrappers, and the one space that belongs to each. `capture`: what the file's lines bear before."""
     if line.find(b"\x1b") >= 0:
         line = _ANSI.sub(b"", line)
     if line[:1] == b"\0":  # the hole that a truncated file has while its writer goes on at its old offset
@@ -110,50 +116,50 @@ def unwrap(line: bytes, srun_labels: bool = False) -> Unwrapped:
     if line[-1:] == b"\r":
         line = line[:-1]
     if line[:7] == b'{"log":' and (record := _docker(line)) is not None:
-        return unwrap(record[0], srun_labels)._replace(stamp=record[1])
+        return unwrap(record[0], capture)._replace(stamp=record[1])
     repeated = 1
     if line.find(b"x across cluster]", -400) >= 0:
         found = _REPEATED.match(line, max(line.rfind(b" [repeated "), 0))
         if found is not None:
             repeated, line = int(found[1]), line[: found.start()]
-    if srun_labels or line[:1] in (b"(", b"[") or line[10:11] == b"T":
-        end, stamp, origin = _head(line, srun_labels)
+    if capture is not None or line[:1] in (b"(", b"[") or line[13:14] == b":":
+        end, stamp, origin = _head(line, capture)
         return Unwrapped(line[end:], origin, repeated, stamp)
     return Unwrapped(line, _NOBODY, repeated, None)
 
 
-def is_labelled(data: bytes) -> bool:
-    """Whether lines are srun's, with --label: all that follow bear a number, and few tasks write them. The numbers of
-    a numbered text are all different."""
-    lines = data[:_LOOKED_AT].split(b"\n")[:-1]
-    labels = [found[1] if (found := _SRUN.match(line)) is not None else b"" for line in lines]
-    return len(lines) >= _TELLING and b"" not in labels and len(set(labels)) * 2 <= len(labels)
-
-
-def _head(line: bytes, srun_labels: bool) -> tuple[int, bytes | None, Origin]:
+def _head(line: bytes, capture: Form | None) -> tuple[int, bytes | None, Origin]:
     """Where the text begins behind the wrappers of a line without escape sequences; their time and writer."""
-    at, stamp, pod, label = 0, None, b"", b""
+    at, stamp, writer, task = 0, None, b"", b""
     if line[:5] == b"[pod/" and (found := _POD.match(line)) is not None:
-        pod, at = found[1], found.end()
+        writer, at = found[1], found.end()
     if line[at + 10 : at + 11] == b"T" and (found := _STAMP.match(line, at)) is not None:
         stamp, at = found[1], found.end()
-    if srun_labels and (found := _SRUN.match(line, at)) is not None:
-        label, at = found[1], found.end()
+    if capture is not None and (found := PREFIXES[capture].match(line, at)) is not None:
+        at = found.end()
+        if capture == "clock":
+            stamp = found["stamp"]
+        elif capture == "task":
+            task = found["who"]
+        else:
+            writer = found["who"]
+    if line.find(b":", at + 13, at + 15) >= 0 and (found := _CAPTURED.match(line, at)) is not None:
+        stamp, at = found[2], found.end()
     found = _INNER.match(line, at)
     if found is not None:
-        return found.end(), stamp, _origin(found[0], pod, label)
-    return at, stamp, _origin(b"", pod, label) if pod or label else _NOBODY
+        return found.end(), stamp, _origin(found[0], writer, task)
+    return at, stamp, _origin(b"", writer, task) if writer or task else _NOBODY
 
 
 @lru_cache(maxsize=4096)
-def _origin(wrappers: bytes, pod: bytes, label: bytes) -> Origin:
-    who = [pod, label]
+def _origin(wrappers: bytes, writer: bytes, task: bytes) -> Origin:
+    who = [writer, task]
     actor = pid = ip = None
-    rank = label or None
+    rank = task or None
     for found in _ONE.finditer(wrappers):
         name = found["actor"] or found["bracketed"]
         number = found["pid"] or found["bracketed_pid"]
-        tag = found["rank"] or found["role"]
+        tag = found["rank"] or found["role"] or found["process"] or found["started"]
         if number is not None:
             actor, pid, ip = name, number, found["ip"] or ip
             who += [name or b"", b"pid=" + number, b"ip=" + found["ip"] if found["ip"] else b""]
@@ -220,7 +226,7 @@ def _refresh(part: bytes) -> bool:
 
 def _prefix_end(part: bytes) -> int:
     """Where the wrappers of a text end, escape sequences included; 0 where it has none."""
-    end = _head(strip_ansi(part), False)[0]
+    end = _head(strip_ansi(part), None)[0]
     if end:
         for sequence in _ANSI.finditer(part):
             if sequence.start() >= end:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timezone
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,6 +228,11 @@ def test_the_tasks_of_srun_are_told_apart() -> None:
     mine = prefixed("3: ", PLAIN).splitlines()
     text = "\n".join([*mine[:3], "13: 10:02:04    INFO Forward pass 1/8", *mine[3:]])
     assert told("0: 10:02:03    INFO Starting\n" + text + "\n") == [(2, "cuda_oom")]
+
+
+@pytest.mark.parametrize("before", ["trainer-1  | ", "dgx-03: ", "Jul 31 08:28:47 ", "[1,3]<stderr>:"])
+def test_whatever_captured_the_lines_is_no_part_of_a_traceback(before: str) -> None:
+    assert told(prefixed(before, "10:02:03    INFO Starting\n" * 3 + PLAIN)) == [(4, "cuda_oom")]
 
 
 def test_a_pasted_traceback_may_have_lost_its_indentation() -> None:

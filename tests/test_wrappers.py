@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from rli_agent.parsers.captures import PREFIXES, Form
 from rli_agent.parsers.wrappers import (
     MAX_SEGMENTS,
     Origin,
-    is_labelled,
     segments,
     split_bar,
     split_tail,
@@ -78,6 +78,8 @@ BAR = "Training Progress:  47%|████▋     | 408/870 [5:36:16<6:05:28, 4
         (b"[rank3]:   File", b"  File", Origin("rank3", rank="3")),
         (b"[rank3]:[W1130 12:13:49.388 x.cpp:7] m", b"[W1130 12:13:49.388 x.cpp:7] m", Origin("rank3", rank="3")),
         (b"[policy-worker12]:text", b"text", Origin("policy-worker12", rank="12")),
+        (b"[1,3]<stdout>:  File", b"  File", Origin("3", rank="3")),
+        (b"[prterun-node-7@1,12]<stderr>:   File", b"  File", Origin("12", rank="12")),
         (b"[80746] [rank0]:[E321 02:07] m", b"[E321 02:07] m", Origin("rank0", rank="0")),
         (b'[80747]   File "x.py", line 1', b'  File "x.py", line 1', NOBODY),
         (b"[1865] frame #6: clone", b"frame #6: clone", NOBODY),
@@ -102,6 +104,10 @@ def test_wrapper_is_taken_off_and_names_its_writer(line: bytes, text: bytes, ori
         b"[INFO] x",
         b"[step3]: loss 0.5",
         b"[12] loss 0.5",
+        b"[1,0] x",
+        b"trainer-1  | x",
+        b"dgx-03: x",
+        b"08:28:47 x",
         b"[2025-11-30 12:13:49 pid=3] x",
         b"[rank0] x",
         b"2025-11-30T12:13:49.388123Z  INFO vllm_router: x",
@@ -119,26 +125,42 @@ def test_text_that_only_looks_wrapped_stays(line: bytes) -> None:
     assert unwrap(line) == (line, NOBODY, 1, None)
 
 
+def test_srun_labels_come_off_only_where_the_file_has_them() -> None:
+    assert unwrap(b" 13:   File", "task")[:2] == (b"  File", Origin("13", rank="13"))
+    assert unwrap(b"3:", "task")[:2] == (b"", Origin("3", rank="3"))
+    assert unwrap(b"3: [rank25]: x", "task")[:2] == (b"x", Origin("3 rank25", rank="25"))
+    assert unwrap(b"3: 4: x", "task").text == b"4: x"
+    assert unwrap(b"no label", "task")[:2] == (b"no label", NOBODY)
+
+
 @pytest.mark.parametrize(
-    ("text", "labelled"),
+    ("form", "line", "text", "who", "stamp"),
     [
-        (b"0: step:1 - a:1\n0: step:2 - a:1\n0: step:3 - a:1\n0: step:4 - a:1\n", True),
-        (b" 3: a\n11: b\n 3: c\n11:\n", True),
-        (b"0: a\n0: b\n0: c\n", False),  # too few to tell
-        (b"1: one\n2: two\n3: three\n4: four\n", False),  # a numbered list
-        (b"0: a\n0: b\nplain\n0: c\n0: d\n", False),
+        ("service", b"\x1b[36mtrainer-1  |\x1b[0m   File", b"  File", "trainer-1", None),
+        ("service", b"trainer-1  | ", b"", "trainer-1", None),
+        ("host", b"10.0.0.7: [rank3]: x", b"x", "10.0.0.7 rank3", None),
+        ("host", b"dgx-03:   File", b"  File", "dgx-03", None),
+        ("clock", b"Jul  1 08:28:47 (A pid=1) x", b"x", "A pid=1", b"Jul  1 08:28:47"),
+        ("clock", b"[08:28:47]   File", b"  File", "", b"08:28:47"),
+        ("clock", b"08:28:47    INFO x", b"08:28:47    INFO x", "", None),  # the program's own
     ],
 )
-def test_a_text_is_sruns_where_every_line_has_a_label_and_few_tasks_write(text: bytes, labelled: bool) -> None:
-    assert is_labelled(text) is labelled
+def test_what_the_files_lines_bear_comes_off(
+    form: Form, line: bytes, text: bytes, who: str, stamp: bytes | None
+) -> None:
+    got = unwrap(line, form)
+    assert (got.text, got.origin.who, got.stamp) == (text, who, stamp)
 
 
-def test_srun_labels_come_off_only_where_the_file_has_them() -> None:
-    assert unwrap(b" 13:   File", srun_labels=True)[:2] == (b"  File", Origin("13", rank="13"))
-    assert unwrap(b"3:", srun_labels=True)[:2] == (b"", Origin("3", rank="3"))
-    assert unwrap(b"3: [rank25]: x", srun_labels=True)[:2] == (b"x", Origin("3 rank25", rank="25"))
-    assert unwrap(b"3: 4: x", srun_labels=True).text == b"4: x"
-    assert unwrap(b"no label", srun_labels=True)[:2] == (b"no label", NOBODY)
+@pytest.mark.parametrize(
+    "stamp",
+    [b"2025-11-30 12:13:49", b"2025-11-30T12:13:49.388Z", b"2025-11-30T12:13:49+08:00", b"2025-11-30 12:13:49,123"],
+)
+@pytest.mark.parametrize("brackets", [b"%b ", b"[%b] "])
+def test_a_time_before_another_wrapper_is_of_what_captured_the_line(stamp: bytes, brackets: bytes) -> None:
+    assert unwrap(brackets % stamp + b"(A pid=1)   x")[::3] == (b"  x", stamp)
+    assert unwrap(brackets % stamp + b"[rank3]: x")[::3] == (b"x", stamp)
+    assert unwrap(brackets % stamp + b"x (A pid=1) y") == (brackets % stamp + b"x (A pid=1) y", NOBODY, 1, None)
 
 
 @pytest.mark.parametrize(
@@ -257,9 +279,9 @@ def test_link_keeps_its_text_and_an_open_one_hides_nothing() -> None:
     assert strip_ansi(b"\x1b]8;;CUDA out of memory") == b"8;;CUDA out of memory"
 
 
-@given(st.binary(), st.booleans())
-def test_nothing_raises_and_no_escape_survives(line: bytes, srun: bool) -> None:
-    got = unwrap(line, srun)
+@given(st.binary(), st.sampled_from([None, *PREFIXES]))
+def test_nothing_raises_and_no_escape_survives(line: bytes, form: Form | None) -> None:
+    got = unwrap(line, form)
     assert b"\x1b" not in got.text
     assert len(got.text) <= len(line)
     segments(line)
