@@ -64,8 +64,10 @@ def _pattern(text: str) -> re.Pattern[str]:
 _date = re.compile(_DATE, re.ASCII)
 # prime-rl's loguru format `HH:MM:SS   LEVEL message`; also `HH:MM:SS | LEVEL | message`
 _clock = _pattern(rf"{_TIME}[ ](?:\|[ ])?[ ]*({_LEVEL})(?:[ ]*[ ]\|)?(?:[ ]|$)")
-# AReaL: `20260520-13:06:54.247 StatsLogger INFO: message`
-_areal = _pattern(rf"([12]\d{{3}})({_MONTH})({_DAY})-{_TIME}[ ](?:\[[^]]*\]|\S+)[ ]({_LEVEL}):(?:[ ]|$)")
+# AReaL: `20260520-13:06:54.247 StatsLogger INFO: message`; realhf's names had spaces (`master worker`)
+_areal = _pattern(
+    rf"([12]\d{{3}})({_MONTH})({_DAY})-{_TIME}[ ](?:\[[^]]*\]|\S+(?:[ ]\S+){{0,4}}?)[ ]({_LEVEL}):(?:[ ]|$)"
+)
 # What may stand between a bare date and the message. The only group of each branch is the level.
 _after_date = _pattern(rf"""
     [ ]\|[ ]({_LEVEL})[ ]*\|[ ](?:[^\s:]+:[^\s:]+:\d+[ ]-[ ])?                    # loguru's default
@@ -223,6 +225,8 @@ def _from_bracket(text: str, at: int) -> _Found | None:
         return _from_bracketed_date(text, at)
     if not mark.isupper():
         return None
+    if mark == "A" and text.startswith("[AReaL] ", at):  # for a time in early 2026
+        return _from_digit(text, at + 8)
     if mark in "IWEFD":
         found = _glog.match(text, at)
         if found is not None:

@@ -45,6 +45,8 @@ HEADERS = [
     ("[INFO|trainer.py:1234] 2025-03-25 11:39:14,004 >> go", "INFO", at(2025, 3, 25, "11:39:14.004"), "go"),
     ("[Router (Rust)] 2025-03-08 02:33:09 - INFO - go", "INFO", at(2025, 3, 8, "02:33:09"), "go"),
     ("20260520-13:06:54.247 [FSDPEngine Rank 0] INFO: go", "INFO", at(2026, 5, 20, "13:06:54.247"), "go"),
+    ("20250616-06:38:13.851 Experiment Common Utils INFO: go", "INFO", at(2025, 6, 16, "06:38:13.851"), "go"),
+    ("[AReaL] 20260120-13:06:54.247 StatsLogger INFO: go", "INFO", at(2026, 1, 20, "13:06:54.247"), "go"),
     ("(AReaL) 20260520-13:06:54.247 StatsLogger WARNING: go", "WARNING", at(2026, 5, 20, "13:06:54.247"), "go"),
     # engines
     ("INFO 03-25 11:39:13 [file.py:43] go", "INFO", at(None, 3, 25, "11:39:13"), "go"),
@@ -118,7 +120,7 @@ def test_a_header_in_a_header_goes_too(text: str, level: str, stamp: Stamp) -> N
         "2025-01-32 10:00:00 x", "[Rank 2] Saved model", "[prompt] INFO: x", "INFO 13-25 11:39:13 [a.py:1] x",
         "step:5 - actor/entropy:0.1", "May 5 be with you", "Decode batch", "E 5", "E1350 10:00:00.1 1 a.py:1] x",
         "Training Progress:  12%|1/8 [01:00<07:01, 60.20s/it]", "wandb: Run summary:", "wandb: WARNINGS 3",
-        "(AReaL) hello", "[ 8211.10] NVRM: Xid", "٠٩:١٤:٠٨    INFO x", '{"level": "INFO"}', "[INFO",
+        "(AReaL) hello", "[AReaL] hello", "[ 8211.10] NVRM: Xid", "٠٩:١٤:٠٨    INFO x", '{"level": "INFO"}', "[INFO",
         "[2025-01-01 10:00:00",
     ],
 )  # fmt: skip
