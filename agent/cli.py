@@ -1,4 +1,4 @@
-"""The command line: `rli-agent COMMAND`. A command's module is imported when it is invoked, or listed by `--help`."""
+"""The command line: `rli-agent COMMAND`. A command's module is imported when it is invoked."""
 
 from __future__ import annotations
 
@@ -11,12 +11,41 @@ import click
 
 from rli_agent.errors import UserError
 
-#: The commands: `NAME` is the attribute `command` of rli_agent.commands.NAME.
-COMMANDS = (
-    "watch", "page", "top", "status", "fleet", "logs", "runs", "rollouts", "report", "detect", "diagnose", "parse",
-    "bundle", "compare", "export", "backfill",
-    "rules", "config", "alerts", "demo", "exec", "server", "version",
-)  # fmt: skip
+#: The commands by what they are for, each in a few words: `NAME` is the attribute `command` of rli_agent.commands.NAME.
+SECTIONS = {
+    "How a run is": {
+        "watch": "Follow a run: metrics, messages, a page, one sentence.",
+        "status": "Say how a run is, in one screen.",
+        "top": "Show a run on the terminal until Ctrl-C.",
+        "page": "Serve the page of all runs, live, for a browser.",
+        "fleet": "Say which of all runs needs somebody.",
+        "runs": "List, copy and delete the stores of runs that were watched.",
+    },
+    "What happened in it": {
+        "diagnose": "Say why a run failed or hangs.",
+        "logs": "Print all text of a run, merged by time.",
+        "detect": "Look for learning failures in a finished run.",
+        "rollouts": "Show what the model wrote in a step.",
+        "report": "Write what happened in a run into one HTML file.",
+        "compare": "Compare two runs.",
+        "bundle": "Pack what a bug report needs, without secrets.",
+    },
+    "For other programs": {
+        "parse": "Print what is read of files, as JSON lines.",
+        "export": "Write a run as CSV, Parquet, Perfetto or OpenMetrics.",
+        "backfill": "Bring an old run into the data of a Prometheus.",
+    },
+    "To set it up": {
+        "demo": "Play a made-up run of 45 s, and watch it.",
+        "exec": "Start a trainer, keep its output in a log, and watch it.",
+        "server": "Install and run Prometheus, Tempo and Grafana.",
+        "alerts": "Check who is told of what, and send a test message.",
+        "rules": "See what rule packs read, and write one.",
+        "config": "Show every setting, and where its value came from.",
+        "version": "Print the versions of the agent and of what it runs on.",
+    },
+}
+COMMANDS = tuple(name for section in SECTIONS.values() for name in section)
 
 
 class Commands(click.Group):
@@ -33,6 +62,33 @@ class Commands(click.Group):
         command = import_module(f"rli_agent.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        widest = max(map(len, COMMANDS))
+        with formatter.section("Commands"):
+            for title, commands in SECTIONS.items():
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(widest), said) for name, said in commands.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as e:
+            e.message += _meant(args[0])
+            raise
+
+
+def _meant(word: str) -> str:
+    """What somebody may have wanted who gave this for a command."""
+    from difflib import get_close_matches
+
+    if os.path.exists(word):
+        return f" To see how the run there is: rli-agent status {word}; to follow it: rli-agent watch {word}"
+    near = get_close_matches(word, COMMANDS, 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -13,6 +13,7 @@ from rli_agent.discover import Discovery, Found, Scan
 from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.events import METRIC_FILES, Event, RunFact, Source
+from rli_agent.life.wording import spoken
 from rli_agent.overlap import Overlap, Sifted, without_states
 from rli_agent.parsers.settling import settle_events
 from rli_agent.parsers.source_parser import SourceParser
@@ -22,6 +23,8 @@ from rli_agent.terminal import many
 from rli_agent.track import Track
 
 _BLOCK = 1 << 20
+#: Files of which it is told why they tell nothing.
+_SHOWN = 5
 
 
 def parse_paths(
@@ -64,6 +67,27 @@ def refuse_several(paths: Sequence[Path], book: Rulebook) -> None:
     places = RunFinder(paths[0], book.packs).find() if len(paths) == 1 and paths[0].is_dir() else []
     if len(places) > 1:
         raise UserError(f"{paths[0]} holds {many(len(places), 'run')}", "name one run's directory")
+
+
+def why_nothing(scan: Scan) -> list[str]:
+    """Why files tell of no run, a sentence a file; at least one."""
+    told = [f"{found.source.file}: {_tells_nothing(found.path)}" for found in scan.found[:_SHOWN]]
+    told += [f"{path.name} is skipped: {why}" for path, why in scan.skipped[:_SHOWN]]
+    return told or [f"{scan.run.root} holds no log file (*.log, *.out, *.txt, *.jsonl)"]
+
+
+def _tells_nothing(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return "it is gone"
+    if not found.st_size:
+        return "nothing in it yet"
+    ago = spoken(time.time() - found.st_mtime)
+    return (
+        f"no line tells of a step, a state or a problem; last written {ago} ago "
+        "(`rli-agent rules explain` shows what is read)"
+    )
 
 
 def run_files(scan: Scan) -> list[str]:

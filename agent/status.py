@@ -216,7 +216,7 @@ class RunStatus:
 
     def _steps(self) -> str:
         whole = f" of {self.max_steps}" if self.max_steps is not None else ""
-        return f"step {self.step}{whole}" if self.step is not None else "no step"
+        return f"step {self.step}{whole}" if self.step is not None else "no step seen"
 
     def _where(self) -> str:
         return f"at {self._steps()}" if self.step is not None else "before the first step"

@@ -32,7 +32,21 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_an_unknown_command_is_a_mistake_of_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["whatch"]) == 2
-    assert "No such command 'whatch'" in capsys.readouterr().err
+    assert "No such command 'whatch'. Did you mean 'watch'?" in capsys.readouterr().err
+
+
+def test_a_path_for_a_command_is_answered_with_the_commands_that_take_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert f"rli-agent status {tmp_path}; " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("group", [[], ["runs"], ["rules"], ["config"], ["alerts"], ["server"]])
+def test_the_list_of_commands_ends_no_line_in_dots(capsys: pytest.CaptureFixture[str], group: list[str]) -> None:
+    assert main([*group, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "..." not in printed.partition("Options:")[2]
 
 
 def test_version_names_what_a_report_needs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,6 +65,22 @@ def test_what_a_scheduler_wrote_before_the_last_steps_is_over(
     assert first_line(capsys, "status", "--state-dir", tmp_path / "state", run).startswith("Healthy: step 6 of 14")
 
 
+def test_a_console_that_no_pack_knows_is_over_where_it_says_so_and_else_may_be(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    steps = "".join(f"step {number} | loss 0.5 | reward 0.25\n" for number in range(1, 31))
+    run, prose = tmp_path / "figures", tmp_path / "prose"
+    run.mkdir()
+    prose.mkdir()
+    written(run / "train.log", steps, ago=90_000.0)
+    assert first_line(capsys, "status", run).startswith("Down: stalled or over: no progress for 1 d 1 h, at step 30")
+    written(run / "train.log", f"{steps}Training complete.\n", ago=90_000.0)
+    assert first_line(capsys, "status", run).startswith("Healthy: finished: step 30, reward 0.25, ended ")
+    written(prose / "train.log", "All is well.\n", ago=90_000.0)
+    said = "no line tells of a step, a state or a problem; last written 1 d 1 h ago"
+    assert first_line(capsys, "status", prose).startswith(f"Unknown: train.log: {said}")
+
+
 def test_an_evaluation_without_a_line_for_long_is_degraded_and_the_diagnosis_begins_with_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -60,7 +60,7 @@ def test_roles_texts_and_the_tail(logs: Logs, tmp_path: Path) -> None:
     assert {line.split()[2] for line in logs(run, "--role", "trainer")} == {"trainer/0"}
     assert steps(logs(run, "--text", r"Step 1\d \| .*Loss"), "trainer") == list(range(10, 20))
     assert steps(logs(run, "-n", "4"), "trainer") == [29, 30]
-    assert logs(run, "--role", "nobody") == ["no line of 2 files is wanted"]
+    assert logs(run, "--role", "nobody") == ["no line of 2 files fits"]
 
 
 def test_a_rank(logs: Logs, tmp_path: Path) -> None:

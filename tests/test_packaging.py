@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -101,8 +102,7 @@ def test_script_and_module_run_from_the_install_alone(scripts: Path, tmp_path: P
 
 def test_help_names_every_command(scripts: Path, tmp_path: Path) -> None:
     helped = run([scripts / "rli-agent", "--help"], tmp_path)
-    listed = {line.split()[0] for line in helped.partition("Commands:")[2].splitlines() if line.strip()}
-    assert listed == set(COMMANDS)
+    assert re.findall(r"^    (\w+) ", helped.partition("Commands:")[2], re.MULTILINE) == list(COMMANDS)
 
 
 def test_installed_rules_read_an_installed_sample(scripts: Path, tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rli_agent.alerts.opening import open_alerts
-from rli_agent.answer.reader import SHOWN, StoreReader
+from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
 from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.machine.host import look
 from rli_agent.options import WatchOptions
-from rli_agent.parsing import discover
+from rli_agent.parsing import discover, why_nothing
 from rli_agent.reporters.journal import append, is_empty
 from rli_agent.reporters.markdown import entry
 from rli_agent.rulebook import Rulebook
@@ -135,16 +135,7 @@ def unread(report: Report, run: Asked) -> Report:
 
 def why_unread(run: Asked) -> list[str]:
     """Why nothing could be read, a sentence a file."""
-    scan = discover(run.options.paths, run.book, run.options.framework)
-    reasons = [f"{found.source.file}: {_tells_nothing(found.path)}" for found in scan.found[:SHOWN]]
-    reasons += [f"{path.name} is skipped: {why}" for path, why in scan.skipped[:SHOWN]]
-    return reasons or [f"{scan.run.root} holds no log file (*.log, *.out, *.txt, *.jsonl)"]
-
-
-def _tells_nothing(path: Path) -> str:
-    if not path.stat().st_size:
-        return "nothing in it yet"
-    return "no line tells of a step, a state or a problem (`rli-agent rules explain` shows what is read)"
+    return why_nothing(discover(run.options.paths, run.book, run.options.framework))
 
 
 def note_down(report: Report, path: Path) -> None:

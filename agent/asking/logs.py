@@ -22,6 +22,7 @@ from rli_agent.logs.lines import LogLine
 from rli_agent.logs.merged import followed, merged, text_files
 from rli_agent.logs.selection import Selection, moment, window_of_step
 from rli_agent.options import WatchOptions
+from rli_agent.parsing import why_nothing
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
 from rli_agent.terminal import many, plain
@@ -71,7 +72,8 @@ def show_logs(options: WatchOptions, wanted: Wanted, zone: tzinfo) -> bool:
                 _print(line, zone)
                 number += 1
     elif not number:
-        click.echo(f"no line of {many(len(found), 'file')} is wanted", err=True)
+        why = f"no line of {many(len(found), 'file')} fits" if found else why_nothing(finder.scan())[0]
+        click.echo(plain(why), err=True)
     return bool(number)
 
 

@@ -37,7 +37,7 @@ def list_channels(alerts: Path | None) -> int:
     return 0
 
 
-@command.command("test", cls=Configured)
+@command.command("test", cls=Configured, short_help="Send a test message to each channel.")
 @click.argument("names", metavar="[CHANNEL...]", nargs=-1)
 @reading.alerts
 def test(names: tuple[str, ...], alerts: Path | None) -> int:

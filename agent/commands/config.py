@@ -17,7 +17,9 @@ def command() -> None:
 
 
 def _show(as_json: bool, **values: Any) -> None:
-    """Print each setting, its value, and where that came from, for a `watch` of OUTPUT_DIR with the same options.
+    """Print each setting, its value, and where that came from.
+
+    They are those of a `watch` of OUTPUT_DIR with the same options.
 
     Secrets are not shown, only whether they are set.
     """

@@ -20,9 +20,10 @@ def command(paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, .
     import sys
 
     from rli_agent.errors import UserError
-    from rli_agent.parsing import parse_paths, parse_stream
+    from rli_agent.parsing import discover, parse_paths, parse_stream, why_nothing
     from rli_agent.printing import json_line
     from rli_agent.rulebook import Rulebook
+    from rli_agent.terminal import plain
     from rli_agent.zone import named_zone
 
     book = Rulebook([p for p in paths if p.is_dir()], rules)
@@ -35,5 +36,9 @@ def command(paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, .
         raise UserError("standard input cannot be read together with files", "give `-` alone")
     else:
         events = parse_paths(paths, book, stamps, framework)
+    nothing = True
     for event in events:
         sys.stdout.write(json_line(event) + "\n")
+        nothing = False
+    if nothing and paths != (Path("-"),):
+        click.echo(plain("\n".join(["nothing is read:", *why_nothing(discover(paths, book, framework))])), err=True)

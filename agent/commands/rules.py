@@ -23,7 +23,7 @@ command.add_command(explain)
 command.add_command(new)
 
 
-@command.command("list", cls=Configured)
+@command.command("list", cls=Configured, short_help="List the rule packs in force.")
 @click.argument("paths", metavar="[OUTPUT_DIR...]", nargs=-1, type=click.Path(path_type=Path))
 @reading.rules
 def list_packs(paths: tuple[Path, ...], rules: tuple[Path, ...]) -> int:
@@ -46,7 +46,7 @@ def list_packs(paths: tuple[Path, ...], rules: tuple[Path, ...]) -> int:
     return 1 if broken else 0
 
 
-@command.command(cls=Configured)
+@command.command(cls=Configured, short_help="Show what a pack reads.")
 @click.argument("pack", metavar="PACK")
 @reading.rules
 def show(pack: str, rules: tuple[Path, ...]) -> int:
@@ -71,7 +71,7 @@ def show(pack: str, rules: tuple[Path, ...]) -> int:
     return 0
 
 
-@command.command()
+@command.command(short_help="Run the examples of packs, and say what is wrong.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 def check(files: tuple[Path, ...]) -> int:
     """Load each pack, run its examples, and say what is wrong or missing, where, and how to mend it.

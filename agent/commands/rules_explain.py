@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rli_agent.explaining import Explained
 
 
-@click.command("explain", cls=Configured)
+@click.command("explain", cls=Configured, short_help="Say which rule takes which line of a log.")
 @click.argument("paths", metavar="FILE_OR_DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @reading.framework
 @reading.rules

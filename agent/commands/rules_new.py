@@ -13,7 +13,7 @@ from rli_agent.settings.command import Configured
 _LOG = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("new", cls=Configured)
+@click.command("new", cls=Configured, short_help="Draft a rule pack from a log.")
 @click.option("--from", "log", required=True, type=_LOG, metavar="FILE", help="A log of the trainer.")
 @click.option("--name", metavar="NAME", help="The pack's name; otherwise the log's.")
 @click.option(

@@ -63,7 +63,7 @@ def list_stores(state_dir: Path | None, as_json: bool) -> None:
         say("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))
 
 
-@command.command("copy", cls=Configured)
+@command.command("copy", cls=Configured, short_help="Copy a run's store into one file.")
 @click.argument("run")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @reading.state_dir

@@ -135,7 +135,7 @@ def _starting(function: Any) -> Any:
     return function
 
 
-@command.command()
+@command.command(short_help="Start what is installed, and watch over it.")
 @_starting
 @click.option("--detach", "-d", is_flag=True, help="Come back when all are ready, and leave them running.")
 def start(
@@ -183,7 +183,7 @@ def stop(root: Path | None) -> int:
     return end(_places(root), say)
 
 
-@command.command()
+@command.command(short_help="Stop, and start again as before.")
 @_starting
 def restart(
     root: Path | None, only: tuple[str, ...], also: tuple[str, ...], config: Path | None, bind: str | None,
@@ -261,7 +261,7 @@ def doctor(root: Path | None, config: Path | None) -> int:
     return 1 if bad else 0
 
 
-@command.command()
+@command.command(short_help="Start a Prometheus for a minute, and play a run into it.")
 def demo() -> int:
     """Start a Prometheus in a temporary directory, play a run, and ask it how the run was."""
     import tempfile

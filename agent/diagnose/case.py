@@ -21,7 +21,7 @@ from rli_agent.life.problems import grade
 from rli_agent.life.state import LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.overlap import Overlap
-from rli_agent.parsing import discover, events_of, refuse_several, run_files
+from rli_agent.parsing import discover, events_of, refuse_several, run_files, why_nothing
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
@@ -83,7 +83,7 @@ def case_of_logs(paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework:
         with suppress(OSError):  # it may be gone by now
             written = max(written, found.path.stat().st_mtime)
     if not told:
-        raise UserError(f"nothing in {', '.join(map(str, paths))} tells of a run", "`rli-agent rules explain` says why")
+        raise UserError(f"nothing to go by: {why_nothing(scan)[0]}", "give a run's output directory, or its log files")
     case = Case(LifeState(), [], {found.source.file: found.source.role for found in scan.found}, 0.0, scan.run.root)
     case.state.attached = True
     if scan.run.framework:

@@ -70,7 +70,8 @@ def stalled(state: LifeState, now: float) -> tuple[str, str]:
     """Title and text of a stall."""
     silent = spoken(now - (state.progress_at or now))
     writing = [role for role, said in state.roles.items() if now - said.wrote < 120.0]
-    alive = f"alive without progress for {silent}" if writing else f"stalled: no progress for {silent}"
+    word = "stalled" if "framework" in state.facts else "stalled or over"  # nobody knows how such a trainer says it
+    alive = f"alive without progress for {silent}" if writing else f"{word}: no progress for {silent}"
     parts = [f"{alive}, {where(state)}"]
     lanes = doing(state, now)
     if lanes:

@@ -16,7 +16,7 @@ __all__ = ["file_system_type", "state_dir"]
 
 
 def state_dir(explicit: Path | None, home: Path) -> tuple[Path, str]:
-    """The directory that holds the runs' stores, and a sentence that says why this one.
+    """The directory that holds the runs' stores, and why it is none that one would expect ("" where it is).
 
     `explicit` (from --state-dir) is taken as it is. Else ~/.rl-insight, if the home is on a local disk and can be
     written; else a directory of this user's own in the node's scratch space, which is made here, since others may
@@ -24,26 +24,26 @@ def state_dir(explicit: Path | None, home: Path) -> tuple[Path, str]:
     """
     if explicit is not None:
         if not is_network(explicit):
-            return explicit, f"The store is in {explicit}, as --state-dir says."
+            return explicit, ""
         return explicit, (
-            f"The store is in {explicit}, as --state-dir says, which is on {file_system_type(explicit)}: "
-            "SQLite may damage it there; better give a directory on a disk of this machine."
+            f"{explicit} is on {file_system_type(explicit)}: SQLite may damage it there; better give a directory on a "
+            "disk of this machine"
         )
     state = home / ".rl-insight"
-    kind, remote = file_system_type(state), is_network(state)
+    remote = is_network(state)
     if not remote and _writable(state):
-        return state, f"The store is in {state}, on a local disk ({kind or 'of unknown type'})."
-    reason = f"the home directory {home} is on {kind}" if remote else f"{home} cannot be written"
+        return state, ""
+    reason = f"the home directory {home} is on {file_system_type(state)}" if remote else f"{home} cannot be written"
     for scratch in _scratch():
         own = scratch / f"rl-insight-{os.getuid()}"
         if not is_network(own) and _make_own(own):
             return own, (
-                f"The store is in {own}, on this node's scratch space, because {reason}; "
-                "what is lost with it is read again from the logs. --state-dir chooses another place."
+                f"on this node's scratch space, because {reason}; what is lost with it is read again from the logs; "
+                "--state-dir chooses another place"
             )
     return state, (
-        f"The store is in {state}, although {reason}, because no scratch space of this node can be written; "
-        "give a local directory with --state-dir."
+        f"although {reason}, because no scratch space of this node can be written; "
+        "give a local directory with --state-dir"
     )
 
 

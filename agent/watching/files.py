@@ -205,6 +205,8 @@ class RunFiles:
             return f"waiting for {', '.join(missing)} to appear"
         unread = [f"{path}: {why}" for path, why in self.scan.skipped[:5]]
         more = f"; not read: {'; '.join(unread)}" if unread else ""
+        if self._options.once:
+            return f"nothing to read in {where}: no log file (*.log, *.out, *.txt, *.jsonl){more}"
         return f"nothing to read in {where} yet: waiting for log files (*.log, *.out, *.txt, *.jsonl){more}"
 
     def last_change(self) -> float:

@@ -110,7 +110,7 @@ class Watch:
             places = setting.alerts.places
             if server is not None and self._page is not None and places.page is None:
                 places.page = page_address(server.url, socket.gethostname())
-            self._say(f"{'stores' if runs.several else 'store'}: {runs.store} ({why})")
+            self._say(f"{'stores' if runs.several else 'store'}: {runs.store}" + (f" ({why})" if why else ""))
             gc.freeze()  # code and rules stay: they are not looked through each time
             if options.once:
                 runs.read_once()
