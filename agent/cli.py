@@ -77,8 +77,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as e:
-            e.message += _meant(args[0])
-            raise
+            raise click.UsageError(e.message + _meant(args[0]), ctx) from None
 
 
 def _meant(word: str) -> str:
