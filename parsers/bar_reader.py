@@ -48,7 +48,7 @@ class BarReader:
     def read(self, raw: bytes, line: int, offset: int, now: float | None) -> bool:
         """Show the bars of a line to the rules on bars; whether one took a bar. Of refreshes that say the same the last
         one counts."""
-        found = [hit for text in bars(raw) if (hit := self._bar(text)) is not None]
+        found = [hit for text in bars(raw, self._state.capture) if (hit := self._bar(text)) is not None]
         at = At(line, offset, now, "observed" if now is not None else "estimated", Origin(), None)
         for i, (compiled, match) in enumerate(found):
             pairs = compiled.rule.pairs
@@ -69,7 +69,7 @@ class BarReader:
         self._state.held = None
         step = held.step
         stop = data.find(b"\n", at)
-        for text in bars(data[at : stop if stop >= 0 else None]):
+        for text in bars(data[at : stop if stop >= 0 else None], self._state.capture):
             hit = self._bar(text, held.slot)
             if hit is not None:
                 group = next(g for g, slot in hit[0].rule.sets.items() if slot == held.slot)

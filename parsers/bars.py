@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from rli_agent.parsers.captures import Form
 from rli_agent.parsers.wrappers import strip_ansi, unwrap
 
 #: Behind `Episode [1/1]:   3%` stands `|▎ | 1/31 [01:17<38:30, 77.00s/it, reward=0.239]`.
@@ -21,13 +22,13 @@ def is_table(text: bytes) -> bool:
     return text[:2] in (b"\xe2\x94", b"\xe2\x95")
 
 
-def bars(line: bytes) -> list[str]:
+def bars(line: bytes, capture: Form | None = None) -> list[str]:
     """The bars on one physical line, without wrappers and colours, from their description to the bracket behind their
-    counts. Bars that are nested in another are left out."""
+    counts. Bars that are nested in another are left out. `capture`: what the file's lines bear before."""
     parts = [part for part in line.split(b"\r") if b"%|" in part and _NESTED not in part]
     found: list[str] = []
     for part in parts[-MAX_BARS:]:
-        text = unwrap(part).text
+        text = unwrap(part, capture).text
         if not is_table(text):
             found += _bars(text)
     return found[-MAX_BARS:]

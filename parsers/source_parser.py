@@ -221,18 +221,21 @@ class SourceParser:
 
     def _text(self, raw: bytes, line: int, offset: int) -> bool:
         unwrapped = self._unwrap(raw)
-        body = unwrapped.text
+        body, origin = unwrapped.text, unwrapped.origin
         if body.find(b"%|") >= 0 and not is_table(body):
-            body = split_bar(body)[1] or body
+            bar, rest = split_bar(body)
+            if bar is not None and rest:  # what another rank wrote behind a bar bears its own wrapper
+                behind = unwrap(rest)
+                body, origin = behind.text, behind.origin if behind.origin.who else origin
             body = split_tail(body)[0]
-        if body[:1] == b"{" and self._record(body, unwrapped.origin, line, offset):
+        if body[:1] == b"{" and self._record(body, origin, line, offset):
             return True
         found = self.rules.scanner.found(body)
         if not self.state.regions and not self.rules.needs(found):
             return False
         text = body[:MAX_MESSAGE].decode("utf-8", "replace")
         header = read_header(text)
-        self._message(text, header, found, unwrapped.origin, unwrapped.stamp, unwrapped.repeated, line, offset)
+        self._message(text, header, found, origin, unwrapped.stamp, unwrapped.repeated, line, offset)
         return True
 
     def _record(self, body: bytes, origin: Origin, line: int, offset: int) -> bool:

@@ -235,6 +235,11 @@ def test_whatever_captured_the_lines_is_no_part_of_a_traceback(before: str) -> N
     assert told(prefixed(before, "10:02:03    INFO Starting\n" * 3 + PLAIN)) == [(4, "cuda_oom")]
 
 
+def test_a_rank_may_begin_its_traceback_behind_a_bar_of_another() -> None:
+    bar = " 35%|███▌      | 35/100 [00:03<00:06,  1.94it/s]"
+    assert told(bar + prefixed("[rank0]: ", PLAIN)) == [(1, "cuda_oom")]
+
+
 def test_a_pasted_traceback_may_have_lost_its_indentation() -> None:
     text = "".join(f"{line.strip()}\n" for line in PLAIN.splitlines() if "~~" not in line)
     assert told(text) == [(1, "cuda_oom")]
