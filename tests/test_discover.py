@@ -333,6 +333,16 @@ def test_nothing_there_yet_then_a_run(tmp_path: Path, packs: dict[str, Pack]) ->
     assert (scan.run.framework, roles(scan)["console"]) == ("verl", "trainer")
 
 
+@pytest.mark.parametrize("begun", ["", '{"st'])
+def test_records_get_their_role_when_the_first_is_whole(tmp_path: Path, packs: dict[str, Pack], begun: str) -> None:
+    root = write(tmp_path / "run", {"metrics.jsonl": begun})
+    discovery = Discovery([root], packs, "prime-rl")
+    scan = discovery.scan()
+    assert skipped(scan, root) == {"metrics.jsonl": "empty so far"}
+    write(root, {"metrics.jsonl": '{"step": 1, "time": 1787356729.3, "loss/mean": 0.1}\n'})
+    assert roles(discovery.scan()) == {"metrics.jsonl": "metrics"}
+
+
 def test_a_console_that_grows_is_looked_at_again(tmp_path: Path, packs: dict[str, Pack]) -> None:
     console, copy = tmp_path / "console.txt", tmp_path / "proj" / "exp.jsonl"
     console.write_text("loading\n")

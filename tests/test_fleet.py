@@ -92,6 +92,16 @@ def test_no_store_and_a_broken_one(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (status, runs[0]["run"], runs[0]["health"]) == (2, "x", "Unknown")
 
 
+def test_a_store_in_which_nothing_was_read_needs_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "wrong").mkdir()
+    watched_once(tmp_path / "wrong", tmp_path / "state")
+    capsys.readouterr()
+    assert main(["fleet", "--state-dir", str(tmp_path / "state")]) == 0
+    assert capsys.readouterr().out == "no run is to be seen\n"
+    assert main(["fleet", "--all", "--state-dir", str(tmp_path / "state")]) == 2
+    assert capsys.readouterr().out.startswith("wrong-")
+
+
 def test_who_answers_no_query_is_named(capsys: pytest.CaptureFixture[str], receiver: HttpReceiver) -> None:
     assert main(["fleet", "--prometheus", "http://127.0.0.1:1"]) == 2
     assert capsys.readouterr().err.startswith("error: nobody answers at http://127.0.0.1:1\n")

@@ -258,7 +258,8 @@ class Discovery:
             if claim.ignore:
                 skipped[path] = f"{claim.note}: not read"
                 continue
-            if look.size == 0 and not claim.sure:
+            begun = look.size > 0 and (look.whole or look.keys)  # the first record may stand there in part
+            if not begun and (not claim.sure or claim.role == "unknown"):
                 skipped[path] = "empty so far"
                 continue
             twin = longest.get(path) or original(path, claim, claims, self._looks, paths, cache)

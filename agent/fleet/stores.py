@@ -16,13 +16,16 @@ from rli_agent.store.registry import RunInfo, list_runs
 
 
 def runs_of_stores(state: Path, zone: tzinfo, everything: bool = False) -> list[FleetRun]:
-    """Each run, as its store tells. Without `everything` stores that were written last long ago are not opened. Raises
-    StoreError where the directory of stores cannot be read."""
+    """Each run, as its store tells. Without `everything` stores that were written last long ago are not opened, and
+    those are left out that nobody writes and in which nothing was read, as a watch of a wrong directory leaves them.
+    Raises StoreError where the directory of stores cannot be read."""
     now = time.time()
-    return [_run(info, zone, now) for info in list_runs(state) if everything or now - info.changed < RECENT]
+    infos = [info for info in list_runs(state) if everything or now - info.changed < RECENT]
+    told = [_run(info, zone, now, everything) for info in infos]
+    return [run for run in told if run is not None]
 
 
-def _run(info: RunInfo, zone: tzinfo, now: float) -> FleetRun:
+def _run(info: RunInfo, zone: tzinfo, now: float, everything: bool) -> FleetRun | None:
     try:
         if info.error is not None:
             raise StoreError(info.error)
@@ -30,6 +33,8 @@ def _run(info: RunInfo, zone: tzinfo, now: float) -> FleetRun:
             report = reader.report(now, info.writing)
     except StoreError as error:
         return FleetRun(info.run, "Unknown", "unknown", str(error), info.changed, watched=info.writing)
+    if report.health == "Unknown" and not info.writing and not everything:
+        return None
     return _told(report, info, now)
 
 

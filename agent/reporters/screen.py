@@ -187,7 +187,7 @@ def _machine(report: Report) -> Iterator[str]:
     if sure:
         more = f" and {len(sure) - 6} more" if len(sure) > 6 else ""
         told = ", ".join(f"{p.title[:60]} ({p.pid}, {p.state})" for p in sure[:6])
-        yield f"here are {len(sure)} of its processes: {told}{more}"
+        yield f"its processes here ({len(sure)}): {told}{more}"
     if len(sure) < len(report.processes):
         yield f"{len(report.processes) - len(sure)} more have titles of training processes, perhaps of another run"
     for gpu in report.gpus[:16]:
