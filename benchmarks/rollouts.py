@@ -23,7 +23,7 @@ from typing import Any
 from rli_agent.discover import Discovery
 from rli_agent.rulebook import Rulebook
 from rli_agent.track import Track
-from rli_agent.watching.run import PORTION, TURN
+from rli_agent.watching.turns import PORTION, TURN
 
 CHANCE = random.Random(7)
 WORDS = [

@@ -138,6 +138,21 @@ def test_a_failed_run_read_once_is_told_here_and_kept_without_a_webhook(
     assert query(tmp_path, "SELECT * FROM deliveries") == []
 
 
+def test_a_watch_that_comes_after_the_crash_says_so_at_once(tmp_path: Path, watch: Callable[..., Agent]) -> None:
+    log = tmp_path / "run" / "logs" / "trainer.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        f"{clock(30000)}    INFO Starting training loop (max_steps=9)\n{step(1, 30060)}{step(2, 30120)}"
+        "Traceback (most recent call last):\n  File \"train.py\", line 3, in f\n"
+        "torch.OutOfMemoryError: CUDA out of memory.\n"
+    )
+    os.utime(log, (time.time() - 900.0, time.time() - 900.0))
+    agent = watch(log.parents[1])
+    until(lambda: "of 9" in agent.output, "a status line")
+    said = [line for line in agent.output.split("\n") if "of 9" in line]
+    assert said[0] == "[critical] failed at step 2 of 9: torch.OutOfMemoryError: CUDA out of memory.", said
+
+
 def test_the_command_test_says_what_came_back(tmp_path: Path, receiver: HttpReceiver) -> None:
     taken = Agent(tmp_path, "alerts", "test", url=receiver.url, wait=True)
     assert taken.process.returncode == 0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Set
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -32,24 +29,14 @@ from rli_agent.store.errors import StoreError
 from rli_agent.store.keep import keep
 from rli_agent.store.registry import rollouts_read, run_id, store_path
 from rli_agent.store.run_store import RunRow, RunStore
-from rli_agent.switches import switched_off
-from rli_agent.track import Taken, Track
+from rli_agent.track import Track
 from rli_agent.watching.files import RunFiles
 from rli_agent.watching.parts import Parts
 from rli_agent.watching.places import Places
 from rli_agent.watching.setting import Setting
-from rli_agent.watching.silent import SilentFiles
+from rli_agent.watching.telling import Telling
+from rli_agent.watching.turns import QUIET, Turns
 
-if TYPE_CHECKING:
-    pass
-
-#: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
-TURN, SHARE = 16 << 20, 1 << 19
-#: Seconds after which a turn leaves bulk to the next one, so that logs do not wait; how much of it is tried in a turn.
-PORTION = 0.05
-OWED = 256
-#: Seconds of quiet after which a problem that waits for more lines is told.
-QUIET = 1.0
 #: Seconds by which a file system's clock may be behind ours.
 CLOCK = 1.0
 #: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
@@ -61,8 +48,6 @@ RESCAN, LONGEST = 5.0, 20.0
 SHORTEST = 0.1
 #: Seconds after its last change before a file of records may rest.
 RESTING = 60.0
-#: Seconds between two status lines.
-STATUS_EVERY = 10.0
 #: Seconds between two looks at what is older or more than is to be kept.
 PRUNE_EVERY = 600.0
 #: Seconds of silence after which a run that ended is over, and one that said nothing of its end.
@@ -82,16 +67,9 @@ class WatchedRun:
         self._options = options
         self._stop = setting.stop
         self._say = say
-        self._said: dict[str, str] = {}
-        self._stood: tuple[int | None, str] | None = None
-        self._looked = self._answered = 0.0
+        self._looked = 0.0
         self._rescan, self._pause, self._unknown = RESCAN, SHORTEST, False
-        self._owed: dict[Track, None] = {}  # those whose turn has not come yet
-        self._unsettled: frozenset[str] = frozenset()  # files in whose midst reading is: their times may still change
-        self._busy: set[Track] = set()  # those that have more to give, or something to do at a certain time
         self.status = RunStatus(setting.zone)
-        self._silent = SilentFiles()
-        self._explained = False
         self._pruned = 0.0
         try:
             self._keep = keep(options.keep)
@@ -110,9 +88,11 @@ class WatchedRun:
         self.store = self._open_store(store)
         setting.opened(self.store.path)
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
+        self._telling = Telling(self._files, self.status, self.store, options.nodes, say)
+        self._turns = turns = Turns(self._files, self._keeper, setting.stop)
         try:
             parts = Parts(
-                options, setting, book, self.id, self._files, self._keeper, self.labels, lambda: self._unsettled, say
+                options, setting, book, self.id, self._files, self._keeper, self.labels, lambda: turns.unsettled, say
             )
         except BaseException:
             self._keeper.close()
@@ -140,8 +120,8 @@ class WatchedRun:
         self._take_up()
         self._read(bulk=False)
         self._relabel()
-        self._owed.update(dict.fromkeys(track for track in self._files.tracks.values() if track.is_bulk))
-        self._looked = self._answered = time.monotonic()
+        self._turns.owe(track for track in self._files.tracks.values() if track.is_bulk)
+        self._looked = time.monotonic()
         self._let_send()  # now: a run that is over is put down before anything else is asked of it
 
     def _let_send(self) -> None:
@@ -172,7 +152,7 @@ class WatchedRun:
         self.status.looks_back(self._files.last_change(), now)
         if self.status.reached is None:
             self.status.was_written_in(lived(self._files.scan.run.root / self._pager.tracker.state.telling))
-        self._say(self._sentence(now))
+        self._say(self._telling.sentence(now))
 
     def _take_up(self) -> None:
         with closing(read_only(self.store.path)) as db:
@@ -200,12 +180,12 @@ class WatchedRun:
         wait, in turns."""
         tracks = self._files.tracks.values()
         for track in sorted((track for track in tracks if not track.is_bulk), key=_written):
-            while not self._stop.is_set() and self._turn([track], last=last):
+            while not self._stop.is_set() and self._turns.take([track], last=last):
                 pass
         pending = [track for track in tracks if bulk and track.is_bulk]
         while pending and not self._stop.is_set():
-            pending = self._turn(pending, last=last)
-        self._say_what_is_silent(last=last)
+            pending = self._turns.take(pending, last=last)
+        self._telling.what_is_silent(last=last)
 
     def follow(self, changed: Set[Path], brief: bool = False) -> None:
         """Take in what changed, and do what is due. `brief`: say how it stands where step or life changed."""
@@ -218,7 +198,7 @@ class WatchedRun:
         self._unknown = self._unknown or any(path not in tracks for path in changed)
         named = self._places.learn(self.status.facts)
         wait = self._pause if self._unknown or not tracks else self._rescan
-        if self._files.backlog and not self._owed:  # what was read may rest once its records are summed up
+        if self._files.backlog and not self._turns.owes:  # what was read may rest once its records are summed up
             wait = min(wait, max(QUIET, self._pause / 5))
         if named or now - self._looked >= wait or self._files.stale:
             if not changed and tracks:
@@ -229,11 +209,8 @@ class WatchedRun:
             fresh |= tracks.keys() - known
             self._looked = time.monotonic()
             self._pause = max(SHORTEST, 20 * (self._looked - now))
-        self._busy = {track for track in self._busy if track.is_busy}
-        due = {track for track in self._busy if track.is_due(now)}
-        due.update(tracks[path] for path in fresh if path in tracks)
-        self._turn([*due, *(track for track in islice(self._owed, OWED) if track not in due)])
-        self._flush_quiet()
+        self._turns.take(self._turns.due((tracks[path] for path in fresh if path in tracks), now))
+        self._turns.flush_quiet()
         self._relabel()
         if self._engines is not None:
             self._keeper.overlap.engines_asked = self._engines.answering > 1
@@ -241,9 +218,7 @@ class WatchedRun:
                 self._keeper.keep_told(samples, source)
         self._keeper.tick()
         self._prune(now)
-        if now - self._answered >= STATUS_EVERY and not (brief and self._stands() == self._stood):
-            self._answered = now
-            self._answer()
+        self._telling.answer_if_due(brief)
 
     def _prune(self, now: float) -> None:
         days, size = self._keep
@@ -259,15 +234,15 @@ class WatchedRun:
         """Told to stop: read what is there by now, and say how the run stands. outcome: how its process ended."""
         if outcome is not None:
             self._look_again()
-        self._turn(list(self._files.tracks.values()), patience=LAST_WORDS)
-        self._flush_quiet(0.0)
+        self._turns.take(list(self._files.tracks.values()), patience=LAST_WORDS)
+        self._turns.flush_quiet(0.0)
         if outcome is None:
-            self._answer()
+            self._telling.answer()
             return
         self._keeper.keep_told(outcome.events(time.time()), LAUNCHER)
         self._lookout.settle(time.time())
         self._pager.settle(time.time())
-        self._say_what_is_silent(last=True)
+        self._telling.what_is_silent(last=True)
         state = self._pager.tracker.state
         self._say(f"{state.life}: {outcome.text} {where(state)}")
 
@@ -289,42 +264,9 @@ class WatchedRun:
     @property
     def patience(self) -> float:
         """For how many seconds nothing needs to be done unless something changes."""
-        if self._owed or any(track.reader.more for track in self._busy):
+        if self._turns.waits:
             return 0.0
         return min(QUIET, max(0.0, self._looked + self._pause - time.monotonic())) if self._unknown else QUIET
-
-    def _stands(self) -> tuple[int | None, str]:
-        return self.status.step, self.status.life
-
-    def _say_what_is_silent(self, *, last: bool = False) -> None:
-        for text in self._silent.news(self._files.tracks.values(), last=last):
-            self._say(text)
-        pack = self._files.pack
-        if pack is not None and pack.switches and not self._explained and self.status.step_seconds() is not None:
-            self._explained = True
-            scan = self._files.scan
-            for text in switched_off(pack, self.store.names(), scan.configs, scan.run.root):
-                self._say(text)
-
-    def _answer(self) -> None:
-        self._say_what_is_silent()
-        self._stood = self._stands()
-        self._tell("status", self._sentence(time.time()))
-
-    def _sentence(self, now: float) -> str:
-        """How the run is; of a part of it, whose steps another node's agent follows, what is read of it here."""
-        nodes, files = self._options.nodes, self._files.tracks
-        if nodes.leads:
-            return self.status.sentence(now)
-        lines = sum(track.reader.position.line - 1 for track in files.values())
-        first = f"; {nodes.names[0]} follows the run's steps" if nodes.names else ""
-        return f"{nodes.own or 'a part of the run'}: {len(files)} files, {lines:,} lines read{first}"
-
-    def _tell(self, key: str, text: str) -> None:
-        """Say it, unless it was the last that was said of this."""
-        if self._said.get(key) != text:
-            self._said[key] = text
-            self._say(text)
 
     # -- files and what they say
 
@@ -336,7 +278,7 @@ class WatchedRun:
     def _look_again(self, quiet: float = RESTING) -> None:
         for track in self._files.rest(quiet):
             track.close()
-            self._owed.pop(track, None)
+            self._turns.forget(track)
         for place in self._places.look(self._files.scan.configs):
             self._files.add(place)
         self._files.look_again()
@@ -349,11 +291,9 @@ class WatchedRun:
         self._relabel()
         for track in gone:
             if not track.found.path.exists():  # a file that is gone is read to its end
-                self._turn([track], last=True)
+                self._turns.take([track], last=True)
             track.close()
-            self._unsettled -= {track.source.file}
-            self._busy.discard(track)
-            self._owed.pop(track, None)
+            self._turns.forget(track)
         if fresh:
             self.store.describe(fresh)
         if files.taken_over:
@@ -370,7 +310,7 @@ class WatchedRun:
         if facts:
             self._keeper.keep_facts(facts)
         if not files.tracks:
-            self._tell("waiting", files.why_none())
+            self._telling.tell("waiting", files.why_none())
 
     def _relabel(self) -> None:
         """Call the series as the run is called by now."""
@@ -378,58 +318,6 @@ class WatchedRun:
         if labels != self._labelled:
             self._labelled = labels
             self.exposition.relabel(labels)
-
-    def _turn(self, tracks: Sequence[Track], *, last: bool = False, patience: float = 0.0) -> list[Track]:
-        """Let each file give what is new, in portions; the files that have more. Told to stop, it goes on for
-        `patience` seconds. Bulk comes after the others, and waits for the next turn where this one took too long."""
-        more = []
-        begun = time.monotonic()
-        end = begun + patience
-        until = math.inf if last else begun + max(PORTION, patience)
-        budget = max(SHARE, TURN // max(1, len(tracks)))
-        for track in sorted(tracks, key=_is_bulk):
-            if self._stop.is_set() and time.monotonic() >= end:
-                break
-            if track.is_bulk and time.monotonic() >= until:
-                self._owed[track] = None
-                continue
-            self._owed.pop(track, None)
-            taken = track.take(budget, time.time(), last=last, until=until if track.is_bulk else math.inf)
-            self._files.was_read(track)
-            if taken.ended and track.settled and not (taken.bytes or taken.events or taken.shift):
-                track.live = True  # nothing is new since its checkpoint
-                track.rest()
-            elif taken.bytes or taken.events or (taken.ended and not track.live):
-                if not taken.ended:
-                    self._unsettled |= {track.source.file}
-                self._keeper.keep(track, taken.events, taken.ended, taken.shift)
-                if taken.ended and track.source.file in self._unsettled:
-                    self._unsettled -= {track.source.file}
-                self._count(track, taken)
-            if not taken.ended:
-                more.append(track)
-            if track.is_busy:
-                self._busy.add(track)
-            else:
-                self._busy.discard(track)
-        return more
-
-    def _flush_quiet(self, quiet: float = QUIET) -> None:
-        now = time.time()
-        for track in self._busy:
-            if track.is_overdue(now, quiet):
-                self._keeper.keep(track, track.flush())
-                track.rest()
-
-    def _count(self, track: Track, taken: Taken) -> None:
-        metrics = self.exposition.own
-        metrics.read(track.source.role, taken.lines, taken.bytes)
-        if taken.broken > 0:
-            metrics.parse_errors(track.source.role, taken.broken)
-        for rule, times in track.slow_rules():
-            metrics.rule_timed_out(rule, times)
-        lag = track.reader.lag
-        metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
 
 
 def _written(track: Track) -> float:
@@ -439,6 +327,3 @@ def _written(track: Track) -> float:
     except OSError:  # gone, or not there yet
         return 0.0
 
-
-def _is_bulk(track: Track) -> bool:
-    return track.is_bulk
