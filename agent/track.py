@@ -41,6 +41,8 @@ _FRAMINGS: dict[str, Framing] = {
 _LINE, _RECORD = 1 << 20, 64 << 20
 
 
+#: Seconds after which a file that was there before the agent goes on with nothing that it had begun.
+_QUIET = 2.0
 #: Seconds after which records that keep coming are summed up.
 SUMMING = 10.0
 
@@ -196,7 +198,8 @@ class Track:
         ended = not self.reader.more
         shift = None
         if ended:
-            if last or (self.is_bulk and not self.live):  # so that its times are settled with those of its records
+            old = not self.live and (self.is_bulk or now - self.reader.mtime >= _QUIET)
+            if last or old:  # so that the times of what is held back are settled with the others
                 events += self.parser.flush()
             shift = self.parser.settle(self.reader.mtime)
         return Taken(self._wanted(events), size, lines, ended, shift, self._broken() - broken)

@@ -1,0 +1,123 @@
+"""Reading in turns: each file gives what is new, none keeps the others waiting for long."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from rli_agent.keeping import Keeper
+from rli_agent.track import Taken, Track
+from rli_agent.watching.files import RunFiles
+
+#: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
+TURN, SHARE = 16 << 20, 1 << 19
+#: Seconds after which a turn leaves bulk to the next one, so that logs do not wait; how much of it is tried in a turn.
+PORTION = 0.05
+OWED = 256
+#: Seconds of quiet after which a problem that waits for more lines is told.
+QUIET = 1.0
+
+
+class Turns:
+    """Whose turn it is among a run's files. What they give goes to `keeper`; `stop` is set when the watch is told to
+    end."""
+
+    def __init__(self, files: RunFiles, keeper: Keeper, stop: threading.Event) -> None:
+        self._files = files
+        self._keeper = keeper
+        self._stop = stop
+        self._owed: dict[Track, None] = {}  # those whose turn has not come yet
+        self._busy: set[Track] = set()  # those that have more to give, or something to do at a certain time
+        #: Files in whose midst reading is: their times may still change.
+        self.unsettled: frozenset[str] = frozenset()
+
+    @property
+    def owes(self) -> bool:
+        """Whether a file's turn has not come yet."""
+        return bool(self._owed)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a file is known to have more."""
+        return self.owes or any(track.reader.more for track in self._busy)
+
+    def owe(self, tracks: Iterable[Track]) -> None:
+        """Their turn comes later."""
+        self._owed.update(dict.fromkeys(tracks))
+
+    def forget(self, track: Track) -> None:
+        """The file is gone, or rests."""
+        self.unsettled -= {track.source.file}
+        self._busy.discard(track)
+        self._owed.pop(track, None)
+
+    def due(self, fresh: Iterable[Track], now: float) -> list[Track]:
+        """Those that changed, those that are due, and some of those that waited. `now` by the monotonic clock."""
+        self._busy = {track for track in self._busy if track.is_busy}
+        due = {track for track in self._busy if track.is_due(now)}
+        due.update(fresh)
+        return [*due, *(track for track in islice(self._owed, OWED) if track not in due)]
+
+    def take(self, tracks: Sequence[Track], *, last: bool = False, patience: float = 0.0) -> list[Track]:
+        """Let each file give what is new, in portions; the files that have more. Told to stop, it goes on for
+        `patience` seconds. Bulk comes after the others, and waits for the next turn where this one took too long.
+        `last`: nothing more will come."""
+        more = []
+        begun = time.monotonic()
+        end = begun + patience
+        until = math.inf if last else begun + max(PORTION, patience)
+        budget = max(SHARE, TURN // max(1, len(tracks)))
+        for track in sorted(tracks, key=_is_bulk):
+            if self._stop.is_set() and time.monotonic() >= end:
+                break
+            if track.is_bulk and time.monotonic() >= until:
+                self._owed[track] = None
+                continue
+            self._owed.pop(track, None)
+            taken = track.take(budget, time.time(), last=last, until=until if track.is_bulk else math.inf)
+            self._files.was_read(track)
+            self._keep(track, taken)
+            if not taken.ended:
+                more.append(track)
+            if track.is_busy:
+                self._busy.add(track)
+            else:
+                self._busy.discard(track)
+        return more
+
+    def _keep(self, track: Track, taken: Taken) -> None:
+        if taken.ended and track.settled and not (taken.bytes or taken.events or taken.shift):
+            track.live = True  # nothing is new since its checkpoint
+            track.rest()
+        elif taken.bytes or taken.events or (taken.ended and not track.live):
+            if not taken.ended:
+                self.unsettled |= {track.source.file}
+            self._keeper.keep(track, taken.events, taken.ended, taken.shift)
+            if taken.ended and track.source.file in self.unsettled:
+                self.unsettled -= {track.source.file}
+            self._count(track, taken)
+
+    def flush_quiet(self, quiet: float = QUIET) -> None:
+        """Have those that were quiet for so many seconds give what they hold back."""
+        now = time.time()
+        for track in self._busy:
+            if track.is_overdue(now, quiet):
+                self._keeper.keep(track, track.flush())
+                track.rest()
+
+    def _count(self, track: Track, taken: Taken) -> None:
+        metrics = self._keeper.exposition.own
+        metrics.read(track.source.role, taken.lines, taken.bytes)
+        if taken.broken > 0:
+            metrics.parse_errors(track.source.role, taken.broken)
+        for rule, times in track.slow_rules():
+            metrics.rule_timed_out(rule, times)
+        lag = track.reader.lag
+        metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
+
+
+def _is_bulk(track: Track) -> bool:
+    return track.is_bulk
