@@ -12,7 +12,7 @@ from rli_agent.events import Event, Source
 from rli_agent.parsers.compiled import CompiledRule, RuleSet
 from rli_agent.parsers.headers import read_header
 from rli_agent.parsers.packs import Pack, Rule
-from rli_agent.parsers.source_parser import SourceParser
+from rli_agent.parsers.source_parser import EVERYBODY, SourceParser
 
 #: Why a line that no rule took says nothing new. ``: nobody knows it.
 Reason = Literal["", "blank", "problem", "echoed"]
@@ -57,7 +57,7 @@ class LineExplainer(SourceParser):
             self._reason = "blank"
         elif any(line in (i.line, i.last_line) for i in self.state.problems.incidents.values()):
             self._reason = "problem"
-        elif unwrapped.origin.who in self.state.regions:
+        elif self.state.regions.keys() & {unwrapped.origin.who, EVERYBODY}:
             self._reason = "echoed"
         return Taken(tuple(dict.fromkeys(self._hits)), self._reason, message, events)
 

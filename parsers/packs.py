@@ -148,12 +148,13 @@ class Rule(Struct, forbid_unknown_fields=True):
 class Skip(Struct, forbid_unknown_fields=True):
     """A region of echoed text (prompts, completions): lines of the same writer from a line that matches `start` until
     one that matches `end` say nothing. stamped: a line with a time stamp ends it, and is read. After `lines` lines the
-    region is taken to be over."""
+    region is taken to be over. all: whoever writes them (a log's end that is printed again)."""
 
     start: str
     end: str = "(?!)"
     stamped: bool = False
     lines: int = 5000
+    all: bool = False
 
 
 class Layout(Struct, forbid_unknown_fields=True):

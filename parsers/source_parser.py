@@ -26,6 +26,8 @@ from rli_agent.parsers.wrappers import Origin, Unwrapped, segments, split_bar, s
 
 #: A message is looked at up to here; what is longer is a payload that no rule needs whole.
 MAX_MESSAGE = 262_144
+#: The writer of an echoed region that is of all writers.
+EVERYBODY = "*"
 #: Bytes from the beginning of a file within which a prefix that all lines bear shows.
 CAPTURE_SHOWS = 1 << 20
 #: A line without wrapper that can be no part of an incident which is outside a traceback.
@@ -316,6 +318,7 @@ class SourceParser:
 
     def _skipped(self, message: str, header: Header, who: str, line: int) -> bool:
         """Whether the line stands in an echoed region of its writer, or begins or ends one."""
+        who = EVERYBODY if EVERYBODY in self.state.regions else who
         inside = self.state.regions.get(who)
         if inside is not None:
             index, began = inside
@@ -329,7 +332,7 @@ class SourceParser:
                 return True
         for index, start in enumerate(self.rules.skip_start):
             if start.search(message):
-                self.state.regions[who] = (index, line)
+                self.state.regions[EVERYBODY if self.rules.skips[index].all else who] = (index, line)
                 return True
         return False
 
