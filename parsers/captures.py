@@ -1,5 +1,6 @@
 """What a program that captures another's output puts before every line of it, where only the file as a whole tells: the
-task's number (`srun --label`), the service (`docker compose logs`), the host (pdsh), the time (`ts`, CI logs).
+task's number (`srun --label`), the service (`docker compose logs`), the host (pdsh), the pod and container (stern), the
+machine and unit (journald), the time (`ts`, CI logs).
 
 One line tells nothing: `3: ` may be a list's, `09:16:35 ` the program's own. A file that bears such a prefix bears it
 on nearly every line, with few writers.
@@ -11,15 +12,20 @@ import re
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-Form: TypeAlias = Literal["task", "service", "host", "clock"]
+Form: TypeAlias = Literal["task", "service", "host", "unit", "pod", "clock"]
 
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|SUCCESS|WARN|ERROR|CRITICAL|FATAL)"
 _CLOCK = rb"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:[.,]\d{1,9})?"
 #: The prefix of a line: `who` writes it, or `stamp` is when. (`Jul 31 08:28:47 ` and `08:28:47 ` are those of `ts`.)
 PREFIXES: dict[Form, re.Pattern[bytes]] = {
-    "task": re.compile(rb" *(?P<who>\d{1,6}):(?: |\Z)"),
+    "task": re.compile(rb" *\[?(?P<who>\d{1,6})\]?:(?: |\Z)"),  # Lightning has it in brackets
     "service": re.compile(rb"(?P<who>[A-Za-z][\w.-]{0,100}) +\|(?: |\Z)"),
     "host": re.compile(rb"(?P<who>(?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w.-]{0,100}\d):(?: |\Z)"),
+    "unit": re.compile(
+        rb"(?P<stamp>[A-Z][a-z][a-z] [ \d]\d " + _CLOCK + rb") (?P<who>[\w.-]{1,100})"
+        rb" [\w@./-]{1,100}(?:\[\d{1,9}\])?:(?: |\Z)"
+    ),
+    "pod": re.compile(rb"(?P<who>[a-z0-9][a-z0-9.-]{1,100} [a-z][a-z0-9-]{0,60})(?: |\Z)"),
     "clock": re.compile(  # a clock before a level word is the program's own
         rb"\[?(?P<stamp>[A-Z][a-z][a-z] [ \d]\d " + _CLOCK + rb"|" + _CLOCK + rb"(?!\]? *(?:\| *)?" + _LEVEL + rb"))"
         rb"\]?(?: |\Z)"
@@ -28,7 +34,14 @@ PREFIXES: dict[Form, re.Pattern[bytes]] = {
 _ANSI = re.compile(rb"\x1b\[[0-9;]*m")
 _LOOKED_AT = 16_384
 #: How many lines tell, at the least, and how many each writer has on average.
-_TELLING: dict[Form, tuple[int, int]] = {"task": (4, 2), "service": (4, 4), "host": (4, 4), "clock": (4, 0)}
+_TELLING: dict[Form, tuple[int, int]] = {
+    "task": (4, 2),
+    "service": (4, 4),
+    "host": (4, 4),
+    "unit": (4, 4),
+    "pod": (4, 4),
+    "clock": (4, 0),
+}
 
 
 def capture(data: bytes, telling: Callable[[bytes], bool]) -> Form | None:
@@ -48,8 +61,8 @@ def _bears(form: Form, lines: list[bytes], telling: Callable[[bytes], bool]) -> 
     fewest, apiece = _TELLING[form]
     if len(borne) < fewest or len(borne) * 4 < (len(lines) - first) * 3:
         return False
-    if form == "clock":
-        return not any(telling(found.string) for found in borne)
+    if form == "clock":  # a line in four may look like a header by chance
+        return sum(telling(found.string) for found in borne) * 4 < len(borne)
     if len({found["who"] for found in borne}) * apiece > len(borne):
         return False  # numbers and names that are all different are a list's
     return form == "task" or any(telling(found.string[found.end() :]) for found in borne)

@@ -49,6 +49,7 @@ class CompiledRule:
         self.rule = rule
         self.pack = pack.pack
         self.kind = pack.kind
+        self.first_rank = pack.first_rank
         self.levels = frozenset(rule.when.level) if rule.when and rule.when.level else None
         given = [rule.contains] if isinstance(rule.contains, str) else rule.contains
         self.literals = tuple(given) or required_literals(rule.pattern)

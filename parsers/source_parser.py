@@ -306,7 +306,7 @@ class SourceParser:
                 incident = self._problems.open(at, message, rule.problem.kind, level, compiled, repeated)
                 incident.muted = incident.muted or follows
                 self._matches.tell(compiled, match, at)
-            elif not (self.rules.first_rank and at.origin.rank not in (None, "0")):
+            elif not (compiled.first_rank and at.origin.rank not in (None, "0")):
                 self._matches.figures(compiled, match, at)
                 while rule.every and (match := compiled.search(message, match.end())) is not None:
                     self._matches.figures(compiled, match, at)

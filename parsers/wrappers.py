@@ -137,12 +137,9 @@ def _head(line: bytes, capture: Form | None) -> tuple[int, bytes | None, Origin]
         stamp, at = found[1], found.end()
     if capture is not None and (found := PREFIXES[capture].match(line, at)) is not None:
         at = found.end()
-        if capture == "clock":
-            stamp = found["stamp"]
-        elif capture == "task":
-            task = found["who"]
-        else:
-            writer = found["who"]
+        parts = found.groupdict()
+        stamp = parts.get("stamp", stamp)
+        task, writer = (parts["who"], b"") if capture == "task" else (b"", parts.get("who", b""))
     if line.find(b":", at + 13, at + 15) >= 0 and (found := _CAPTURED.match(line, at)) is not None:
         stamp, at = found[2], found.end()
     found = _INNER.match(line, at)

@@ -22,6 +22,11 @@ def telling(raw: bytes) -> bool:
         (b"loss | 1\nloss | 2\nloss | 3\nloss | 4\n", None),  # a table: no log's line behind the name
         (b"dgx-03: INFO a\ndgx-03: b\ndgx-03:   c\ndgx-03: d\n", "host"),
         (b"gpu0: 40 C\ngpu0: 41 C\ngpu0: 42 C\ngpu0: 40 C\n", None),
+        (b"[0]: a\n[1]: b\n[0]: c\n[1]: d\n", "task"),
+        (b"rl-0 trainer INFO a\nrl-0 trainer b\nrl-0 trainer c\nrl-0 trainer d\n", "pod"),
+        (b"all is well\nall is done\nall is good\nall is fine\n", None),
+        (b"Jul 31 08:28:47 gpu-1 rl[7]: INFO a\n" + b"Jul 31 08:28:48 gpu-1 rl[7]: b\n" * 3, "unit"),
+        (b"Jul 31 08:28:47 gpu-1 kernel: [ 8.1] a\n" + b"Jul 31 08:28:48 gpu-1 kernel: [ 8.2] b\n" * 3, None),
         (b"Jul 31 08:28:47 a\nJul 31 08:28:47 INFO b\nJul 31 08:28:48 c\nJul 31 08:28:49 d\n", "clock"),
         (b"08:28:47    INFO a\n08:28:47   DEBUG b\n08:28:48    INFO c\n08:28:48    INFO d\n", None),
     ],
