@@ -151,6 +151,7 @@ def test_a_watch_that_comes_after_the_crash_says_so_at_once(tmp_path: Path, watc
     until(lambda: "of 9" in agent.output, "a status line")
     said = [line for line in agent.output.split("\n") if "of 9" in line]
     assert said[0] == "[critical] failed at step 2 of 9: torch.OutOfMemoryError: CUDA out of memory.", said
+    assert query(tmp_path, "SELECT strftime('%s', 'now') - time > 600 FROM problems") == [(1,)]
 
 
 def test_the_command_test_says_what_came_back(tmp_path: Path, receiver: HttpReceiver) -> None:
