@@ -26,7 +26,6 @@ def telling(raw: bytes) -> bool:
         (b"rl-0 trainer INFO a\nrl-0 trainer b\nrl-0 trainer c\nrl-0 trainer d\n", "pod"),
         (b"all is well\nall is done\nall is good\nall is fine\n", None),
         (b"Jul 31 08:28:47 gpu-1 rl[7]: INFO a\n" + b"Jul 31 08:28:48 gpu-1 rl[7]: b\n" * 3, "unit"),
-        (b"Jul 31 08:28:47 gpu-1 kernel: [ 8.1] a\n" + b"Jul 31 08:28:48 gpu-1 kernel: [ 8.2] b\n" * 3, None),
         (b"Jul 31 08:28:47 a\nJul 31 08:28:47 INFO b\nJul 31 08:28:48 c\nJul 31 08:28:49 d\n", "clock"),
         (b"08:28:47    INFO a\n08:28:47   DEBUG b\n08:28:48    INFO c\n08:28:48    INFO d\n", None),
     ],
