@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -109,6 +110,19 @@ def test_a_restart_shows_at_once_what_was_known(tmp_path: Path, agents: Callable
     agent = agents(run, "--listen", "127.0.0.1:0")
     until(lambda: "rl_policy_entropy{" in agent.metrics(), "entropy of before")
     assert re.search(r"^rl_step_duration_seconds\{.*\} 6\.5$", agent.metrics(), re.MULTILINE)
+    assert agent.end() == 0
+    with contextlib.closing(sqlite3.connect(store(tmp_path))) as db:
+        assert db.execute("SELECT count(*) FROM samples WHERE name = 'loss/mean'").fetchone() == (5,)
+
+
+def test_what_was_read_is_kept_where_the_run_is_deleted_meanwhile(tmp_path: Path, agents: Callable[..., Agent]) -> None:
+    run = tmp_path / "run"
+    for file, text in script(5):
+        write(run, file, text)
+    agent = agents(run, "--listen", "none")
+    agent.says("step 5")
+    shutil.rmtree(run)
+    agent.says(f"waiting for {run} to appear")
     assert agent.end() == 0
     with contextlib.closing(sqlite3.connect(store(tmp_path))) as db:
         assert db.execute("SELECT count(*) FROM samples WHERE name = 'loss/mean'").fetchone() == (5,)

@@ -144,7 +144,8 @@ class Runs:
     def close(self) -> None:
         for path, run in self._awake.items():
             run.close()
-            if self._new and path == self._root and not os.path.exists(path):
+            never = self._new and path == self._root and run.status.last_event is None
+            if never and not os.path.exists(path):
                 shutil.rmtree(run.store.path.parent, ignore_errors=True)  # a run that never was
 
     # -- which runs there are
