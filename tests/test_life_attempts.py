@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from life_play import START, Play, running
 
+from rli_agent.events import Problem
+
 # -- attempts
 
 
@@ -45,6 +47,21 @@ def test_a_resume_without_loss_says_so() -> None:
     play.step(33)
     assert play.kinds == ["started", "cancelled", "cancelled/resolved", "resumed"]
     assert play.said[-1].title == "resumed from step 32: no step is lost"
+
+
+def test_a_problem_that_is_told_late_ended_the_attempt_before() -> None:
+    play = running(32)
+    play.line += 1
+    file, line, offset = "logs/trainer.log", play.line, play.line
+    play.wait(900)
+    play.steps(21, 25)
+    cancelled = "slurmstepd: error: *** JOB 991 ON gpu-3 CANCELLED AT 2026-11-20T10:09:30 DUE TO PREEMPTION ***"
+    play.give("trainer", Problem(file, line, offset, None, "estimated", "WARNING", "job_preempted", cancelled))
+    play.tick(last=True)
+    assert play.tracker.life == "running"
+    play.problem("job_preempted", cancelled)
+    play.wait(900)
+    assert play.kinds[-1] == "preempted"
 
 
 def test_a_second_start_that_hangs_is_told() -> None:

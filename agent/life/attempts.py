@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rli_agent.events import Samples
+from rli_agent.events import Problem, Samples
 from rli_agent.life import wording
 from rli_agent.life.state import ENDS, KEPT, MOST, Attempt
 
@@ -38,12 +38,12 @@ class Attempts:
         if not known and len(state.series) < MOST:
             state.series.append(series)
         if state.step is None or event.step > state.step:
-            self._advance(event.step, series, time, now)
+            self._advance(event, series, time, now)
         elif event.step < state.step and self._goes_back(series, known, time, now):
             self._new(now, None)
-            self._advance(event.step, series, time, now)
+            self._advance(event, series, time, now)
         elif state.restarting and self._later(time):
-            self._advance(event.step, series, time, now)
+            self._advance(event, series, time, now)
 
     def _goes_back(self, series: str, known: bool, time: float | None, now: float) -> bool:
         state = self.tracker.state
@@ -60,8 +60,10 @@ class Attempts:
         before = self.tracker.state.leader_time
         return time is None or before is None or time > before
 
-    def _advance(self, step: int, series: str, time: float | None, now: float) -> None:
+    def _advance(self, event: Samples, series: str, time: float | None, now: float) -> None:
         """The run has done this step."""
+        step = event.step
+        assert step is not None
         tracker, state = self.tracker, self.tracker.state
         suspect = state.suspect
         earlier = time is not None and suspect is not None and suspect.logged and time < suspect.time
@@ -81,7 +83,8 @@ class Attempts:
         state.before, state.step, state.step_at = state.step, step, now
         state.steps += 1
         attempt = state.attempt
-        attempt.first_step = step if attempt.first_step is None else attempt.first_step
+        if attempt.first_step is None:
+            attempt.first_step, state.first_line = step, event.line
         attempt.last_step, attempt.end = step, None
         started = state.first_sign
         tracker.moved(now)
@@ -92,6 +95,12 @@ class Attempts:
         elif first and attempt.resumed_from is None:
             self._tell_started(step, now - started if started is not None else 0.0)
         tracker.clean_step(now)
+
+    def was_before(self, problem: Problem) -> bool:
+        """Whether a problem stands before the first step of a run that had begun anew: it ended the attempt before. (It
+        is told some lines late, when it is known to be whole.)"""
+        state = self.tracker.state
+        return state.attempt.number > 1 and problem.file == state.telling and problem.line < state.first_line
 
     def _gap(self, time: float | None, now: float) -> None:
         """Learn what passes between steps, by the log's own clock where it has one."""

@@ -100,6 +100,8 @@ class LifeState(Struct):
     #: The series (file and first metric) whose steps are counted, its last line's logged time.
     leader: str = ""
     leader_time: float | None = None
+    #: The line of the attempt's first step, in the leader's file.
+    first_line: int = 0
     series: list[str] = []
     #: Seconds from one step that was told to the next, and how far those two are apart.
     gaps: list[float] = []

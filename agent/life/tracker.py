@@ -147,6 +147,8 @@ class LifeTracker:
             return
         if event.kind == "nan" and role in signs.STEPPING:
             self._nan(event)
+        if self._attempts.was_before(event):
+            return
         if state.life not in ENDS:
             weigh(state, event, role, now)
         elif state.suspect is not None and event.level in ("ERROR", "CRITICAL"):
