@@ -43,7 +43,7 @@ def test_runs_of_the_day_before_yesterday_are_left_out_unless_asked_for() -> Non
     runs = [run("old", health="Down", heard_at=NOW - 200_000), run("new")]
     assert names(in_order(runs, NOW)) == ["new"]
     assert names(in_order(runs, NOW, everything=True)) == ["old", "new"]
-    assert headline(in_order(runs, NOW)) == "nobody is needed: 1 of 1 runs are going on, all healthy"
+    assert headline(in_order(runs, NOW)) == "all is well: 1 going on"
     assert headline([]) == "no run is to be seen"
 
 

@@ -141,7 +141,7 @@ class Roles:
             reasons.setdefault(name, []).append((weight, path, ""))
         ranked = dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
         if not ranked:
-            why = f"none of {len(looks)} text files holds what one prints" if looks else "there is no text file yet"
+            why = "figures are read all the same" if looks else "there is no text file yet"
             return Verdict(None, 0.0, f"no known framework: {why}")
         best, *rest = ranked
         margin = (ranked[best] - (ranked[rest[0]] if rest else 0.0)) / ranked[best]
@@ -193,7 +193,7 @@ class Roles:
             return Claim("trainer", f"holds lines of {writer}", pack=owner)
         if _JOB.fullmatch(name):
             return Claim("job", "by its name", pack=owner)
-        return Claim("unknown", "text that no pack knows", pack=owner, sure=False)
+        return Claim("unknown", "text of no known framework", pack=owner, sure=False)
 
     def _by_sources(self, pack: str, path: str, look: Look) -> Claim | None:
         for source in self._sources[pack]:
@@ -224,7 +224,7 @@ class Roles:
                     role = "rollouts" if isinstance(known.spec, Rollouts) else "metrics"
                     note = f"{pack}: {known.spec.id}"
                     return Claim(role, note, pack=pack, twin_of=known.spec.twin_of, base=base, sure=look.whole)
-        return Claim("unknown", "JSON lines that no pack knows", sure=look.whole)
+        return Claim("unknown", "JSON lines of no known kind", sure=look.whole)
 
     def readers(self, framework: str | None, claim: Claim) -> tuple[str, ...]:
         """The packs that read a text file: the framework's, the engines', the problems'; all, where it is in doubt."""

@@ -64,9 +64,10 @@ def headline(runs: list[FleetRun]) -> str:
     worst = runs[0]
     if worst.health == "Healthy":
         going = sum(run.life not in ENDS for run in runs)
-        return f"nobody is needed: {going} of {len(runs)} runs are going on, all healthy"
+        over = f", {len(runs) - going} finished" if going < len(runs) else ""
+        return f"all is well: {going} going on{over}"
     others = sum(run.health != "Healthy" for run in runs[1:])
-    more = f" ({others} more need a look)" if others else ""
+    more = f" ({others} more {'needs' if others == 1 else 'need'} a look)" if others else ""
     return f"{worst.run}: {worst.health}: {worst.why}{more}"
 
 
