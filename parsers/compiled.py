@@ -19,8 +19,9 @@ from rli_agent.parsers.timeline import plan_of
 #: A pattern may look at one line for this long (seconds); one that needs longer this often is switched off.
 PATTERN_TIMEOUT = 0.1
 TIMEOUTS_ALLOWED = 3
-#: Literals of what is handled without a rule: level words, tracebacks.
-LEVEL_LITERALS = ("WARN", "ERROR", "CRITICAL", "FATAL")
+#: Literals of what is handled without a rule: level words, positions in C++ sources (before which Ray and c10d write a
+#: letter for the level), tracebacks.
+LEVEL_LITERALS = ("WARN", "ERROR", "CRITICAL", "FATAL", ".cc:", ".cpp:")
 TRACEBACK_LITERAL = "Traceback (most recent call last)"
 
 

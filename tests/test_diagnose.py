@@ -119,12 +119,20 @@ def test_of_chained_exceptions_the_first_is_the_root(tmp_path: Path) -> None:
     library = '  File "/usr/lib/python3.11/site-packages/torch/nn.py", line 9, in forward\n    x\n'
     chained = (
         f"{clock(30330)}   ERROR Fatal\n{TRACEBACK}{library}ValueError: bad batch\n\nThe above exception was the "
-        'direct cause of the following exception:\n\nTraceback (most recent call last):\n'
+        "direct cause of the following exception:\n\nTraceback (most recent call last):\n"
         '  File "main.py", line 9, in main\n    run()\nRuntimeError: training failed\n'
     )
     told = diagnose(run(tmp_path, trainer=STEPS + chained))
     assert "trainer: RuntimeError: training failed" in told["answer"]
     assert told["cause"]["evidence"] == ["first raised was ValueError: bad batch", "raised below train.py:3 in f"]
+
+
+@pytest.mark.parametrize("said", ["OSError: [Errno 28] No space left on device", "TimeoutError: no answer"])
+def test_what_nobody_caught_ended_the_run_whatever_its_kind(tmp_path: Path, said: str) -> None:
+    told = diagnose(run(tmp_path / "a", trainer=f"{STEPS}{TRACEBACK}{said}\n"))
+    assert (told["life"], told["cause"]["text"]) == ("failed", said)
+    logged = diagnose(run(tmp_path / "b", trainer=f"{STEPS}{clock(30400)}   ERROR {said}\n"))
+    assert logged["life"] != "failed"
 
 
 def test_the_kernels_word_comes_before_the_launchers(tmp_path: Path) -> None:

@@ -114,6 +114,22 @@ def test_a_problem_is_told_in_plain_words(kind: str, message: str, said: str) ->
     assert in_short(kind, message) == said
 
 
+GROUP = """  + Exception Group Traceback (most recent call last):
+  |   File "a.py", line 5, in <module>
+  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "x.py", line 3, in f
+    | ValueError: empty batch
+    +------------------------------------"""
+
+
+def test_of_a_group_and_of_richs_box_the_exception_is_told() -> None:
+    assert headline(GROUP) == "ValueError: empty batch"
+    box = "╭── Traceback (most recent call last) ──╮\n│ a.py:10 in f │\n╰──╯\n"
+    assert headline(f"{box}ValueError: 3") == "ValueError: 3"
+
+
 @pytest.mark.parametrize(
     ("record", "said"),
     [

@@ -11,6 +11,8 @@ from rli_agent.life.state import LifeState, Suspect
 #: Kinds after which a process is gone, and those that may be caught.
 DEADLY = frozenset({"cuda_oom", "nccl", "oom_kill", "worker_death", "hardware", "job_preempted"})
 MAYBE = frozenset({"traceback"})
+#: What the interpreter prints on its way out, whatever the exception: a program that catches one says so first.
+_UNCAUGHT = re.compile(r"\s*Traceback \(most recent call last\)")
 #: Kinds that say nothing about the life of the run.
 _PASSING = frozenset({"env_error", "nan", "kv_preemption"})
 #: Roles whose processes come and go.
@@ -47,7 +49,7 @@ def grade(problem: Problem, role: str) -> int | None:
         return 1 if problem.kind == "nan" and "Error: " in problem.message else None
     if problem.kind in DEADLY:
         return 2
-    return 1 if problem.kind in MAYBE else 0
+    return 1 if problem.kind in MAYBE or _UNCAUGHT.match(problem.message) else 0
 
 
 def was_caught(suspect: Suspect, file: str, line: int, role: str) -> bool:

@@ -97,15 +97,18 @@ _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Time
 
 #: What objects of errors call the exception, and its text (verifiers' `error`, prime-rl's `errors`).
 _KIND = re.compile(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
+#: A traceback's first line, by CPython or rich; what stands before the exceptions of a group.
+_TRACEBACK = re.compile(r"[\s╭─]*Traceback \(most recent call last\)")
+_MARGIN = re.compile(r"^\s+\| (?=\S)")
 _TEXT = re.compile(r'"(?:message|error_message|detail|text)": ?"((?:[^"\\]|\\.)+)')
 
 
 def headline(message: str) -> str:
     """The line that tells most: of a traceback the exception."""
-    lines = [line.strip("\r") for line in message.split("\n") if line.strip()]
+    lines = [_MARGIN.sub("", line.strip("\r")) for line in message.split("\n") if line.strip()]
     if not lines:
         return ""
-    if any(line.lstrip().startswith("Traceback (most recent call last)") for line in lines):
+    if any(_TRACEBACK.match(line) for line in lines):
         for line in reversed(lines):
             if _EXCEPTION.match(line) and not line.startswith("Traceback"):
                 return line[:300]
