@@ -81,6 +81,18 @@ def test_a_console_that_no_pack_knows_is_over_where_it_says_so_and_else_may_be(
     assert first_line(capsys, "status", prose).startswith(f"Unknown: train.log: {said}")
 
 
+def test_an_engines_log_alone_is_said_to_be_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    engine = (
+        "INFO 05-08 15:30:20 [loggers.py:111] Engine 000: Avg prompt throughput: 753.3 tokens/s, Avg generation "
+        "throughput: 141.3 tokens/s, Running: 33 reqs, Waiting: 6 reqs, GPU KV cache usage: 10.6%, Prefix cache hit "
+        "rate: 4.2%\n"
+    )
+    (tmp_path / "run").mkdir()
+    written(tmp_path / "run" / "inference.log", engine, ago=20.0)
+    told = first_line(capsys, "status", "--state-dir", tmp_path / "state", tmp_path / "run")
+    assert told == "Healthy: no step seen yet, only figures of inference"
+
+
 def test_an_evaluation_without_a_line_for_long_is_degraded_and_the_diagnosis_begins_with_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -109,7 +109,8 @@ def test_a_restart_shows_at_once_what_was_known(tmp_path: Path, agents: Callable
         (run / file).write_bytes((run / file).read_bytes())  # untouched content, nothing new to read
     agent = agents(run, "--listen", "127.0.0.1:0")
     until(lambda: "rl_policy_entropy{" in agent.metrics(), "entropy of before")
-    assert re.search(r"^rl_step_duration_seconds\{.*\} 6\.5$", agent.metrics(), re.MULTILINE)
+    step = re.compile(r"^rl_step_duration_seconds\{.*\} 6\.5$", re.MULTILINE)
+    until(lambda: step.search(agent.metrics()), "the step of before")
     assert agent.end() == 0
     with contextlib.closing(sqlite3.connect(store(tmp_path))) as db:
         assert db.execute("SELECT count(*) FROM samples WHERE name = 'loss/mean'").fetchone() == (5,)

@@ -111,8 +111,11 @@ class StoreReader:
         steady = self._series(STABILITY, state.step)
         messages = self._told(told)
         health, reasons = judge(progress, quality, problems, messages, overdue(state, now), self._alerts(), reached)
-        if status.life == "starting" and state.progress_at is None and not self._tells():
-            health, reasons = "Unknown", [answer]
+        if status.life == "starting" and state.progress_at is None and not status.lanes:
+            if not self._tells():
+                health, reasons = "Unknown", [answer]
+            elif not status.problems:
+                answer = f"no step seen yet, only figures of {', '.join(self._roles()) or 'a file'}"
         facts = status.facts
         return Report(
             VERSION, now, answer, health, reasons,
@@ -131,6 +134,10 @@ class StoreReader:
         """Whether any line told of a figure, a state, a problem or a rollout."""
         tables = ("lines", "interval_rows", "interval_open", "problem_rows", "rollout_rows")
         return any(self._db.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0] for table in tables)
+
+    def _roles(self) -> list[str]:
+        rows = self._db.execute("SELECT DISTINCT role FROM sources WHERE role <> 'unknown' ORDER BY role LIMIT 5")
+        return [role for (role,) in rows]
 
     def _life(self) -> LifeState:
         row = self._db.execute("SELECT value FROM knowledge WHERE name = ?", (KNOWN_AS,)).fetchone()

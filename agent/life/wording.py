@@ -66,11 +66,17 @@ def last_words(state: LifeState, now: float) -> list[str]:
     return lines
 
 
+def ends_in_silence(state: LifeState) -> bool:
+    """Whether the run may be over and have said nothing: that of a trainer whose last words nobody knows, or that has
+    none (OpenRLHF 0.10, slime 0.3), and whose number of steps is not known."""
+    return state.max_steps is None and state.facts.get("framework") in (None, "", "openrlhf", "slime")
+
+
 def stalled(state: LifeState, now: float) -> tuple[str, str]:
     """Title and text of a stall."""
     silent = spoken(now - (state.progress_at or now))
     writing = [role for role, said in state.roles.items() if now - said.wrote < 120.0]
-    word = "stalled" if "framework" in state.facts else "stalled or over"  # nobody knows how such a trainer says it
+    word = "stalled or over" if ends_in_silence(state) else "stalled"
     alive = f"alive without progress for {silent}" if writing else f"{word}: no progress for {silent}"
     parts = [f"{alive}, {where(state)}"]
     lanes = doing(state, now)
