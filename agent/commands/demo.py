@@ -25,7 +25,9 @@ FRAMEWORKS = ("areal", "nemo-rl", "openrlhf", "prime-rl", "skyrl", "slime", "trl
 @click.option("--listen", metavar="HOST:PORT", help="Serve /metrics here, as `rli-agent watch --listen` does.")
 def command(framework: str, speed: float, keep: Path | None, listen: str | None) -> int:
     """Play a run of some 45 s that was made for this, and watch it. Ctrl-C ends it."""
+    import os
     import shutil
+    import sys
     import tempfile
 
     from rli_agent.demo import demo
@@ -41,7 +43,8 @@ def command(framework: str, speed: float, keep: Path | None, listen: str | None)
     finally:
         if keep is None:
             shutil.rmtree(home, ignore_errors=True)
-    say("\nThat was the demo. For a run of your own: rli-agent watch OUTPUT_DIR")
+    program = "rli-agent" if shutil.which("rli-agent") else os.path.relpath(sys.argv[0])
+    say(f"\nThat was the demo. For a run of your own: {program} watch OUTPUT_DIR")
     if keep is not None:
         say(f"The run and its store stay in {home}.")
     return status
