@@ -53,8 +53,10 @@ def test_what_the_scheduler_wrote_last_is_the_answer_also_where_the_console_has_
 ) -> None:
     run = verl_run(tmp_path / "run", ago=410.0)
     written(run / "slurm-77.out", f"{line}\n", ago=400.0)
-    told = first_line(capsys, "status", "--state-dir", tmp_path / "state", run)
-    assert told.startswith(f"Down: {answer} (slurm-77.out:1, ")
+    main(["status", "--state-dir", str(tmp_path / "state"), str(run)])
+    told = capsys.readouterr().out.split("\n")
+    assert told[0].startswith(f"Down: {answer} (slurm-77.out:1, ")
+    assert told[1] == f"what came first, and what to do: rli-agent diagnose {run}", "the answer is not repeated"
 
 
 def test_what_a_scheduler_wrote_before_the_last_steps_is_over(

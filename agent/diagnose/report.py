@@ -145,7 +145,7 @@ def _state(case: Case) -> list[str]:
     if state.step_at is not None:
         often = f", usually every {spoken(usual)}" if usual is not None else ""
         said.append(f"last step {spoken(case.now - state.step_at)} ago{often}")
-    said += case.doing
+    said += case.doing if state.life in ENDS else wording.doing(state, case.now)
     if state.ckpt_at is not None:
         step = f" of step {state.ckpt_step}" if state.ckpt_step is not None else ""
         said.append(f"last checkpoint{step} {spoken(case.now - state.ckpt_at)} ago")

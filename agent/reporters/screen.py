@@ -4,6 +4,7 @@ room. Log text goes through `plain`: its control sequences are shown, never obey
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
@@ -72,6 +73,9 @@ def render(report: Report, zone: tzinfo, console: Console, height: int | None = 
     unicode = console.encoding.startswith("utf")
     above: list[RenderableType] = [answer(report)]
     above += [_line(f"  - {reason}", "yellow") for reason in _reasons(report)]
+    if report.health == "Down":
+        root = shlex.quote(report.run.root)
+        above.append(_line(f"what came first, and what to do: rli-agent diagnose {root}", "dim"))
     above.append(_run(report, zone))
     above += [_line(text) for text in _lanes(report.lanes)]
     below: list[RenderableType] = [_line(text) for text in _performance(report)]
@@ -97,7 +101,7 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def _reasons(report: Report) -> list[str]:
-    return [] if report.health == "Healthy" else [reason for reason in report.reasons if reason != report.answer]
+    return [r for r in report.reasons if report.health != "Healthy" and not report.answer.startswith(r)]
 
 
 def _run(report: Report, zone: tzinfo) -> Text:
@@ -161,7 +165,7 @@ def _performance(report: Report) -> Iterator[str]:
 
 
 def _troubles(report: Report, zone: tzinfo) -> Iterator[Text]:
-    said = " ".join(_reasons(report))
+    said = " ".join([report.answer, *_reasons(report)])
     for message in report.messages:
         if message.title in said:
             continue

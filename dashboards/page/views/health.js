@@ -27,7 +27,7 @@ export class Health {
     this.element.dataset.health = report.health;
     say(this.pill, wordOf(report));
     say(this.answer, oneLine(report.answer));
-    const reasons = report.reasons.filter((reason) => reason !== 'finished');
+    const reasons = report.reasons.filter((reason) => !report.answer.startsWith(reason));
     refill(this.reasons, reasons.map((reason) => make('li', {}, oneLine(reason))));
     this.reasons.hidden = !reasons.length || report.health === 'Healthy';
     const share = progress.max_steps ? Math.min(1, (progress.step ?? 0) / progress.max_steps) : null;
