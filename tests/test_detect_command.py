@@ -50,13 +50,22 @@ def test_each_trace_of_a_directory_is_judged(tmp_path: Path, capsys: pytest.Capt
     assert {a["file"] for a in found if a["detector"] == "nan_loss"} == {"0.jsonl", "1.jsonl", "2.jsonl"}
 
 
-@pytest.mark.parametrize("text", ["", '{"step": 1, "metrics": {}}\n', '{"loss": 1}\n'])
-def test_what_has_no_figure_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "nothing to read in"),
+        ('{"step": 1, "metrics": {}}\n', "no figure to judge in"),
+        ('{"loss": 1}\n', "no figure to judge in"),
+    ],
+)
+def test_what_has_no_figure_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_text(text)
     trace = written(tmp_path / "a.jsonl", failing(random.Random("cli"), "nan_loss", "math"))
     assert main(["detect", str(empty)]) == 2
-    assert f"error: no figure to judge in {empty}" in capsys.readouterr().err
+    assert f"error: {said} {empty}" in capsys.readouterr().err
     assert main(["detect", str(trace), str(empty)]) == 2
     assert "nan_loss" in capsys.readouterr().out, "what can be judged is"
 
