@@ -93,7 +93,7 @@ class Agent:
             time.sleep(0.5)
             seen.append((time.monotonic() - begun, self.cpu()))
             quiet = len(seen) > 9 and seen[-1][1] - seen[-9][1] < 0.2
-            if quiet and re.search(r"(?m)(^|: )step \d+", self.log.read_text()) and self.files_read() >= files:
+            if quiet and re.search(r"\bstep \d+", self.log.read_text()) and self.files_read() >= files:
                 break
         wall, cpu = seen[-9]
         return cpu, wall
