@@ -113,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return e.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130
+    except PermissionError as e:
+        return _complain(f"{e.filename}: {(e.strerror or 'permission denied').lower()}", "`ls -ld` says whose it is")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it flushes on its way out
         return 1

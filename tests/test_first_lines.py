@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -81,6 +84,18 @@ def test_a_console_that_no_pack_knows_is_over_where_it_says_so_and_else_may_be(
     written(prose / "train.log", "All is well.\n", ago=90_000.0)
     said = "no line tells of a step, a state or a problem; last written 1 d 1 h ago"
     assert first_line(capsys, "status", prose).startswith(f"Unknown: train.log: {said}")
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root reads everything")
+@pytest.mark.parametrize("command", ["status", "diagnose"])
+def test_a_log_that_may_not_be_read_is_the_first_thing_to_know(tmp_path: Path, command: str) -> None:
+    run = write_run(tmp_path / "run")
+    (run / "logs" / "trainer.log").chmod(0)
+    powers = "-dac_override,-dac_read_search"
+    bound = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}"] if os.geteuid() == 0 else []
+    line = [*bound, sys.executable, "-m", "rli_agent", command, str(run)]
+    told = subprocess.run(line, capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}, check=False)
+    assert told.stdout.removeprefix("Degraded: ").startswith("trainer.log cannot be read: Permission denied; "), told
 
 
 def test_an_engines_log_alone_is_said_to_be_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from rli_agent.alerts.opening import open_alerts
 from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
+from rli_agent.discover import UNREADABLE
 from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.machine.host import look
@@ -123,6 +124,8 @@ def ask(run: Asked, zone: tzinfo, job: str | None = None) -> Report:
         raise UserError(str(error)) from None
     if report.health == "Unknown":
         report = unread(report, run)
+    elif report.progress.step is None and not run.watched:
+        report = _locked(report, run)
     host = look(Path(report.run.root), zone, job, [file.file for file in report.files])
     return replace(report, processes=host.processes, gpus=host.gpus, job=host.job)
 
@@ -131,6 +134,16 @@ def unread(report: Report, run: Asked) -> Report:
     """The same, saying why nothing could be read."""
     reasons = why_unread(run)
     return replace(report, answer=reasons[0], reasons=reasons)
+
+
+def _locked(report: Report, run: Asked) -> Report:
+    """The same; where a file may not be read, no step need be missing: it is named first."""
+    skipped = discover(run.options.paths, run.book, run.options.framework).skipped
+    reasons = [f"{path.name} {why}" for path, why in skipped if why.startswith(UNREADABLE)]
+    if not reasons:
+        return report
+    health = "Degraded" if report.health == "Healthy" else report.health
+    return replace(report, health=health, answer=f"{reasons[0]}; {report.answer}", reasons=[*reasons, *report.reasons])
 
 
 def why_unread(run: Asked) -> list[str]:

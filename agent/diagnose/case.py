@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from rli_agent.discover import UNREADABLE
 from rli_agent.errors import UserError
 from rli_agent.events import METRIC_FILES, Event, Interval, Problem, Samples, Source
 from rli_agent.life import wording
@@ -46,7 +47,8 @@ class Ended(Struct, frozen=True):
 class Case(Struct):
     """A run to be diagnosed. `state` is its life at `now`, by the clock of its logs. problems: in the order of time.
     roles: who writes each file. memory: the newest figures of memory, by name, as (step, value). root: where its files
-    are, None where they are not at hand. ended: attempts before the last one. doing: what each lane was in last."""
+    are, None where they are not at hand. ended: attempts before the last one. doing: what each lane was in last.
+    locked: files that may not be read, and why."""
 
     state: LifeState
     problems: list[Problem]
@@ -56,6 +58,7 @@ class Case(Struct):
     memory: dict[str, list[tuple[int | None, float]]] = {}
     ended: list[Ended] = []
     doing: list[str] = []
+    locked: list[str] = []
 
     def role(self, problem: Problem) -> str:
         """Who wrote of a problem."""
@@ -86,6 +89,7 @@ def case_of_logs(paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework:
         raise UserError(f"nothing to go by: {why_nothing(scan)[0]}", "give a run's output directory, or its log files")
     case = Case(LifeState(), [], {found.source.file: found.source.role for found in scan.found}, 0.0, scan.run.root)
     case.state.attached = True
+    case.locked = [f"{path.name} {why}" for path, why in scan.skipped if why.startswith(UNREADABLE)]
     if scan.run.framework:
         case.state.facts["framework"] = scan.run.framework
     case.state.facts |= {fact.key: str(fact.value) for fact in scan.facts}

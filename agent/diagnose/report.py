@@ -60,8 +60,9 @@ def diagnosis(case: Case, cause: Cause | None) -> Diagnosis:
     unexplained = seen(case) if cause is None else []
     said = [cut(line, _LINE) for line in wording.last_words(state, now)]
     ended = [_ended(attempt) for attempt in case.ended[-5:]]
+    hidden = f"{case.locked[0]}; " if case.locked and cause is None else ""
     return Diagnosis(
-        _answer(case, cause, unexplained, life),
+        hidden + _answer(case, cause, unexplained, life),
         life,
         cause,
         unexplained,

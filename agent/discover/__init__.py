@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from rli_agent.discover.configs import BadConfig, ConfigFact, config_facts, read_config
-from rli_agent.discover.look import ENDS, NEEDS, Look, Looker
+from rli_agent.discover.look import ENDS, NEEDS, UNREADABLE, Look, Looker
 from rli_agent.discover.roles import Claim, Roles, Verdict, original
 from rli_agent.discover.tree import RECORDS, Entry, Tree, reader_of
 from rli_agent.events import METRIC_FILES, Reader, Source
@@ -22,8 +22,8 @@ from rli_agent.parsers.api_events import MARK
 from rli_agent.parsers.packs import Pack
 
 __all__ = [
-    "NEEDS", "NEWEST", "BadConfig", "ConfigFact", "Discovery", "Found", "Run", "Scan", "config_facts", "read_config",
-    "reader_of", "root_of",
+    "NEEDS", "NEWEST", "UNREADABLE", "BadConfig", "ConfigFact", "Discovery", "Found", "Run", "Scan", "config_facts",
+    "read_config", "reader_of", "root_of",
 ]  # fmt: skip
 
 #: So many files, the last changed ones, are looked at thoroughly.
@@ -187,7 +187,7 @@ class Discovery:
                 except FileNotFoundError:
                     continue
                 except OSError as e:
-                    skipped[entry.path] = f"cannot be read: {e.strerror or e}"
+                    skipped[entry.path] = f"{UNREADABLE}: {e.strerror or e}"
                     continue
                 known = _with_earlier(look, known)
             looks[entry.path] = known

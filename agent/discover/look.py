@@ -29,6 +29,8 @@ MOST_HOLES = 3
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x0b\x0c\x1b\x08\x07"))
 #: Stands in the reason why a file is not read that could be.
 NEEDS = "pip install"
+#: Why a file is skipped that its owner keeps from us, or a disk from everybody: the beginning of the sentence.
+UNREADABLE = "cannot be read"
 
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{1,60}")
 _KEY = re.compile(rb'"([^"\\\x00-\x1f]{1,100})"\s*:')

@@ -51,7 +51,7 @@ def from_files(settings: Sequence[Setting], files: Iterable[Place]) -> dict[str,
     """What settings files say, by key; the first that has a key says it. Raises UserError."""
     given: dict[str, Given] = {}
     for path, required, of_a_run in files:
-        if required or path.is_file():
+        if required or os.path.isfile(path):  # a folder that may not be entered has none
             given = _read(path, settings, restricted=of_a_run) | given
     return given
 

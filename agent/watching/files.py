@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from rli_agent.discover import NEEDS, NEWEST, Discovery, Found, Scan
+from rli_agent.discover import NEEDS, NEWEST, UNREADABLE, Discovery, Found, Scan
 from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.follow.rotation import rotated_from
@@ -196,6 +196,10 @@ class RunFiles:
         if wanting is not None and ("", wanting[1]) not in self._introduced:
             self._introduced.add(("", wanting[1]))
             self._say(f"  not read: {wanting[0]} ({wanting[1]})")
+        for path, why in self.scan.skipped:
+            if why.startswith(UNREADABLE) and ("", str(path)) not in self._introduced:
+                self._introduced.add(("", str(path)))
+                self._say(f"  not read: {path} ({why})")
 
     def why_none(self) -> str:
         """Why there is nothing to read."""
