@@ -56,13 +56,13 @@ _RAY = (
     + rb")\)(?: |\Z|(?=[(\[\r]))"
 )  # fmt: skip
 #: torch's excepthook and c10d (`[rank3]: `, `[rank3]:[W1130`); torchrun --tee (`[role0]:`, text follows at once, so
-#: that a space there is the text's own); mpirun --tag-output (`[1,0]<stdout>:`, Open MPI 5
-#: `[prterun-host-7@1,0]<stdout>: `); SkyRL's Ray prefix; line numbers of issue viewers, where the text is surely no
+#: that a space there is the text's own); mpirun --tag-output (`[1,0]<stdout>:`, SageMaker's
+#: `[1,mpirank:0,algo-1]<stdout>:`, Open MPI 5's `[prterun-host-7@1,0]<stdout>: `); SkyRL's Ray prefix; line numbers of issue viewers, where the text is surely no
 #: message of its own that begins with a number in brackets.
 _TAG = (
     rb"\[(?:(?P<rank>rank\d{1,6})\]: ?"
     rb"|(?P<role>(?:default|trainer)\d{1,6}(?=\]:)|[A-Za-z][\w.-]{0,60}\d(?=\]:(?! \S)))\]:"
-    rb"|\d{1,6},(?P<process>\d{1,6})\]<std(?:out|err|diag)>:"
+    rb"|\d{1,6},(?:mpirank:)?(?P<process>\d{1,6})(?:,[\w.-]{1,60})?\]<std(?:out|err|diag)>:"
     rb"|[\w.-]{1,100}@\d{1,6},(?P<started>\d{1,6})\]<std(?:out|err|diag)>: "
     rb"|(?:(?P<bracketed>[A-Za-z_][^()\[\]]{0,120}) )?pid=(?P<bracketed_pid>\d{1,10})\](?: |\Z)"
     rb'|\d{1,9}\] (?=\[rank\d|\([^()]{1,120}pid=|frame #|Traceback \(| +File "|[\w.]{1,120}(?:Error|Exception)\b))'

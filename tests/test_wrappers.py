@@ -79,6 +79,7 @@ BAR = "Training Progress:  47%|████▋     | 408/870 [5:36:16<6:05:28, 4
         (b"[rank3]:[W1130 12:13:49.388 x.cpp:7] m", b"[W1130 12:13:49.388 x.cpp:7] m", Origin("rank3", rank="3")),
         (b"[policy-worker12]:text", b"text", Origin("policy-worker12", rank="12")),
         (b"[1,3]<stdout>:  File", b"  File", Origin("3", rank="3")),
+        (b"[1,mpirank:9,algo-2]<stderr>:  File", b"  File", Origin("9", rank="9")),
         (b"[prterun-node-7@1,12]<stderr>:   File", b"  File", Origin("12", rank="12")),
         (b"[80746] [rank0]:[E321 02:07] m", b"[E321 02:07] m", Origin("rank0", rank="0")),
         (b'[80747]   File "x.py", line 1', b'  File "x.py", line 1', NOBODY),
