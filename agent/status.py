@@ -60,6 +60,8 @@ class RunStatus:
         self.alerts: Callable[[], Mapping[str, str]] = dict
         #: Seconds by which the clock of the run's lines lags behind ours: those of a copied run tell of the past.
         self.behind = 0.0
+        #: All was read that there is, for an answer once (`--once`).
+        self.looked_back = False
         #: The newest time that a line of a step gives; None where such lines have none.
         self.reached: float | None = None
         #: The file that tells of steps did not exist for as long as they took: it is a copy, of nobody knows when.
@@ -122,6 +124,7 @@ class RunStatus:
     def looks_back(self, written: float, now: float) -> None:
         """All that there is was read, and was last written at `written`: where that is long ago, or its lines are older
         still since they were copied, the answer is of then."""
+        self.looked_back = True
         if self.step_seen is not None and self.reached is None:
             self.step_seen = min(self.step_seen, written)
         copied = written - self.reached if self.reached is not None else 0.0
@@ -196,13 +199,18 @@ class RunStatus:
         """How far it is, and what it does. Where a step is missing without a reason, that comes first."""
         doing, silence, suspect = self._doing(now), self._silence(now), state.suspect
         aside = any(lane.busy_aside() for lane in self.lanes.values())
-        if silence and suspect is not None and suspect.grade:
+        if suspect is not None and suspect.grade and (silence or self._is_last_word(suspect, state)):
             said = [f"{_DOUBT} {self._where()}: {self._cause(suspect, now)}", silence, doing]
         elif silence and not aside:
             said = [silence, self._where(), doing]
         else:
             said = [self._steps() if self.step is not None else "starting: no step yet", doing, silence, self._eta(now)]
         return [part for part in said if part]
+
+    def _is_last_word(self, suspect: Suspect, state: LifeState) -> bool:
+        """Whether nothing moved since a problem that ends a process, or, where all was read once, that may."""
+        moved = state.progress_at is not None and state.progress_at > suspect.seen
+        return not moved and (suspect.grade == 2 or self.looked_back)
 
     def _cause(self, suspect: Suspect, now: float) -> str:
         """The problem that ended the run or may have, and where it stands."""

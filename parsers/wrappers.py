@@ -57,8 +57,8 @@ _RAY = (
 )  # fmt: skip
 #: torch's excepthook and c10d (`[rank3]: `, `[rank3]:[W1130`); torchrun --tee (`[role0]:`, text follows at once, so
 #: that a space there is the text's own); mpirun --tag-output (`[1,0]<stdout>:`, SageMaker's
-#: `[1,mpirank:0,algo-1]<stdout>:`, Open MPI 5's `[prterun-host-7@1,0]<stdout>: `); SkyRL's Ray prefix; line numbers of issue viewers, where the text is surely no
-#: message of its own that begins with a number in brackets.
+#: `[1,mpirank:0,algo-1]<stdout>:`, Open MPI 5's `[prterun-host-7@1,0]<stdout>: `); SkyRL's Ray prefix; line numbers of
+#: issue viewers, where the text is surely no message of its own that begins with a number in brackets.
 _TAG = (
     rb"\[(?:(?P<rank>rank\d{1,6})\]: ?"
     rb"|(?P<role>(?:default|trainer)\d{1,6}(?=\]:)|[A-Za-z][\w.-]{0,60}\d(?=\]:(?! \S)))\]:"
