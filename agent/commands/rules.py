@@ -80,7 +80,7 @@ def check(files: tuple[Path, ...]) -> int:
     """
     from rli_agent.parsers.pack_files import PackError
     from rli_agent.rule_checks import check_pack
-    from rli_agent.terminal import plain
+    from rli_agent.terminal import many, plain
 
     failed = 0
     for file in files:
@@ -94,6 +94,6 @@ def check(files: tuple[Path, ...]) -> int:
             click.echo(plain(f"{finding.level}: {finding.text}"))
         errors = sum(f.level == "error" for f in findings)
         failed += errors > 0
-        found = f"{errors} errors, {len(findings) - errors} warnings"
-        click.echo(f"{file}: {len(pack.rules)} rules, {len(pack.examples)} examples, {found}")
+        found = f"{many(errors, 'error')}, {many(len(findings) - errors, 'warning')}"
+        click.echo(f"{file}: {many(len(pack.rules), 'rule')}, {many(len(pack.examples), 'example')}, {found}")
     return 1 if failed else 0

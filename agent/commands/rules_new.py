@@ -27,7 +27,7 @@ def command(log: Path, name: str | None, target: Path | None, rules: tuple[Path,
     from rli_agent.drafting.draft import draft
     from rli_agent.errors import UserError
     from rli_agent.rulebook import Rulebook, packaged_rules
-    from rli_agent.terminal import plain
+    from rli_agent.terminal import many, plain
     from rli_agent.zone import named_zone
 
     called = name or re.sub(r"[^a-z0-9]+", "-", log.stem.lower()).strip("-") or "my-trainer"
@@ -43,7 +43,7 @@ def command(log: Path, name: str | None, target: Path | None, rules: tuple[Path,
             raise UserError(f"{target} is there already", "give a new file, or remove it") from None
         except OSError as e:
             raise UserError(f"{target} cannot be written: {e.strerror or e}") from None
-    click.echo(f"{len(drafted.rules)} rules from {log}", err=True)
+    click.echo(f"{many(len(drafted.rules), 'rule')} from {log}", err=True)
     if drafted.left_out:
         click.echo("left out, the commonest lines without a figure that has a name:", err=True)
         for shape in drafted.left_out[:5]:
