@@ -40,7 +40,8 @@ test: system lint types layers
 	$(BIN)/python -m pytest -q
 
 # What a bare Debian or Ubuntu lacks: a Prometheus and an Alertmanager to test against, Debian's Chromium for the page
-# (Ubuntu has none: the tests of the page are left out there), and perhaps the module venv.
+# (Ubuntu has none: the tests of the page are left out there), and perhaps the module venv. A VictoriaMetrics and a SLURM
+# are wanted by a few tests each, which are left out where they cannot be had.
 system:
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update && $(SUDO) apt-get install -y python3-venv; }
 	command -v promtool >/dev/null || { $(SUDO) apt-get update && \
@@ -49,6 +50,9 @@ system:
 	    env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; }
 	command -v prometheus-alertmanager >/dev/null || { $(SUDO) apt-get update && $(SUDO) \
 	    env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus-alertmanager; }
+	for need in victoria-metrics:victoria-metrics slurmctld:slurm-wlm; do \
+	    command -v $${need%:*} >/dev/null || { $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y --no-install-recommends $${need#*:}; } || true; done
 
 # Reference pages that are made from the code.
 docs: venv
