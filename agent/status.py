@@ -11,7 +11,7 @@ from rli_agent.events import Event, Interval, Problem, RunFact, Samples
 from rli_agent.life.signs import headline
 from rli_agent.life.state import ENDS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
-from rli_agent.life.wording import short, spoken, stalled
+from rli_agent.life.wording import doubted, short, spoken, stalled
 from rli_agent.pace import Pace, finish
 from rli_agent.parsers.timeline import intervals
 
@@ -23,7 +23,8 @@ _TELLING = 3
 COPIED = 3600.0
 #: So many usual durations without a step make a run look stuck.
 STUCK_AFTER = 3.0
-_DOUBT = "may have failed"
+#: How a sentence begins that says how a run may have ended.
+_DOUBT = "may have "
 
 
 class Lane:
@@ -200,7 +201,7 @@ class RunStatus:
         doing, silence, suspect = self._doing(now), self._silence(now), state.suspect
         aside = any(lane.busy_aside() for lane in self.lanes.values())
         if suspect is not None and suspect.grade and (silence or self._is_last_word(suspect, state)):
-            said = [f"{_DOUBT} {self._where()}: {self._cause(suspect, now)}", silence, doing]
+            said = [f"{doubted(suspect.verdict)} {self._where()}: {self._cause(suspect, now)}", silence, doing]
         elif silence and not aside:
             said = [silence, self._where(), doing]
         else:

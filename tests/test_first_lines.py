@@ -62,18 +62,22 @@ def test_what_the_scheduler_wrote_last_is_the_answer_also_where_the_console_has_
     assert told[1] == f"what came first, and what to do: rli-agent diagnose {run}", "the answer is not repeated"
 
 
+@pytest.mark.parametrize(
+    ("exception", "answer"),
+    [("KeyError: 3", "may have failed"), ("KeyboardInterrupt", "may have been cancelled")],
+)
 @pytest.mark.parametrize("goes_on", [False, True])
-def test_a_console_that_ends_in_a_traceback_may_be_that_of_a_failed_run(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, goes_on: bool
+def test_a_console_that_ends_in_a_traceback_may_be_that_of_a_run_that_is_over(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, exception: str, answer: str, goes_on: bool
 ) -> None:
     run = verl_run(tmp_path / "run", ago=1.0)
     console = (run / "train.log").read_text()
-    end = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\nKeyError: 3\n'
+    end = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n' + f"{exception}\n"
     step = console.rstrip("\n").rpartition("\n")[2].replace("step:6 ", "step:7 ")
     written(run / "train.log", f"{console}{end}{step + chr(10) if goes_on else ''}", ago=1.0)
     main(["watch", "--once", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)])
     told = capsys.readouterr().out.rstrip("\n").rpartition("\n")[2]
-    assert told.startswith("may have failed at step 6 of 14: KeyError: 3 (train.log:") != goes_on, told
+    assert told.startswith(f"{answer} at step 6 of 14: {exception} (train.log:") != goes_on, told
 
 
 def test_what_a_scheduler_wrote_before_the_last_steps_is_over(

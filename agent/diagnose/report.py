@@ -78,7 +78,7 @@ def _answer(case: Case, cause: Cause | None, unexplained: list[Consequence], lif
     state = case.state
     at = wording.where(state)
     if cause is not None and life in ("failed", "cancelled", "preempted", "suspected"):
-        word = "may have failed" if life == "suspected" else life
+        word = wording.doubted(cause.verdict) if life == "suspected" else life
         process = f"{cause.who}: " if cause.who != "unknown" else ""
         return f"{word}, {at}: {process}{cut(cause.text, _ANSWER)} ({_place(cause)})"
     silent = f"; nothing was written for {spoken(_silence(case))}" if _silence(case) >= _SILENCE else ""

@@ -97,6 +97,11 @@ def stalled(state: LifeState, now: float) -> tuple[str, str]:
     return ", ".join(parts), "\n".join(lines)
 
 
+def doubted(verdict: str) -> str:
+    """What became of a run that a problem may have ended."""
+    return "may have failed" if verdict == "failed" else f"may have been {verdict}"
+
+
 def cause_line(suspect: Suspect) -> str:
     """The cause in one line, with its place."""
     return f"{short(suspect)} ({suspect.file}:{suspect.line}, {clock(suspect.time)})"
