@@ -54,9 +54,11 @@ class Keeper:
         when_settled = settle if ended and (shift is not None or not track.live) else None
         sifted = self.overlap.sift(events, track.source)
         self._commit(sifted.new, track.source, [track.checkpoint], when_settled, sifted.again)
+        now = time.time()
+        seen = now if track.live else min(now, track.reader.mtime)  # an old file's lines are no news
         if ended:
             track.live = True
-        self._pass_on(sifted.new, track.source)
+        self._pass_on(sifted.new, track.source, seen)
 
     def keep_facts(self, facts: Sequence[Event]) -> None:
         """Commit what discovery knows of the run."""
@@ -65,11 +67,11 @@ class Keeper:
     def keep_told(self, events: Sequence[Event], source: Source) -> None:
         """Commit what no file says."""
         self._commit(events, source, [], None)
-        self._pass_on(events, source)
+        self._pass_on(events, source, time.time())
 
-    def _pass_on(self, events: Sequence[Event], source: Source) -> None:
+    def _pass_on(self, events: Sequence[Event], source: Source, seen: float) -> None:
         now = time.time()
-        self.status.record(events, now)
+        self.status.record(events, seen)
         self.exposition.record(events, source)
         self.exposition.own.committed(now)
         for publisher in self.publishers:

@@ -25,6 +25,8 @@ COPIED = 3600.0
 STUCK_AFTER = 3.0
 #: How a sentence begins that says how a run may have ended.
 _DOUBT = "may have "
+#: Seconds without progress before the first step after which that is said.
+_MUTE = 600.0
 
 
 class Lane:
@@ -205,6 +207,8 @@ class RunStatus:
         elif silence and not aside:
             said = [silence, self._where(), doing]
         else:
+            if self.step is None and state.progress_at is not None and now - state.progress_at > _MUTE:
+                silence = f"nothing new for {spoken(now - state.progress_at)}"
             said = [self._steps() if self.step is not None else "starting: no step yet", doing, silence, self._eta(now)]
         return [part for part in said if part]
 

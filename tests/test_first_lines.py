@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from agents import Agent
 from prime_rl_logs import stamp, write_run
+from receivers import until
 
 import rli_agent.samples
 from rli_agent.cli import main
@@ -102,6 +104,17 @@ def test_a_console_that_no_pack_knows_is_over_where_it_says_so_and_else_may_be(
     written(prose / "train.log", "All is well.\n", ago=90_000.0)
     said = "no line tells of a step, a state or a problem; last written 1 d 1 h ago"
     assert first_line(capsys, "status", prose).startswith(f"Unknown: train.log: {said}")
+
+
+def test_a_watch_of_a_run_that_has_been_silent_for_hours_begins_with_that(tmp_path: Path) -> None:
+    run = verl_run(tmp_path / "run", ago=5 * 3600.0)
+    agent = Agent(tmp_path, "watch", "--listen", "none", "--plain", "--state-dir", tmp_path / "state", run)
+    try:
+        until(lambda: "of 14" in agent.output, "a status line")
+        said = [line for line in agent.output.split("\n") if "of 14" in line]
+        assert said[0].startswith("no step for 5 h (usually every "), said
+    finally:
+        agent.kill()
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root reads everything")
