@@ -84,6 +84,17 @@ def test_the_exception_of_a_json_record_is_one_problem_with_its_headline(read: C
     assert values(said)["loss/mean"] == 0.0014
 
 
+def test_the_launchers_console_shows_a_components_log_again(read: Callable[..., Any]) -> None:
+    begins = line("INFO", "Starting training loop (max_steps=20)") + line("SUCCESS", TRAINED)
+    shown = line("SUCCESS", "Startup complete. Showing trainer logs...") + begins
+    fails = line("ERROR", "Error: Trainer failed with exit code 1")
+    said = read({"rl.out": shown + fails})
+    assert "loss/mean" in values(said, "rl.out")
+    said = read({"logs/trainer.stdout": begins})
+    assert {e["file"] for e in of(said, "metric")} == {"logs/trainer.stdout"}
+    assert [e["file"] for e in of(said, "problem")] == ["rl.out"]
+
+
 def test_what_other_ranks_and_nodes_repeat_is_said_once(read: Callable[..., Any]) -> None:
     first = line("SUCCESS", TRAINED)
     crash = line("ERROR", "Fatal error in train")
