@@ -51,10 +51,11 @@ class Telling:
                 self._say(text)
 
     def answer_if_due(self, brief: bool) -> None:
-        """How it stands, every now and then. `brief`: only where step or life changed."""
+        """How it stands: once there is anything to say, and every now and then. `brief`: where step or life changed."""
         now = time.monotonic()
         stands = (self._status.step, self._status.life)
-        if now - self._answered >= STATUS_EVERY and not (brief and stands == self._stood):
+        first = self._stood is None and self._status.last_event is not None
+        if (first or now - self._answered >= STATUS_EVERY) and not (brief and stands == self._stood):
             self._answered = now
             self.answer()
 
