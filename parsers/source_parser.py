@@ -28,8 +28,10 @@ from rli_agent.parsers.wrappers import Origin, Unwrapped, segments, split_bar, s
 MAX_MESSAGE = 262_144
 #: The writer of an echoed region that is of all writers.
 EVERYBODY = "*"
-#: Bytes from the beginning of a file within which a prefix that all lines bear shows.
+#: Bytes from the beginning of a file within which a prefix that all lines bear shows, and those that are looked at
+#: together of what was read last and of what comes: a file that is being followed comes in a line or two at a time.
 CAPTURE_SHOWS = 1 << 20
+CAPTURE_SEEN = 1 << 13
 #: A line without wrapper that can be no part of an incident which is outside a traceback.
 _PLAIN = re.compile(rb"(?!ray::|frame #|During |The above |Exception raised|C\+\+)[A-Za-z](?!.*Traceback)")
 #: Where no candidate line stands.
@@ -49,6 +51,7 @@ class SourceParser:
         self._clock = Clock(self.state.clock, zone, reference)
         self._beginnings = Beginnings(self._unwrap)
         self._now: float | None = None
+        self._beginning = b""
         self._unwrapped: tuple[bytes, Unwrapped] | None = None  # of the line before: a line is asked for twice
         self._matches = matches = MatchReader(source, rules, self.state)
         self._problems = ProblemReader(
@@ -71,7 +74,8 @@ class SourceParser:
         candidates = self.rules.scanner.candidates(data)
         start, stop, literal = next(candidates, _NONE)
         if self.state.capture is None and offset < CAPTURE_SHOWS:
-            self.state.capture = capture(data, _telling)
+            self._beginning = self._beginning[-CAPTURE_SEEN:] + data[:CAPTURE_SEEN]
+            self.state.capture = capture(self._beginning, _telling)
         self._bars.release(data, 0)
         while True:
             while incidents and at < len(data):  # line by line, as long as a problem may go on

@@ -235,6 +235,14 @@ def test_whatever_captured_the_lines_is_no_part_of_a_traceback(before: str) -> N
     assert told(prefixed(before, "10:02:03    INFO Starting\n" * 3 + PLAIN)) == [(4, "cuda_oom")]
 
 
+def test_what_captured_the_lines_shows_also_where_they_come_one_by_one() -> None:
+    text = prefixed("trainer-1  | ", "10:02:03    INFO Starting\n" * 4 + PLAIN)
+    reader, events = parser(), list[Event]()
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        events += reader.feed(line.encode(), number, number)
+    assert [(p["line"], p["kind"]) for p in printed(events + reader.flush())] == [(5, "cuda_oom")]
+
+
 def test_a_rank_may_begin_its_traceback_behind_a_bar_of_another() -> None:
     bar = " 35%|███▌      | 35/100 [00:03<00:06,  1.94it/s]"
     assert told(bar + prefixed("[rank0]: ", PLAIN)) == [(1, "cuda_oom")]
