@@ -25,6 +25,8 @@ COPIED = 3600.0
 STUCK_AFTER = 3.0
 #: How a sentence begins that says how a run may have ended.
 _DOUBT = "may have "
+#: A step that is missing for so many seconds comes first; before that a run is healthy (answer/health.py).
+_LATE = 120.0
 #: Seconds without progress before the first step after which that is said.
 _MUTE = 600.0
 
@@ -204,7 +206,7 @@ class RunStatus:
         aside = any(lane.busy_aside() for lane in self.lanes.values())
         if suspect is not None and suspect.grade and (silence or self._is_last_word(suspect, state)):
             said = [f"{doubted(suspect.verdict)} {self._where()}: {self._cause(suspect, now)}", silence, doing]
-        elif silence and not aside:
+        elif silence and not aside and self._since_step(now) > _LATE:
             said = [silence, self._where(), doing]
         else:
             if self.step is None and state.progress_at is not None and now - state.progress_at > _MUTE:
@@ -245,11 +247,14 @@ class RunStatus:
             said.append(text + (f" (usually {spoken(median(usual))})" if usual else ""))
         return ", ".join(said[:3])
 
+    def _since_step(self, now: float) -> float:
+        return now - self.behind - self.step_seen if self.step_seen is not None else 0.0
+
     def _silence(self, now: float) -> str:
         usual = self.step_seconds()
         if self.step_seen is None or usual is None:
             return ""
-        since = now - self.behind - self.step_seen
+        since = self._since_step(now)
         if since > max(STUCK_AFTER * usual, 60.0):
             return f"no step for {spoken(since)} (usually every {spoken(usual)})"
         return ""
