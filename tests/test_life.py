@@ -15,7 +15,7 @@ def test_a_healthy_run_tells_that_it_started_and_finished_and_nothing_else() -> 
     play.wait(7200)
     assert play.kinds == ["started", "finished"]
     assert play.tracker.life == "finished"
-    assert play.said[0].title.startswith("started: step 1 of 1000 is done, 60 s after the first sign")
+    assert play.said[0].title.startswith("started: step 1 of 1000 is done, 60 s after it began")
     assert "Steps are left" in play.said[1].text  # 960 of them: its log says that it is done, and nobody pages
 
 

@@ -182,7 +182,7 @@ def test_an_old_failure_is_told_once_to_an_agent_that_comes_later() -> None:
     play.tick()
     play.wait(3600)
     assert play.kinds == ["failed"]
-    assert play.said[0].text.startswith("It was so when the agent came.")
+    assert play.said[0].text.startswith("It had ended when the agent came.")
 
 
 def test_an_end_that_does_not_end_is_told_once() -> None:

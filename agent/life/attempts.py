@@ -179,5 +179,5 @@ class Attempts:
         state = self.tracker.state
         whole = f" of {state.max_steps}" if state.max_steps is not None else ""
         what = ", ".join(state.facts[key] for key in ("framework", "model") if key in state.facts)
-        title = f"started: step {step}{whole} is done, {wording.spoken(took)} after the first sign"
+        title = f"started: step {step}{whole} is done, {wording.spoken(took)} after it began"
         self.tracker.say("started", "info", title, what, self.tracker.at)

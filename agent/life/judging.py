@@ -57,7 +57,7 @@ def _end(tracker: LifeTracker, word: str, time: float, now: float, came: bool) -
     if word == "finished":
         state.suspect = None
         if not came:
-            text = f"{wording.spoken(now - (state.first_sign or now))} after its first sign."
+            text = f"{wording.spoken(now - (state.first_sign or now))} after it began."
             if wording.short_of(state):
                 text += " Steps are left: see its last lines for who ended it, if nobody meant it to end."
             tracker.say("finished", "info", f"finished {wording.where(state)}", text, time)
@@ -69,7 +69,7 @@ def _end(tracker: LifeTracker, word: str, time: float, now: float, came: bool) -
         advice = problems.ADVICE.get(suspect.kind if suspect else "", problems.ADVISED)
         severity: Severity = "critical" if word == "failed" else "warning"
         if came:
-            text = f"It was so when the agent came.\n{text}"
+            text = f"It had ended when the agent came.\n{text}"
         under = "stalled" if "stalled" in state.incidents else word
         tracker.open_incident(word, severity, title, text, suspect.time if suspect else time, advice, under)
     state.life = word
