@@ -14,7 +14,7 @@ from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.incidents import begins_traceback, is_exception
 from rli_agent.parsers.pack_files import load_pack
 from rli_agent.parsers.parser_state import ParserState
-from rli_agent.parsers.source_parser import SourceParser
+from rli_agent.parsers.source_parser import CAPTURE_SHOWS, SourceParser
 from rli_agent.printing import printed
 from rli_agent.rulebook import packaged_rules
 
@@ -364,9 +364,10 @@ LOG = st.lists(st.tuples(WRITERS, LINES), max_size=40).map(
 
 
 def read_in_pieces(lines: list[bytes], cuts: list[bool]) -> list[Event]:
-    """Feed the lines, with a new parser from the encoded state after every cut."""
+    """Feed the lines, with a new parser from the encoded state after every cut; behind the place up to which a prefix
+    that all lines bear is looked for, in as many of them as there are at once."""
     events: list[Event] = []
-    reader, piece, offset, number = parser(), b"", 0, 1
+    reader, piece, offset, number = parser(), b"", CAPTURE_SHOWS, 1
     for line, cut in zip(lines, cuts, strict=True):
         piece += line
         if cut:
