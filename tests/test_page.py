@@ -147,6 +147,7 @@ def test_the_steps_say_what_their_time_goes_into(visit: Visit) -> None:
     lanes = page.locator(".panel h2").all_inner_texts()
     assert lanes[0] == "trainer"
     page.locator(".panel summary").first.click()
+    page.wait_for_selector(".panel tbody tr")
     assert page.locator(".panel").first.locator("tbody tr").count() == 12
 
 

@@ -58,9 +58,8 @@ def test_runs_are_searched_by_name_framework_and_what_is_said_of_them(
     broken(tmp_path / "runs" / "delta")
     visit = Visit(browser, started(tmp_path, tmp_path / "runs"))
     visit.until("() => document.querySelectorAll('.run .name').length === 4")
-    visit.until(f"() => ({NAMES})()[0] === 'delta'")  # it needs somebody
     search = visit.page.get_by_label("Search")
-    for text, found in (("bet", ["beta"]), ("VERL", ["delta"]), ("cuda_oom", ["delta"]), ("prime gam", ["gamma"])):
+    for text, found in (("bet", ["beta"]), ("VERL", ["delta"]), ("memory", ["delta"]), ("prime gam", ["gamma"])):
         search.fill(text)
         visit.until(f"found => ({NAMES})().join() === found.join()", found)
     search.fill("no such run")
@@ -85,7 +84,7 @@ def test_runs_of_other_machines_stand_beside_those_of_this_one(tmp_path: Path, s
         until(lambda: [one.get("step") for one in client.ask("/api/fleet").get("runs", [])] == [2], "that run's steps")
         visit = Visit(browser, page)
         visit.until("() => document.querySelectorAll('.run .name').length === 2")
-        assert names(visit) == ["broken", "going"]
+        assert sorted(names(visit)) == ["broken", "going"]
         card = visit.text(".run:has-text('broken-1')")
         assert "step 2 of 9" in card
         assert "cuda_oom" in card
