@@ -192,7 +192,7 @@ def test_of_several_runs_the_one_that_needs_a_look_is_shown_in_full(start: Start
     write_run(root / "fine")
     write_run(root / "late", ago=300.0)
     terminal = start("watch", "--listen", "none", root)
-    terminal.until(lambda: terminal.lines[0].startswith("Degraded: step 30"), "the late one first")
+    terminal.until(lambda: terminal.lines[0].startswith("Degraded: no step for 5 min"), "the late one first")
     terminal.shows("\nfine: Healthy: step 30 of 100")
     terminal.press_ctrl_c()
     assert terminal.ends() == 0
