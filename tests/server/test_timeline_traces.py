@@ -13,6 +13,7 @@ import pytest
 from agents import Agent
 
 from rli_agent.dashboards import FOLDER
+from rli_agent.player import Playback
 
 from .conftest import Stack, until
 from .test_tempo import NO_TEMPO
@@ -25,7 +26,7 @@ SAMPLE = Path(__file__).parents[2] / "samples" / "prime-rl"
 def test_the_timeline_shows_the_states_and_steps_of_a_run(stack: Stack, tmp_path: Path) -> None:
     stack.start("--only", "tempo")
     run = tmp_path / "run"
-    shutil.copytree(SAMPLE, run)
+    Playback(SAMPLE).play(run, speed=1e6)  # as of today: spans of months ago are past what a search can be asked for
     endpoint = f"http://127.0.0.1:{stack.ports['otlp']}"
     agent = Agent(tmp_path, "watch", "--once", run, "--state-dir", tmp_path / "state", "--listen", "none",
                   "--otlp-endpoint", endpoint, wait=True)  # fmt: skip
