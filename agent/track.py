@@ -79,7 +79,7 @@ class Track:
             )
         self.reader = FileReader(
             found.path, position, block_size=block_size, line_limit=_LINE if found.source.reader == "text" else _RECORD,
-            start_at_end=from_end and position is None, fixed=fixed, framing=_FRAMINGS.get(found.source.reader),
+            start_at_end=from_end, fixed=fixed, framing=_FRAMINGS.get(found.source.reader),
         )  # fmt: skip
         self.unread = Unread(self._unknown)
         self._told = ""

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from agent_process import PATIENCE, Agent, script, store, trainer, until, write
 
+from rli_agent.alerts.opening import open_alerts
+from rli_agent.catalogue import Catalogue
+from rli_agent.discover import Scan
 from rli_agent.follow.rotation import rotated_from
+from rli_agent.options import WatchOptions
+from rli_agent.rulebook import Rulebook
+from rli_agent.watching.files import RunFiles
+from rli_agent.watching.run import WatchedRun
+from rli_agent.watching.setting import Setting
 
 LOG = "logs/trainer.log"
 
@@ -142,6 +153,34 @@ def test_what_was_rotated_before_the_agent_came_is_read_first_and_once(
         order = [row[0] for row in db.execute("SELECT step FROM samples WHERE name = 'loss/mean' ORDER BY rowid")]
         assert db.execute("SELECT count(*) FROM attempts").fetchone() == (1,)
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize("names", [1, 4])
+@pytest.mark.parametrize("look", [0, 1, 2, 3])
+def test_rotated_at_the_moment_of_a_look(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: int, names: int
+) -> None:
+    for _ in range(names):
+        rename_and_create(run)
+    looks, scan = itertools.count(), RunFiles._scan
+
+    def rotated_after(files: RunFiles) -> Scan:
+        found = scan(files)
+        if next(looks) == look:
+            rename_and_create(run)
+        return found
+
+    monkeypatch.setattr(RunFiles, "_scan", rotated_after)
+    setting = Setting(tmp_path / "state", Catalogue.load(), open_alerts(None, {}), ZoneInfo("UTC"), threading.Event())
+    for _ in range(2):
+        watched = WatchedRun(
+            WatchOptions([run.root], once=True, private=True), setting, Rulebook([run.root], []), frozenset(), len
+        )
+        watched.begin()
+        rename_and_create(run)
+        watched.read_once()
+        watched.close()
+    assert steps(tmp_path) == list(range(1, run.step + 1))
 
 
 def test_what_was_rotated_since_is_read_while_the_log_itself_is_away(run: Run, agents: Callable[..., Agent]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -44,7 +43,7 @@ class FileReader:
     with what came of the blocks given so far: a new reader made from it gives exactly the bytes after them.
     A line longer than `line_limit` bytes loses its end (`Block.cut`). With a `framing` the file is one of records, and
     blocks and positions count these instead of lines. `start_at_end` skips the lines that a file has
-    when it is first seen (it is read once, to count them), unless there is a position. `fixed`: the file that the path
+    when it is first seen (it is read once, to count them), unless some of it was read. `fixed`: the file that the path
     names first is the one to read, wherever it goes, and none that comes after it under the same name.
     """
 
@@ -78,7 +77,7 @@ class FileReader:
         if start.inode:
             first = Followed(start.device, start.inode, self._cursor(start.offset, start.line, start.fingerprint))
         self._at = Succession(path, handles, self._cursor, first, fixed)
-        self._start_at_end = start_at_end and first is None
+        self._start_at_end = start_at_end and not start.offset
 
     @property
     def position(self) -> Position:
@@ -119,11 +118,6 @@ class FileReader:
         times = [handle.used + self._handles.idle for handle in open_now if not handle.kept]
         times += [file.quiet_at for file in files[:1] if file.left is not None and not file.over]
         return min(times, default=None)
-
-    def pin(self) -> None:
-        """The file to begin with is the one that the path names now, not the one at the first `read`."""
-        with suppress(OSError):
-            self._at.look(self._now())
 
     def close(self) -> None:
         for file in self._at.files:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .cursor import Cursor
 from .handles import Handle, Handles
-from .rotation import find_moved, rotated_between
+from .rotation import TRIES, find_moved, named_since
 
 #: Seconds that a file must be quiet after its path names another one before it counts as finished …
 QUIET = 5.0
@@ -110,24 +110,28 @@ class Succession:
         if file.open_fd is not None:
             return file.handle
         path: str | None = str(self._path)
-        if file.left is not None:
-            path = find_moved(str(self._path), file.device, file.inode, file.real)
-        if path is None:
-            return None
-        try:
-            handle = self._handles.open(path, now)
-        except FileNotFoundError:
-            return None
-        except OSError:
+        for _ in range(TRIES):
+            if file.left is not None:
+                path = find_moved(str(self._path), file.device, file.inode, file.real)
+            if path is None:
+                return None
+            try:
+                handle = self._handles.open(path, now)
+            except FileNotFoundError:
+                handle = None
+            except OSError:
+                if file.left is None:
+                    raise
+                return None
+            if handle is not None and file.is_at(os.fstat(handle.fd)):
+                file.handle = handle
+                file.real = os.path.realpath(path)
+                return handle
+            if handle is not None:
+                self._handles.close(handle)
             if file.left is None:
-                raise
-            return None
-        if not file.is_at(os.fstat(handle.fd)):
-            self._handles.close(handle)
-            return None
-        file.handle = handle
-        file.real = os.path.realpath(path)
-        return handle
+                return None
+        return None  # it is renamed all the while
 
     def release(self, file: Followed) -> None:
         if file.handle:
@@ -164,46 +168,29 @@ class Succession:
                     self.files.append(file)
                     file.left, file.over, self.turned = None, False, True
                     return
-        moved = self._follow_between(newest, now)
-        if status is None:
-            return
-        following = self._followed(status)
-        self._hold(following, now)
-        if moved is None and self._is_copy(newest, following):
-            self.release(newest)
-            following.cursor = newest.cursor
-            self.files[-1] = following
-        else:
-            self.files.append(following)
-            self.rotations += 1
+        since = named_since(str(self._path), newest.device, newest.inode)
+        for name, at in since or ():  # None: it is being rotated, and the next look will tell
+            if any(file.is_at(at) for file in self.files):
+                continue
+            following = self._followed(at)
+            if name != str(self._path):
+                following.left, following.grew, following.real = now, now, name
+            self._hold(following, now)
+            if self._is_copy(newest, following):
+                self.release(newest)
+                following.cursor = newest.cursor
+                self.files[-1] = following
+            else:
+                self.files.append(following)
+                self.rotations += 1
 
-    def _follow_between(self, newest: Followed, now: float) -> str | None:
-        """Follow what the path named after `newest` and before it names the present one. Where `newest` is."""
-        moved, found = None, list[Followed]()
-        for _ in range(5):
-            moved = find_moved(str(self._path), newest.device, newest.inode)
-            names = rotated_between(str(self._path), moved) if moved else []
-            found.clear()
-            for name in names:
-                with suppress(OSError):
-                    between = self._followed(os.stat(name))
-                    between.real = name
-                    found.append(between)
-            if find_moved(str(self._path), newest.device, newest.inode, moved or "") == moved:
-                break  # otherwise it was rotated meanwhile, and the names are others'
-        for between in found:
-            between.left = between.grew = now
-            self.files.append(between)
-            self.rotations += 1
-            self._hold(between, now)
-        return moved
-
-    @staticmethod
-    def _is_copy(old: Followed, new: Followed) -> bool:
+    def _is_copy(self, old: Followed, new: Followed) -> bool:
         fd = old.open_fd
         if old.cursor.offset < SAME_TEXT or (fd is not None and os.fstat(fd).st_nlink > 0):
             return False
-        return new.open_fd is not None and old.cursor.matches(new.open_fd)
+        if new.open_fd is None or not old.cursor.matches(new.open_fd):
+            return False
+        return find_moved(str(self._path), old.device, old.inode, old.real) is None
 
     def _hold(self, file: Followed, now: float) -> None:
         """Open it now, so that it can be read when its turn comes, wherever it is moved."""

@@ -13,14 +13,14 @@ from msgspec.structs import replace
 from rli_agent.discover import NEEDS, NEWEST, UNREADABLE, Discovery, Found, Scan
 from rli_agent.errors import UserError
 from rli_agent.events import Source
-from rli_agent.follow.rotation import rotated_from
+from rli_agent.follow.rotation import TRIES, rotated_from
 from rli_agent.options import WatchOptions
 from rli_agent.parsers.packs import Pack
 from rli_agent.parsing import run_files
 from rli_agent.rulebook import Rulebook
 from rli_agent.store.run_store import RunStore
 from rli_agent.track import Track
-from rli_agent.watching.moved import Beginning, beginnings, in_order, may_be_moved
+from rli_agent.watching.moved import Beginning, beginnings, in_order, may_be_moved, where
 
 
 class RunFiles:
@@ -45,7 +45,8 @@ class RunFiles:
         self.tracks: dict[Path, Track] = {}
         self._names: list[str] = []
         self._framework: str | None = None
-        self.taken_over: list[Track] = []  # of files that were read before under another name
+        self._others: Mapping[str, tuple[int, int]] = {}  # the past of others, when it was decided who reads it
+        self.claims: list[Track] = []  # whose files must be known to be theirs before anything is read
         self._introduced: set[tuple[str, str]] = set()
         self._first = True
         self._newest = 0.0
@@ -128,9 +129,6 @@ class RunFiles:
         unsettled = store.unsettled() if self._first else set()
         kept = None if self._options.start == "start" and self._first else store
         fresh = self._begin(kept, unsettled)
-        if any(f.source.reader == "text" for f in fresh):
-            self.scan = self._scan()  # what was rotated since the last one and before they were begun
-            fresh += self._begin(kept, unsettled)
         self._introduce(fresh)
         for found in self.scan.found:
             track = self.tracks.get(found.path)
@@ -140,11 +138,14 @@ class RunFiles:
         away = self._away()
         gone = {p for p, t in self.tracks.items() if p not in there and t.found.source.file not in away}
         self._first = False
+        if gone:
+            self._others = {}
         return [f.source for f in fresh], [self.tracks.pop(path) for path in gone]
 
     def _begin(self, store: RunStore | None, unsettled: Set[str]) -> list[Found]:
         """Give those of the scan that are new, and not just called anew, a track."""
-        new = [f for f in self.scan.found if f.path not in self.tracks]
+        at = self._settle()
+        new = [f for f in self.scan.found if self._is_new(f, at)]
         tracked = {t.found.source.file for t in self.tracks.values()}
         known = {n for n in self._away() if n in tracked or (store is not None and store.checkpoint(n))}
         new += [f for name, f in self._away().items() if name in known - tracked]
@@ -152,10 +153,11 @@ class RunFiles:
         if len(begun) < len(new):
             readers = [track.reader for track in self.tracks.values() if may_be_moved(track.found)]
             begun += beginnings(
-                filter(may_be_moved, new), store, {f.source.file for f in self.scan.found} | known,
+                filter(may_be_moved, new), at, store, {f.source.file for f in self.scan.found} | known, tracked,
                 {file for r in readers for file in r.files},
                 {(p.device, p.inode): p for r in readers for p in r.finished},
             )  # fmt: skip
+            self._others = {name: file for name, file in at.items() if rotated_from(name) is not None}
         for beginning in in_order(begun):
             found = beginning.found
             track = self.tracks[found.path] = Track(
@@ -163,11 +165,26 @@ class RunFiles:
                 live=not self._first, settled=found.source.file not in unsettled,
                 from_end=self._options.start == "end" and self._first,
             )  # fmt: skip
-            if may_be_moved(found):
-                track.reader.pin()
-            if beginning.is_taken_over:
-                self.taken_over.append(track)
+            if beginning.is_claim:
+                self.claims.append(track)
         return [beginning.found for beginning in begun]
+
+    def _settle(self) -> dict[str, tuple[int, int]]:
+        """Look again until nothing was renamed between two looks: which file each name had at that moment."""
+        at = where(found for found in self.scan.found if found.path not in self.tracks)
+        for _ in range(TRIES):
+            if not any(may_be_moved(found) and self._is_new(found, at) for found in self.scan.found):
+                break
+            before, self.scan = at, self._scan()
+            at = where(self.scan.found)
+            if at == before:
+                break
+        return at
+
+    def _is_new(self, found: Found, at: Mapping[str, tuple[int, int]]) -> bool:
+        """Whether it has no track, and was not found to be read under another name."""
+        name = found.source.file
+        return found.path not in self.tracks and (name not in at or self._others.get(name) != at[name])
 
     def _away(self) -> dict[str, Found]:
         """Files whose rotated past is there while they are not: they come back, and who follows them reads their past

@@ -10,13 +10,14 @@ import math
 import os
 import re
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
 from rli_agent.discover import Found
 from rli_agent.follow.reader import Position, same_text
-from rli_agent.follow.rotation import rotated_from
+from rli_agent.follow.rotation import identity, rotated_from
 from rli_agent.store.run_store import Checkpoint, RunStore
 
 #: Device and inode.
@@ -24,14 +25,15 @@ _Inode: TypeAlias = tuple[int, int]
 
 
 class Beginning(NamedTuple):
-    """How a file is read that is new to the watch: from a checkpoint, its own or (`is_taken_over`) that of the name it
-    had before, or from its start. is_past: it is the past of another file, and so is what comes after it under its
-    name; age: when that was last written, in Unix seconds."""
+    """How a file is read that is new to the watch: from a checkpoint, its own or one that is made for it (`is_claim`:
+    to be committed before anything is read, so that a later watch knows whose file that is). None: whatever the path
+    names, from its start. is_past: it is the past of another file, and so is what comes after it under its name; age:
+    when that was last written, in Unix seconds."""
 
     found: Found
     checkpoint: Checkpoint | None
     is_past: bool = False
-    is_taken_over: bool = False
+    is_claim: bool = False
     age: float = math.inf
 
 
@@ -50,47 +52,75 @@ def _counted(name: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
-def beginnings(
-    fresh: Iterable[Found], store: RunStore | None, there: Container[str], followed: Container[_Inode],
-    finished: Mapping[_Inode, Position],
-) -> list[Beginning]:  # fmt: skip
-    """Those of `fresh` that are to be read.
+def where(files: Iterable[Found]) -> dict[str, _Inode]:
+    """Which file each of those names that could be another one under a new name; those that are gone left out."""
+    at = {}
+    for found in filter(may_be_moved, files):
+        with suppress(OSError):
+            at[found.source.file] = identity(os.stat(found.path))
+    return at
 
-    `store` holds the checkpoints (None: they do not count), `there` the names of the files that exist; `followed` are
-    those that are being read, and `finished` those that were read to their end, under the names that they had.
+
+def beginnings(
+    fresh: Iterable[Found], at: Mapping[str, _Inode], store: RunStore | None, there: Container[str],
+    tracked: Container[str], followed: Container[_Inode], finished: Mapping[_Inode, Position],
+) -> list[Beginning]:  # fmt: skip
+    """Those of `fresh` that are to be read, as they were `at` one moment: what is renamed from then on is the affair of
+    the readers. The others are read under another name.
+
+    `store` holds the checkpoints (None: they do not count), `there` the names of the files that exist, `tracked` of
+    those that have a reader; `followed` are the files that are being read, and `finished` those that were read to their
+    end, under the names that they had.
     """
+
     out = []
     for found in fresh:
         name = found.source.file
-        own = store.checkpoint(name) if store else None
-        try:
-            status = os.stat(found.path)
-        except OSError:  # it went away this moment: its reader will tell
+        known = own = store.checkpoint(name) if store else None
+        inode = at.get(name)
+        if inode is None:  # it went away this moment: its reader will tell
             out.append(Beginning(found, own))
             continue
-        inode = (status.st_dev, status.st_ino)
         base = rotated_from(name)
-        base_known = base is not None and store is not None and store.checkpoint(base) is not None
-        is_past = base_known or base in there
-        known = own
+        base_is_known = base is not None and (base in tracked or bool(store and store.checkpoint(base)))
+        is_past = base_is_known or base in there
+        # Before the first of its base is read, each file of the past is read by itself: under the name that it has now.
+        by_itself = is_past and not base_is_known
+        if own is not None and (own.device, own.inode) != inode:
+            left = (own.device, own.inode)
+            if by_itself or (not is_past and (left in followed or _held_by(store, left, name))):
+                own = None  # that file goes on under another name, and is read under it
         if own is None:
             holders = store.checkpoints_of(*inode) if store else ()
-            before = next((c for c in holders if same_text(found.path, c.offset, c.fingerprint)), None)
-            if inode in followed or (before is not None and before.file in there):
+            read = [c for c in holders if same_text(found.path, c.offset, c.fingerprint)]
+            before = max(read, key=lambda c: c.offset, default=None)
+            if inode in followed:
                 continue
-            if is_past and (inode in finished or (before is None and base_known)):
+            if before is not None and before.file in there and not (by_itself and rotated_from(before.file) == base):
+                continue
+            if is_past and (inode in finished or (before is None and base_is_known)):
                 continue
             if before is not None:
                 own = replace(before, file=name)
             elif inode in finished:
                 own = _after(finished[inode], found)
-        elif store is not None and (own.device, own.inode) != inode and not is_past:
-            left = (own.device, own.inode)
-            if left in followed or any(c.file != name for c in store.checkpoints_of(*left)):
-                own = None  # that file goes on under another name, and is read under it
-        taken_over = own is not None and own is not known
-        out.append(Beginning(found, own, is_past, taken_over, status.st_mtime if is_past else math.inf))
+        own = own or Checkpoint(name, *inode, 0, 1, b"", b"", 0.0)
+        is_claim = own is not known and (is_past or own.offset > 0)
+        out.append(Beginning(found, own, is_past, is_claim, _age(found) if is_past else math.inf))
     return out
+
+
+def _age(found: Found) -> float:
+    """When it was last written, in Unix seconds; 0 for one that is gone."""
+    try:
+        return found.path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _held_by(store: RunStore | None, inode: _Inode, name: str) -> bool:
+    """Whether a file was read under another name too."""
+    return any(c.file != name for c in store.checkpoints_of(*inode)) if store else False
 
 
 def _after(end: Position, found: Found) -> Checkpoint | None:

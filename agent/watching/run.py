@@ -296,9 +296,9 @@ class WatchedRun:
             self._turns.forget(track)
         if fresh:
             self.store.describe(fresh)
-        if files.taken_over:
-            self.store.commit([], [track.checkpoint for track in files.taken_over])
-            files.taken_over.clear()
+        if files.claims:
+            self.store.commit([], [track.checkpoint for track in files.claims])
+            files.claims.clear()
         now = time.time()
         facts: list[Event] = [
             RunFact(os.path.relpath(f.file, run.root), f.line or 1, 0, now, "observed", f.key, str(f.value))

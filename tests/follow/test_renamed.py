@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from follow_tail import WHOLE, Tail, append, lines, rotate
 
 
@@ -101,6 +102,23 @@ def test_rotation_while_stopped(path: Path, tail: Tail) -> None:
     tail.read()
     tail.later(5)
     assert tail.text == lines(0, 20) + b"partial" + lines(20, 20)
+
+
+@pytest.mark.parametrize(
+    "form", ["train.log-202611{:02}", "train.log.2026-11-{:02}", "train.2026-11-{:02}_10-00-00_0.log"]
+)
+def test_rotations_by_date_while_stopped(path: Path, tail: Tail, form: str) -> None:
+    append(path, lines(0, 10))
+    tail.read()
+    tail.reader.close()
+    for day in range(1, 13):
+        append(path, lines(10 * day, 10))
+        path.rename(path.with_name(form.format(day)))
+    append(path, lines(130, 10))
+    tail.kill()
+    for _ in range(15):
+        tail.later(5)
+    assert tail.text == lines(0, 140)
 
 
 def test_killed_right_after_the_final_line_of_the_old_file(path: Path, tail: Tail) -> None:
