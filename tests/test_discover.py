@@ -15,7 +15,8 @@ import pytest
 
 import rli_agent.discover.look as look_module
 import rli_agent.rules
-from rli_agent.discover import Discovery, Found, Scan, config_facts
+from rli_agent.discover import Discovery, Found, Scan
+from rli_agent.discover.configs import config_facts
 from rli_agent.discover.look import ENDS, Looker
 from rli_agent.parsers.pack_files import load_pack, parse_pack
 from rli_agent.parsers.packs import Pack

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from agent_process import PATIENCE, Agent, store, until, write
 
-from rli_agent.discover import NEWEST, OLDEST, Discovery
+from rli_agent.discover import NEWEST, Discovery
+from rli_agent.discover.discovery import OLDEST
 from rli_agent.rulebook import Rulebook
 
 STEP = "(TaskRunner pid=1) step:{0} - actor/pg_loss:0.5 - critic/score/mean:0.25 - training/global_step:{0}\n"

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rli_agent.discover import Found, Scan
+from rli_agent.discover.found import Found, Scan
 from rli_agent.follow.filesystems import is_network
 from rli_agent.follow.rotation import rotated_from
 
