@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from run_trees import write
 
 from rli_agent.discover.configs import config_facts, setting
 
@@ -73,3 +74,13 @@ def test_any_configuration_is_read_without_complaint(tmp_path_factory: pytest.Te
     file.write_text(json.dumps(data))
     for _, line in stated(file).values():
         assert line >= 1
+
+
+def test_config_facts_take_the_first_place_that_states_something(tmp_path: Path) -> None:
+    write(tmp_path, {"a.yaml": "x:\n  y: ${z}\n  steps: -1\nn: true\n", "b.yaml": "x: 7\ny: {'steps': 5, name: m}\n"})
+    wanted = {"steps": ["x.steps", "y.steps"], "name": ["x.y", "n", "y.name"], "gone": ["q"]}
+    facts = config_facts([tmp_path / "a.yaml", tmp_path / "b.yaml"], wanted)
+    assert [(f.key, f.value, f.file.name, f.line) for f in facts] == [
+        ("steps", "5", "b.yaml", 2),
+        ("name", "m", "b.yaml", 2),
+    ]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from run_trees import write
 
 from rli_agent.discover.runs import RunFinder
 from rli_agent.rulebook import Rulebook
@@ -21,13 +22,6 @@ VLLM = "INFO 11-21 10:00:00 [loggers.py:1] Engine 000: Avg generation throughput
 @pytest.fixture(scope="module")
 def book() -> Rulebook:
     return Rulebook()
-
-
-def lay(root: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
 
 
 def found(root: Path, book: Rulebook) -> list[str]:
@@ -64,48 +58,48 @@ VERL_RUN = {
          "console beside its run", "no run at all", "empty"],
 )  # fmt: skip
 def test_one_run_stays_one(tmp_path: Path, book: Rulebook, files: dict[str, str]) -> None:
-    lay(tmp_path, files)
+    write(tmp_path, files)
     assert found(tmp_path, book) == []
 
 
 def test_each_directory_of_several_is_a_run(tmp_path: Path, book: Rulebook) -> None:
     for name, files in {"a": PRIME_RL, "team/b": VERL_RUN, "c/run_1": {"train.log": TRL}, "d": {"y.log": VLLM}}.items():
-        lay(tmp_path / name, files)
-    lay(tmp_path, {"notes/plan.txt": "words\n", "checkpoints/x/train.log": TRL})
+        write(tmp_path / name, files)
+    write(tmp_path, {"notes/plan.txt": "words\n", "checkpoints/x/train.log": TRL})
     assert found(tmp_path, book) == ["a", "c/run_1", "d", "team/b"]
 
 
 def test_a_folder_of_runs_may_be_called_logs(tmp_path: Path, book: Rulebook) -> None:
     trials = {f"logs/root/gsm8k/trial{i}/main.log": AREAL for i in range(2)}
-    lay(tmp_path, trials)
+    write(tmp_path, trials)
     assert found(tmp_path, book) == ["logs/root/gsm8k/trial0", "logs/root/gsm8k/trial1"]
 
 
 def test_text_beside_several_runs_is_a_run_without_them(tmp_path: Path, book: Rulebook) -> None:
-    lay(tmp_path, {"slurm-7.out": "srun: starting\n", "a/train.log": VERL, "b/train.log": TRL})
+    write(tmp_path, {"slurm-7.out": "srun: starting\n", "a/train.log": VERL, "b/train.log": TRL})
     places = {os.path.relpath(p.path, tmp_path): p for p in RunFinder(tmp_path, book.packs).find()}
     assert sorted(places) == [".", "a", "b"]
     assert places["."].without == {str(tmp_path / "a"), str(tmp_path / "b")}
 
 
 def test_a_run_that_says_nothing_telling_is_one_beside_others(tmp_path: Path, book: Rulebook) -> None:
-    lay(tmp_path, {"a/train.log": VERL, "b/train.log": "Traceback (most recent call last):\n", "c/notes.txt": "x\n"})
+    write(tmp_path, {"a/train.log": VERL, "b/train.log": "Traceback (most recent call last):\n", "c/notes.txt": "x\n"})
     assert found(tmp_path, book) == ["a", "b"]
 
 
 def test_the_run_written_last_comes_first_and_new_text_is_seen(tmp_path: Path, book: Rulebook) -> None:
-    lay(tmp_path, {"a/train.log": VERL, "b/train.log": "loading\n", "c/train.log": TRL})
+    write(tmp_path, {"a/train.log": VERL, "b/train.log": "loading\n", "c/train.log": TRL})
     for seconds, name in enumerate("bac"):
         os.utime(tmp_path / name / "train.log", (seconds + 1e9, seconds + 1e9))
     finder = RunFinder(tmp_path, book.packs)
     assert [os.path.basename(p.path) for p in finder.find()] == ["c", "a", "b"]
-    lay(tmp_path, {"b/train.log": VERL, "d/e/train.log": TRL})
+    write(tmp_path, {"b/train.log": VERL, "d/e/train.log": TRL})
     assert {os.path.basename(p.path) for p in finder.find()} == {"a", "b", "c", "e"}
 
 
 def test_links_hidden_directories_and_what_cannot_be_read_are_passed_over(tmp_path: Path, book: Rulebook) -> None:
-    lay(tmp_path / "there", {"x/train.log": VERL})
-    lay(tmp_path / "runs", {"a/train.log": VERL, ".old/train.log": TRL, "b/train.log": "\0\0\0", "c/d/e.log": TRL})
+    write(tmp_path / "there", {"x/train.log": VERL})
+    write(tmp_path / "runs", {"a/train.log": VERL, ".old/train.log": TRL, "b/train.log": "\0\0\0", "c/d/e.log": TRL})
     (tmp_path / "runs" / "link").symlink_to(tmp_path / "there")
     (tmp_path / "runs" / "loop").symlink_to(tmp_path / "runs")
     assert found(tmp_path / "runs", book) == ["a", "b", "c/d"]
