@@ -10,41 +10,26 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from loguru import logger
-from msgspec import Struct
 
 from ..catalogue import Catalogue
-from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape, Source
+from ..events import Event, Interval, Labels, Samples, Shape, Source
 from ..hardware.figures import Figure
 from ..life.state import LifeState
 from ..parsers.timeline import intervals
 from ..rollout_statistics import BOUNDS, Distribution
 from .families import MetricType, Series, Table, Text
+from .inbox import Inbox, Newest, OpenState
 from .life_figures import life_figures
-from .naming import Naming, RunLabels, clean, duration_series, label_set, role_of
-from .rollout_figures import RolloutFigures
+from .naming import Naming, RunLabels, clean, duration_series, label_set
 from .selfmetrics import SelfMetrics, of_process
 from .tallies import Tally
 
 #: Different things that may wait for a scrape before `record` unfolds them itself.
 WAITING_LIMIT = 4096
-#: Shapes whose series are remembered, and lanes' states that may be open at once.
+#: Shapes whose series are remembered.
 SHAPES_LIMIT = 8192
-OPEN_LIMIT = 1000
-
-#: What an event is called in its printed form.
-_TYPES: dict[type, str] = {
-    Samples: "metric", Interval: "state", Problem: "problem", RolloutBatch: "rollouts", RunFact: "fact",
-}  # fmt: skip
-
-
-class _Newest(Struct):
-    at: float
-    file: str
-    source: Source
-    event: Any
 
 
 class Exposition:
@@ -68,18 +53,12 @@ class Exposition:
         self._naming = Naming(catalogue, namespace)
         self._catalogue = catalogue
         self._clock = clock
-        # The inbox: what record() and render() share. Held for microseconds.
-        self._inbox = threading.Lock()
-        self._newest: dict[tuple[Any, ...], _Newest] = {}
-        self._counts: dict[tuple[str, Labels], float] = {}
-        self._rollouts = RolloutFigures()
-        self._open: dict[tuple[str, Labels, Labels, str, str], float] = {}
-        self._roles: set[str] = set()
-        # The table: a scrape's own.
+        self._inbox = Inbox()
+        # The rest is a scrape's own.
         self._unfolding = threading.Lock()
         self._table = Table(run, series_limit)
         self._slots: dict[tuple[str, str, Labels, int], tuple[Shape, list[tuple[int, Series, float]]]] = {}
-        self._elapsed: dict[tuple[str, Labels, Labels, str, str], Series] = {}
+        self._elapsed: dict[OpenState, Series] = {}
         self._collisions: set[str] = set()
 
         #: Asked at every scrape; None where nobody follows the run's life.
@@ -98,92 +77,21 @@ class Exposition:
         with self._unfolding:
             self._table.relabel(run)
 
-    def end_open_states(self) -> None:
-        """The run is over: no lane is in a state any more."""
-        with self._inbox:
-            self._open.clear()
-
-    # -- the reading thread ------------------------------------------------------------------------------------------
-
     def record(self, events: Sequence[Event], source: Source) -> None:
-        """Take over what was just committed. O(events) of about 0.2 µs, whatever the number of values in them."""
-        now = self._clock()
-        seen = dict.fromkeys(_TYPES.values(), 0)
-        with self._inbox:
-            if source.role not in self._roles:
-                self._roles.add(source.role)
-                for kind in PROBLEM_KINDS:
-                    self._count("rl_problems_total", 0, role=source.role, kind=kind, level="ERROR")
-            by_shape: dict[int, Samples] = {}
-            for event in events:
-                if type(event) is Samples:
-                    shape = id(event.shape)
-                    seen["metric"] += len(event.values)
-                    if event.shape.is_tallied:
-                        self._step(event, event.shape.labels, event.time, source, now)
-                        continue
-                    by_shape.pop(shape, None)  # so that the dict is in the order of the newest
-                    by_shape[shape] = event
-                else:
-                    seen[_TYPES[type(event)]] += 1
-                    self._take(event, source, now)
-            for shape, event in by_shape.items():
-                key = ("samples", source.role, source.lane, source.labels, shape)
-                self._offer(key, event, event.file, event.time, source, now)
-                self._step(event, event.shape.labels, event.time, source, now)
-            full = len(self._newest) + len(self._counts) > WAITING_LIMIT
-        for kind, count in seen.items():
+        """Take over what was just committed. For the reading thread."""
+        for kind, count in self._inbox.record(events, source, self._clock()).items():
             self.own.recorded(kind, count)
-        if full:
+        if self._inbox.size > WAITING_LIMIT:
             with self._unfolding:
                 self._unfold()
 
     def count_on(self, problems: Iterable[tuple[str, str, str, int]]) -> None:
         """Take up what was counted before the agent was started again: problems by role, kind and level."""
-        with self._inbox:
-            for role, kind, level, count in problems:
-                self._count("rl_problems_total", count, role=role, kind=kind, level=level)
+        self._inbox.count_on(problems)
 
-    def _take(self, event: Event, source: Source, now: float) -> None:
-        if isinstance(event, Interval):
-            key = (source.role, source.labels, event.labels, event.lane, event.state)
-            if event.end is None and event.duration is None:
-                if len(self._open) >= OPEN_LIMIT:
-                    del self._open[next(iter(self._open))]
-                self._open[key] = now if event.start is None else min(event.start, now)
-                return
-            if event.end is None or event.time_is == "estimated" or event.end >= self._open.get(key, math.inf):
-                self._open.pop(key, None)
-            if event.duration is None and event.start == event.end:
-                return  # says only that the state is over
-            self._offer(("interval", *key), event, event.file, event.end, source, now)
-            if event.state == "step":
-                self._step(event, event.labels, event.end, source, now)
-        elif isinstance(event, Problem):
-            role = role_of(event.labels, source)
-            self._count("rl_problems_total", event.count, role=role, kind=event.kind, level=event.level)
-        elif isinstance(event, RolloutBatch):
-            self._rollouts.take(event, source)
-        elif isinstance(event, RunFact) and event.key == "max_steps":
-            self._offer(("max_steps", source.role), event, event.file, event.time, source, now)
-
-    def _step(self, event: Samples | Interval, labels: Labels, at: float | None, source: Source, now: float) -> None:
-        if event.step is not None:
-            self._offer(("step", role_of(labels, source)), event.step, event.file, at, source, now)
-
-    def _offer(self, key: tuple[Any, ...], event: Any, file: str, at: float | None, source: Source, now: float) -> None:
-        """Keep `event` unless a newer one of another file is there. A time in the future counts as now."""
-        at = now if at is None else min(at, now)
-        old = self._newest.get(key)
-        if old is None or at >= old.at or old.file == file:
-            self._newest.pop(key, None)  # so that the dict is in the order of arrival
-            self._newest[key] = _Newest(at, file, source, event)
-
-    def _count(self, name: str, more: float, **labels: str) -> None:
-        key = (name, tuple(labels.items()))
-        self._counts[key] = self._counts.get(key, 0) + more
-
-    # -- the scraping threads ----------------------------------------------------------------------------------------
+    def end_open_states(self) -> None:
+        """The run is over: no lane is in a state any more."""
+        self._inbox.end_open_states()
 
     def render(self, openmetrics: bool) -> bytes:
         """All series as Prometheus text, or as OpenMetrics 1.0."""
@@ -205,15 +113,12 @@ class Exposition:
         return run, out + self.own.render(run, openmetrics)
 
     def _unfold(self) -> None:
-        with self._inbox:
-            newest, self._newest = self._newest, {}
-            counts, self._counts = self._counts, {}
-            rollouts = self._rollouts.changed()
-        for (name, labels), more in counts.items():
+        waiting = self._inbox.empty()
+        for (name, labels), more in waiting.counts.items():
             series = self._series(name, label_set(labels))
             if series:
                 series.add(more)
-        for key, item in newest.items():
+        for key, item in waiting.newest.items():
             event = item.event
             if key[0] == "samples":
                 self._set_samples(event, item)
@@ -225,7 +130,7 @@ class Exposition:
                 steps = _number(event.value)
                 if steps is not None:
                     self._set("rl_max_steps", label_set((("role", key[1]),)), steps, item)
-        for figure in rollouts:
+        for figure in waiting.rollouts:
             spread = isinstance(figure.value, Distribution)
             bounds = BOUNDS[figure.quantity] if spread else ()
             series = self._series(figure.name, label_set(*figure.labels), bounds)
@@ -236,7 +141,7 @@ class Exposition:
             else:
                 series.set(figure.value)
 
-    def _set_samples(self, samples: Samples, item: _Newest) -> None:
+    def _set_samples(self, samples: Samples, item: Newest) -> None:
         source = item.source
         key = (source.role, source.lane, source.labels, id(samples.shape))
         known = self._slots.get(key)
@@ -266,7 +171,7 @@ class Exposition:
                 slots.append((named.index, series, named.factor))
         return slots
 
-    def _set_interval(self, interval: Interval, item: _Newest) -> None:
+    def _set_interval(self, interval: Interval, item: Newest) -> None:
         seconds = interval.duration
         if seconds is None and interval.start is not None and interval.end is not None:
             seconds = interval.end - interval.start
@@ -277,8 +182,7 @@ class Exposition:
 
     def _show_open(self) -> None:
         """A gauge for each state that a lane is in now, and none for those it has left."""
-        with self._inbox:
-            still = dict(self._open)
+        still = self._inbox.open_states()
         for key in self._elapsed.keys() - still.keys():
             self._table.remove(self._elapsed.pop(key))
         now = self._clock()
@@ -337,7 +241,7 @@ class Exposition:
         quantity = self._catalogue[name]
         return self._table.series(name, labels, quantity.help, quantity.type, bounds)
 
-    def _set(self, name: str, labels: Labels, value: float, item: _Newest) -> None:
+    def _set(self, name: str, labels: Labels, value: float, item: Newest) -> None:
         series = self._series(name, labels)
         if series:
             series.set(float(value), item.at, item.file)
