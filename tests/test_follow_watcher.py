@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from rli_agent.follow import inotify
 from rli_agent.follow import watcher as watching
 from rli_agent.follow.watcher import Watcher
 
@@ -300,7 +301,7 @@ def test_the_limits_of_inotify_are_named(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, "inotify limit reached")
 
-    monkeypatch.setattr(watching.Observer, "schedule", refuse)
+    monkeypatch.setattr(inotify.Observer, "schedule", refuse)
     watcher = Watcher([root], poll_interval=0.05)
     try:
         assert watcher.mode == {root: "polling"}

@@ -7,31 +7,18 @@ on. In both ways everything is looked at now and then, because events can be los
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
 from .filesystems import announces_writes, file_system_type
+from .inotify import Inotify, reason
 from .tree import Tree
 
 Mode: TypeAlias = Literal["inotify", "polling"]
@@ -46,18 +33,6 @@ CHECK_ALL = 10.0
 #: `wait` returns at most so often, in seconds: a trainer may write thousands of lines a second.
 SETTLE = 0.02
 
-# watchdog 7 warns of a directory that it meets twice while it is being made, with all of its internals: it is harmless.
-warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
-
-_EVENTS: list[type[FileSystemEvent]] = [
-    FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent,
-    DirDeletedEvent,
-]  # fmt: skip
-_LIMITS = {
-    errno.ENOSPC: ("watches", "max_user_watches", 1048576),
-    errno.EMFILE: ("instances", "max_user_instances", 1024),
-}
-
 
 class _Root(FileSystemEventHandler):
     """One root: how it is watched, the events that came for it, and what is known from looking."""
@@ -67,7 +42,6 @@ class _Root(FileSystemEventHandler):
         self.mode: Mode = "polling"
         self.identity: _Identity | None = None
         self.tree = Tree(str(given))
-        self.watch: ObservedWatch | None = None
         self.told: set[str] = set()  # what events announced since the last look
         self.silent: dict[str, float] = {}  # files that grew without an event, and since when
         self.next_recent = self.next_known = self.next_all = 0.0
@@ -103,7 +77,7 @@ class Watcher:
         self.notes: list[str] = []
         self._poll_interval = poll_interval
         self._force_polling = force_polling
-        self._observer: BaseObserver | None = None
+        self._inotify = Inotify()
         self._changed = threading.Condition()
         self._posted: set[tuple[_Root, str]] = set()
         self._woken = False
@@ -126,7 +100,7 @@ class Watcher:
     def watch(self, roots: Set[Path]) -> None:
         """Watch these roots and no others."""
         for path in self._roots.keys() - roots:
-            self._unschedule(self._roots.pop(path))
+            self._inotify.unwatch(self._roots.pop(path))
         for path in sorted(roots - self._roots.keys()):
             self.add(path)
 
@@ -162,10 +136,7 @@ class Watcher:
             self._changed.notify()
 
     def close(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
+        self._inotify.close()
 
     def _post(self, root: _Root, paths: list[str]) -> None:
         """An event came; called in watchdog's thread."""
@@ -227,8 +198,8 @@ class Watcher:
             root.silent.setdefault(path, now)
         for path, since in root.silent.items():
             if now - since >= 0.9 * CHECK_RECENT:
-                limit = self._limit_reached()
-                why = _reason(limit) if limit else "another host writes it, or events were lost"
+                limit = self._inotify.limit_reached()
+                why = reason(limit) if limit else "another host writes it, or events were lost"
                 self._poll(root, f"{root.path(path)}: it grew and inotify did not tell ({why})")
                 return
 
@@ -237,7 +208,7 @@ class Watcher:
     def _establish(self, root: _Root, now: float) -> set[Path]:
         """Begin to watch what the root's path names now. Returns all that was and is there."""
         found = {root.path(path) for path in root.tree.paths()}
-        self._unschedule(root)
+        self._inotify.unwatch(root)
         root.told, root.silent, root.mode = set(), {}, "polling"
         root.identity = _identity(root.given)
         base = os.path.realpath(root.given.parent)
@@ -246,7 +217,11 @@ class Watcher:
         if root.identity and not self._force_polling and (is_directory or not root.given.is_symlink()):
             watched = Path(root.tree.root if is_directory else base)
             if announces_writes(watched):
-                self._schedule(root, watched, recursive=is_directory)
+                try:
+                    self._inotify.watch(root, watched, recursive=is_directory)
+                    root.mode = "inotify"
+                except OSError as error:
+                    self._poll(root, f"{root.given}: {reason(error)}")
             else:
                 self._poll(root, f"{root.given}: inotify cannot be trusted on {file_system_type(watched)}")
         root.tree.sweep(now)
@@ -255,61 +230,13 @@ class Watcher:
         root.next_all = now + CHECK_ALL
         return found | {root.path(path) for path in root.tree.paths()}
 
-    def _schedule(self, root: _Root, directory: Path, recursive: bool) -> None:
-        try:
-            if self._observer is None:
-                observer = Observer()
-                observer.start()
-                self._observer = observer
-            root.mode = "inotify"
-            root.watch = self._observer.schedule(root, str(directory), recursive=recursive, event_filter=_EVENTS)
-        except OSError as error:
-            self._poll(root, f"{root.given}: {_reason(error)}")
-            return
-        if limit := self._limit_reached():
-            self._poll(root, f"{root.given}: {_reason(limit)}")
-
-    def _limit_reached(self) -> OSError | None:
-        """Whether one more watch fails. watchdog 7 passes over subdirectories that it could not watch in silence."""
-        assert self._observer is not None
-        try:
-            self._observer.unschedule(
-                self._observer.schedule(FileSystemEventHandler(), os.sep, event_filter=_EVENTS[:1])
-            )
-        except OSError as error:
-            return error
-        return None
-
-    def _poll(self, root: _Root, reason: str) -> None:
+    def _poll(self, root: _Root, why: str) -> None:
         """Look at the root from now on, and say why."""
-        self._unschedule(root)
+        self._inotify.unwatch(root)
         root.mode = "polling"
-        note = f"{reason}; checked every {self._poll_interval:g} s instead"
+        note = f"{why}; checked every {self._poll_interval:g} s instead"
         if note not in self.notes:
             self.notes.append(note)
-
-    def _unschedule(self, root: _Root) -> None:
-        watch, root.watch = root.watch, None
-        if watch is None or self._observer is None:
-            return
-        if any(other.watch == watch for other in self._roots.values()):
-            self._observer.remove_handler_for_watch(root, watch)
-        else:
-            self._observer.unschedule(watch)
-
-
-def _reason(error: OSError) -> str:
-    if error.errno not in _LIMITS:
-        return f"inotify does not work there ({error.strerror})"
-    what, setting, enough = _LIMITS[error.errno]
-    try:
-        value = Path("/proc/sys/fs/inotify", setting).read_text().strip()
-    except OSError:
-        value = "unknown"
-    return (
-        f"the limit on inotify {what} is reached (fs.inotify.{setting} = {value}; "
-        f"to raise it: sudo sysctl fs.inotify.{setting}={enough})"
-    )
 
 
 def _identity(path: Path) -> _Identity | None:
