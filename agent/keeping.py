@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from rli_agent.errors import UserError
 from rli_agent.events import Event, Samples, Source
 from rli_agent.overlap import Overlap
-from rli_agent.parsers.timestamps import Mark, Shift, rebuild
+from rli_agent.parsers.rebuilding import Mark, rebuild
+from rli_agent.parsers.timestamps import Shift
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.publisher import Participant, Publisher
 from rli_agent.status import RunStatus

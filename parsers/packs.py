@@ -12,9 +12,6 @@ from msgspec import Meta, Struct, field
 
 from rli_agent.parsers.literals import LONGEST_LITERAL
 
-#: A quantity's name, or its name with what the bare name cannot say.
-Unit = Literal["percent", "s", "ms", "us", "tokens", "tokens/s", "bytes", "GiB", "none"]
-
 
 class Named(Struct, forbid_unknown_fields=True):
     """`{name, unit}`: a metric's name and the unit in which the text prints it; `scale` multiplies the value."""
@@ -289,7 +286,7 @@ class Switch(Struct, forbid_unknown_fields=True):
 
 
 class Expected(Struct, forbid_unknown_fields=True):
-    """What an example must give: any subset of the fields of the printed event (DESIGN of `rli-agent parse`)."""
+    """What an example must give: any subset of the fields of the event as `rli-agent parse` prints it."""
 
     name: str | None = None
     value: float | int | str | None = None

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rli_agent.events import Event, Interval, Samples
+from rli_agent.parsers.rebuilding import Mark, rebuild
 from rli_agent.parsers.timeline import lasted
-from rli_agent.parsers.timestamps import Mark, Shift, rebuild
+from rli_agent.parsers.timestamps import Shift
 
 
 def settle_events(events: Sequence[Event], shift: Shift | None, end: float) -> None:

@@ -1,30 +1,19 @@
 """The only place that decides times: what stands in a line's stamp, made into Unix seconds.
 
 A stamp may lack its year (vLLM, glog), its date (prime-rl) or its zone; what it lacks comes from the lines before, the
-file's modification time, and the host's zone, all passed in. Lines without any stamp get theirs from `rebuild`.
+file's modification time, and the host's zone, all passed in. Lines without any stamp get theirs from `rebuilding`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from array import array
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from rli_agent.parsers.calendar import DAY, EPOCH, HALF_DAY, SKEW, Calendar, day_of
 from rli_agent.parsers.headers import Stamp
-
-DAY = 86400.0
-HALF_DAY = DAY / 2
-#: How far clocks may disagree: of the writing host and the file server's, of threads that write one file.
-SKEW = 7200.0
-#: A step back within this, in the hour that the end of summer time repeats, is threads' disorder, not the second pass.
-_DISORDER = 60.0
-_EPOCH = dt.datetime(1970, 1, 1).toordinal()
-_YEARS = range(1970, 3000)
-_LATEST = 1000 * 365 * DAY
 
 
 class ClockState(Struct):
@@ -58,13 +47,13 @@ class Shift(NamedTuple):
     days: int
     before: int | None
     offset: float
-    calendar: _Calendar
+    calendar: Calendar
 
     def by(self, time: float) -> float:
         """Seconds to be added to a line's provisional time, and to all that was derived from it (a state's start)."""
         wall = time + self.offset
         day = math.floor(wall / DAY)
-        return self.calendar.at(_EPOCH + day + self.days, wall - day * DAY) - time
+        return self.calendar.at(EPOCH + day + self.days, wall - day * DAY) - time
 
 
 class Clock:
@@ -77,10 +66,9 @@ class Clock:
 
     def __init__(self, state: ClockState, zone: dt.tzinfo, reference: float) -> None:
         self.state = state
-        self.zone = zone
         self.reference = reference
-        self._local = _Calendar(zone)
-        self._others: dict[float, _Calendar] = {}
+        self._local = Calendar(zone)
+        self._others: dict[float, Calendar] = {}
 
     def time_of(self, stamp: Stamp, line: int = 0) -> float:
         """The stamp's time. `line` is its number in the file, and tells `settle` which times are provisional.
@@ -95,7 +83,7 @@ class Clock:
         calendar = self._local if offset is None else self._calendar(offset)
         if stamp.month is not None and stamp.day is not None:
             if stamp.year is not None:
-                day = _ordinal(stamp.year, stamp.month, stamp.day)
+                day = day_of(stamp.year, stamp.month, stamp.day)
                 if day is not None:
                     return self._anchored(calendar.at(day, seconds, state.last if state.dated else None), line)
             else:
@@ -124,7 +112,7 @@ class Clock:
         days, before = state.days, state.before
         if days is None:
             latest = self._local.latest(wall - day * DAY, mtime + SKEW)
-            days, before = latest - _EPOCH - day, None
+            days, before = latest - EPOCH - day, None
         shift = Shift(days, before, state.offset, self._local)
         first, last = shift.by(state.first), shift.by(state.newest)
         if not state.dated:
@@ -155,13 +143,13 @@ class Clock:
             day -= 1
         elif back < SKEW - DAY:
             day += 1
-        return day - _EPOCH - last
+        return day - EPOCH - last
 
     def _provisional(self, seconds: float, offset: float | None) -> float:
         """While no day is certain: days of 24 hours at one offset, so that `Shift` can tell the wall clock again."""
         state = self.state
         if state.offset is None:
-            state.offset = _offset_at(self.zone, self.reference)
+            state.offset = self._local.offset(self.reference)
         if offset is not None:
             seconds = (seconds - offset + state.offset) % DAY
         calendar = self._calendar(state.offset)
@@ -173,7 +161,7 @@ class Clock:
         state.newest = time
         return time
 
-    def _after_last(self, seconds: float, calendar: _Calendar) -> float:
+    def _after_last(self, seconds: float, calendar: Calendar) -> float:
         state = self.state
         if state.last is None:
             return calendar.at(calendar.latest(seconds, self.reference + SKEW), seconds)
@@ -186,7 +174,7 @@ class Clock:
                 time = calendar.at(day + 1, seconds, state.last)
         return time
 
-    def _in_some_year(self, month: int, day: int, seconds: float, calendar: _Calendar) -> float | None:
+    def _in_some_year(self, month: int, day: int, seconds: float, calendar: Calendar) -> float | None:
         """Nearest to the last certain time; before there is one, the last such day not after the reference."""
         state = self.state
         last = state.last if state.dated else None
@@ -196,7 +184,7 @@ class Clock:
         # 29 February comes every four years, and after eight around 2100.
         for candidate in (year + 1, year, year - 1, *((*range(year - 8, year - 1), *range(year + 2, year + 9))
                           if (month, day) == (2, 29) else ())):  # fmt: skip
-            ordinal = _ordinal(candidate, month, day)
+            ordinal = day_of(candidate, month, day)
             if ordinal is None:
                 continue
             time = calendar.at(ordinal, seconds, last)
@@ -206,132 +194,10 @@ class Clock:
                 best = time
         return best
 
-    def _calendar(self, offset: float) -> _Calendar:
+    def _calendar(self, offset: float) -> Calendar:
         calendar = self._others.get(offset)
         if calendar is None:
             if len(self._others) >= 64:
                 self._others.clear()
-            calendar = self._others[offset] = _Calendar(dt.timezone(dt.timedelta(seconds=offset)))
+            calendar = self._others[offset] = Calendar(dt.timezone(dt.timedelta(seconds=offset)))
         return calendar
-
-
-class _Calendar:
-    """Days of one zone, as proleptic ordinals (datetime.date.toordinal), and their place in Unix time."""
-
-    def __init__(self, zone: dt.tzinfo) -> None:
-        self._zone = zone
-        self._days: dict[int, tuple[float, bool]] = {}
-        self._recent = (0, math.inf)
-
-    def at(self, day: int, seconds: float, after: float | None = None) -> float:
-        """The time of day `seconds` on that day. An hour that the clocks pass twice is the second one if it would
-        else lie before `after`; one that they skip is read on the clock that was not yet put forward."""
-        midnight, plain = self._days.get(day) or self._look_up(day)
-        if plain:
-            return midnight + seconds
-        whole = math.floor(seconds)
-        wall = dt.datetime.fromordinal(day) + dt.timedelta(seconds=whole)
-        first = wall.replace(tzinfo=self._zone).timestamp() + (seconds - whole)
-        second = wall.replace(tzinfo=self._zone, fold=1).timestamp() + (seconds - whole)
-        if second > first and after is not None and first < after - _DISORDER:
-            return second
-        return first
-
-    def split(self, time: float) -> tuple[int, float]:
-        """The day and the time of day that the wall clock shows at that time."""
-        day, midnight = self._recent
-        if midnight <= time < midnight + DAY:
-            return day, time - midnight
-        whole = math.floor(min(max(time, 0.0), _LATEST))
-        wall = dt.datetime.fromtimestamp(whole, self._zone)
-        day = wall.toordinal()
-        midnight, plain = self._days.get(day) or self._look_up(day)
-        if plain:
-            self._recent = day, midnight
-        return day, wall.hour * 3600 + wall.minute * 60 + wall.second + (time - whole)
-
-    def latest(self, seconds: float, until: float) -> int:
-        """The last day on which that time of day is not after `until`."""
-        day, _ = self.split(until)
-        while self.at(day, seconds) > until and day > _EPOCH:
-            day -= 1
-        return day
-
-    def next(self, last: float, seconds: float) -> float:
-        """That time of day as a file that grows means it, after a line at `last`.
-
-        The same day, unless it would go back by more than half a day, or the next day's is less than half a day away:
-        then midnight has passed. A lesser step back is a clock that was set, or threads that write in disorder. Over
-        midnight such a step looks like almost a day forward.
-        """
-        day, _ = self.split(last)
-        time = self.at(day, seconds, last)
-        if time < last:
-            later = self.at(day + 1, seconds, last)
-            if later - last < HALF_DAY or last - time > HALF_DAY:
-                return later
-        elif time - last > DAY - SKEW:
-            earlier = self.at(day - 1, seconds, last)
-            if last - earlier <= SKEW:
-                return earlier
-        return time
-
-    def _look_up(self, day: int) -> tuple[float, bool]:
-        start = dt.datetime.fromordinal(day).replace(tzinfo=self._zone)
-        end = dt.datetime.fromordinal(day + 1).replace(tzinfo=self._zone)
-        found = start.timestamp(), start.utcoffset() == end.utcoffset()
-        if len(self._days) >= 16:
-            self._days.clear()
-        self._days[day] = found
-        return found
-
-
-def _ordinal(year: int, month: int, day: int) -> int | None:
-    try:
-        return dt.date(year, month, day).toordinal() if year in _YEARS else None
-    except ValueError:
-        return None
-
-
-def _offset_at(zone: dt.tzinfo, time: float) -> float:
-    offset = dt.datetime.fromtimestamp(min(max(time, 0.0), _LATEST), zone).utcoffset()
-    return 0.0 if offset is None else offset.total_seconds()
-
-
-class Mark(NamedTuple):
-    """A line that stands in time: `time` where it is known, `lasted` the seconds that it says went by since
-    the mark before it that says so too (None or 0: it does not say)."""
-
-    line: int
-    time: float | None
-    lasted: float | None
-
-
-def rebuild(marks: Iterable[Mark], end: float) -> Iterator[tuple[int, float]]:
-    """Times for the marks of a finished file that have none, in the order in which they become known.
-
-    marks: in **reverse** order of lines. end: the time of the last one, as a rule the file's modification time.
-    A known time bounds the others: those before it are not after it, those after it not before it. Durations reach
-    back over known times between: a step of 60 s ends 60 s after the step before it, whatever else was stamped inside.
-    Times never decrease with the line. Memory: 16 bytes for each mark between two known times.
-    """
-    lines, times = array("q"), array("d")
-    cursor, ceiling = end, math.inf
-    earliest = math.inf  # in this run, the time of the mark nearest to its beginning that tells a duration
-    for line, known, lasted in marks:
-        lasted = lasted if lasted is not None and 0.0 < lasted < math.inf else None
-        if known is None:
-            lines.append(line)
-            times.append(cursor)
-            if lasted is not None:
-                earliest = cursor
-        else:
-            ceiling = min(known, ceiling)
-            if earliest < ceiling:
-                cursor += ceiling - earliest  # durations claim more than went by: that mark moves up, and its start
-            yield from ((at, max(time, ceiling)) for at, time in zip(lines, times, strict=True))
-            del lines[:], times[:]
-            earliest = math.inf
-            cursor = min(cursor, ceiling) if lasted is None else ceiling
-        cursor -= lasted or 0.0
-    yield from zip(lines, times, strict=True)
