@@ -11,7 +11,7 @@ import regex
 
 from rli_agent.events import Labels, Shape, Source
 from rli_agent.parsers.blocks import keys_of
-from rli_agent.parsers.literals import required_literals
+from rli_agent.parsers.literals import required_literals, searched
 from rli_agent.parsers.packs import Layout, Named, Pack, Rule, Skip, When
 from rli_agent.parsers.scanner import Scanner
 from rli_agent.parsers.timeline import plan_of
@@ -158,10 +158,14 @@ class RuleSet:
         self._always: list[int] = []
         for i, rule in enumerate(self.rules):
             for literal in rule.literals:
-                by_literal.setdefault(literal, []).append(i)
+                by_literal.setdefault(searched(literal), []).append(i)
             if not rule.literals:
                 self._always.append(i)
-        region = {required for s in (*self.skip_start, *self.skip_end) for required in required_literals(s.pattern)}
+        region = {
+            searched(literal)
+            for begin_or_end in (*self.skip_start, *self.skip_end)
+            for literal in required_literals(begin_or_end.pattern)
+        }
         for literal in (*LEVEL_LITERALS, TRACEBACK_LITERAL, *sorted(region)):
             by_literal.setdefault(literal, [])
         self._rules_of = list(by_literal.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ sre: Any = import_module("re._constants" if _NEW else "sre_constants")
 sre_parser: Any = import_module("re._parser" if _NEW else "sre_parse")
 
 SHORTEST, LONGEST_LITERAL = 3, 500
+_RUN_AT_END = re.compile(r"(?<=.)(.)\1{2,}\Z", re.DOTALL)
 
 
 def required_literals(pattern: str) -> tuple[str, ...]:
@@ -31,6 +33,14 @@ def required_literals(pattern: str) -> tuple[str, ...]:
     if parsed.state.flags & sre.SRE_FLAG_IGNORECASE:
         return ()
     return _best(_sets(parsed))
+
+
+def searched(literal: str) -> str:
+    """What to look for in place of a literal: all of it but the end of a run of three or more of one character.
+
+    Hyperscan 5.4 makes an automaton of 30 MB out of a few hundred literals as soon as one ends so (`Waiting...`).
+    """
+    return _RUN_AT_END.sub(r"\1\1", literal)
 
 
 def _best(sets: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -76,6 +76,8 @@ class SourceParser:
         if self.state.capture is None and offset < CAPTURE_SHOWS:
             self._beginning = self._beginning[-CAPTURE_SEEN:] + data[:CAPTURE_SEEN]
             self.state.capture = capture(self._beginning, _telling)
+            if self.state.capture is not None or offset + len(data) >= CAPTURE_SHOWS:
+                self._beginning = b""
         self._bars.release(data, 0)
         while True:
             while incidents and at < len(data):  # line by line, as long as a problem may go on

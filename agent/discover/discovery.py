@@ -53,6 +53,7 @@ class Discovery:
         self._tree = Tree(list(dict.fromkeys(self._names.roots)))
         self._looks = Looks(self._roles.literals)
         self._claims: dict[str, tuple[str | None, Look, Claim]] = {}
+        self._given: dict[str, tuple[object, Found]] = {}  # what each path was last given as, and what made it so
         self._read = None if read is None else dict(read)
         #: Files that wait to be shown.
         self.backlog = 0
@@ -161,7 +162,7 @@ class Discovery:
     def _found(
         self, claims: Mapping[str, Claim], paths: Set[str], framework: str | None, skipped: dict[str, str]
     ) -> list[Found]:
-        found = []
+        given: dict[str, tuple[object, Found]] = {}
         looks = self._looks.by_path
         cache: dict[tuple[str, str], list[str]] = {}
         longer = _longer_histories(claims, looks)
@@ -184,9 +185,14 @@ class Discovery:
             packs = self._roles.readers(framework, claim) if reader == "text" else own
             if reader == "events":
                 packs = (*own, *self._roles.generic)  # a program's own names may be anybody's
-            source = Source(self._names[path], claim.role, claim.lane or claim.role, reader, packs, claim.labels)
-            found.append(Found(source, Path(path), note, twin is not None))
-        return sorted(found, key=lambda f: f.source.file)
+            made_of = (self._names[path], claim, reader, packs, note, twin is not None)
+            known = self._given.get(path)
+            if known is None or known[0] != made_of:
+                source = Source(self._names[path], claim.role, claim.lane or claim.role, reader, packs, claim.labels)
+                known = (made_of, Found(source, Path(path), note, twin is not None))
+            given[path] = known
+        self._given = given
+        return sorted((found for _, found in given.values()), key=lambda f: f.source.file)
 
     def _stated(self, configs: Sequence[Entry], framework: str | None, skipped: dict[str, str]) -> list[ConfigFact]:
         wanted = self._roles.configs.get(framework, {}) if framework else {}

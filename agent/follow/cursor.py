@@ -118,7 +118,8 @@ class Cursor:
         if self._scanned - self.offset >= self._block_size:
             return self._long_line(fd, budget, ended)
         mark = min(TAIL, self.offset)
-        wanted = mark + self._block_size
+        # No more than there is: what a short text leaves of a large piece of memory is of little use.
+        wanted = mark + min(self._block_size, max(0, os.fstat(fd).st_size - self.offset) + 1)
         buffer = os.pread(fd, wanted, self.offset - mark)
         if mark and _digest(buffer[:mark]) != self._tail:
             raise Overwritten

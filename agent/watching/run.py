@@ -43,7 +43,7 @@ CLOCK = 1.0
 LAST_WORDS = 2.0
 #: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
 #: twice as many from look to look, up to LONGEST, or 400 times what a look takes.
-RESCAN, LONGEST = 5.0, 20.0
+RESCAN, LONGEST = 5.0, 30.0
 #: Seconds between two looks where something changed that is not read.
 SHORTEST = 0.1
 #: Seconds after its last change before a file of records may rest.
