@@ -11,7 +11,7 @@ from rli_agent.events import Event, Interval, Problem, RunFact, Samples
 from rli_agent.life.signs import headline
 from rli_agent.life.state import ENDS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
-from rli_agent.life.wording import doubted, short, spoken, stalled
+from rli_agent.life.wording import doubted, short, spoken, stalled, where
 from rli_agent.pace import Pace, finish
 from rli_agent.parsers.timeline import intervals
 
@@ -234,7 +234,9 @@ class RunStatus:
         return f"step {self.step}{whole}" if self.step is not None else "no step seen"
 
     def _where(self) -> str:
-        return f"at {self._steps()}" if self.step is not None else "before the first step"
+        if self.step is not None:
+            return f"at {self._steps()}"
+        return where(self.tracker.state) if self.tracker is not None else "before the first step"
 
     def _doing(self, now: float) -> str:
         said = []

@@ -86,7 +86,7 @@ _after_bracket = _pattern(rf"""
   | [ ][\w.]+:[ ]\[({_LEVEL})\](?:[ ]|$)                                           # torch.distributed 2.1 and 2.2
   | [ ]({_LEVEL})[ ][^\s:]+:\d+:(?:[ ]|$)                                          # huggingface_hub
 """)
-_ray_position = _pattern(r"[ ](?:\([\w.-]+\)[ ])?(?:[^\s:]+:\d+:[ ])?")
+_ray_position = _pattern(r"[ ](?:\([\w.-]+\)[ ])?(?:[^\s:]+:\d+:(?:[ ]|$))?")
 _slime_position = _pattern(r"(?:[\w./-]+\.py:\d+[ ]-[ ])?")
 # glog and c10d: MMDD without year, the leading zero dropped by c10d; absl before its initialisation: Unix seconds
 _glog = _pattern(rf"""

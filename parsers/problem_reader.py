@@ -110,6 +110,8 @@ class ProblemReader:
         in_block = told_of and found_in(incident.block or "", message[:2000])
         if verdict == "mine" or in_block:
             incident.keep(message, line)
+            if incident.kind == "other" and not incident.outside:
+                incident.kind = "traceback"  # also where its last line, the exception, never comes
             if incident.caused:
                 self._refine(incident, message.lstrip(" |"))
             elif in_block and not (incident.after and incident.consequence):

@@ -284,7 +284,7 @@ class SourceParser:
         if self.rules.traceback_id in found and begins_traceback(message):
             incident = self._problems.open(at, message, "traceback", "ERROR", None, repeated)
             incident.muted = header.level in QUIET
-        elif header.level in ("ERROR", "CRITICAL"):
+        elif header.level in ("ERROR", "CRITICAL") and message.strip():
             kind = "env_error" if self.source.role == "env" else "other"
             self._problems.open(
                 at, message, kind, "CRITICAL" if header.level == "CRITICAL" else "ERROR", None, repeated

@@ -166,6 +166,30 @@ def test_an_evaluation_without_a_line_for_long_is_degraded_and_the_diagnosis_beg
             "NumelOut=1, Timeout(ms)=600000) ran for 600060 milliseconds before timing out.",
             "NCCL timeout: rank 3 waited 10 min in ALLREDUCE",
         ),
+        (
+            "nccl",
+            f"[PG ID 6 PG GUID 90({'PIPELINE_' * 30}GROUP) Rank 1] Process group watchdog thread terminated with "
+            "exception: [Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=COALESCED, "
+            "NumelIn=1, Timeout(ms)=600000) ran for 600096 milliseconds before timing out.\nframe #0: c10::Error",
+            "NCCL timeout: rank 1 waited 10 min in COALESCED",
+        ),
+        (
+            "traceback",
+            'Traceback (most recent call last):\n  File "/lustre/project/slime/train.py", line 66, in train\n    go()\n'
+            '  File "/usr/lib/python3.12/ray/worker.py", line 2981, in get',
+            "an exception whose name is missing, raised below slime/train.py:66 in train",
+        ),
+        (
+            "traceback",
+            'Scheduler hit an exception: Traceback (most recent call last):\n  File "s.py", line 3, in run',
+            "Scheduler hit an exception: raised at s.py:3 in run",
+        ),
+        (
+            "traceback",
+            'Traceback (most recent call last):\n  File "a.py", line 1\n'
+            "ray.exceptions.RayTaskError(ImportError): ray::main() (pid=1)",
+            "ray.exceptions.RayTaskError(ImportError): ray::main() (pid=1)",
+        ),
         ("cuda_oom", "torch.OutOfMemoryError: CUDA out of memory.", "torch.OutOfMemoryError: CUDA out of memory."),
         ("traceback", 'Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 3', "KeyError: 3"),
     ],

@@ -257,6 +257,16 @@ def test_a_traceback_without_an_end_is_a_problem() -> None:
     torn = "".join(PLAIN.splitlines(keepends=True)[:4])
     assert told(torn) == [(1, "traceback")]
     assert told(torn + "10:00:00    INFO going on\n" * 50 + PLAIN) == [(1, "traceback"), (55, "cuda_oom")]
+    said = "ERROR 11-21 10:00:00 [core.py:9] "  # vLLM's header, before every line
+    assert told(f"{said}the method failed\n" + prefixed(said, torn)) == [(1, "traceback")]
+    assert told(f"{said}the method failed\n") == [(1, "other")]
+
+
+def test_an_error_without_a_word_is_none() -> None:
+    blank = "(raylet) [2026-04-17 15:06:03,782 E 622 622] (raylet) node_manager.cc:3250:\n"
+    assert told(blank + "ERROR 11-21 10:00:00 [core.py:9] \n") == []
+    killed = "1 Workers (tasks / actors) killed due to memory pressure (OOM), 0 Workers crashed at node\n"
+    assert told(blank + killed) == [(2, "oom_kill")]
 
 
 def test_a_traceback_of_ten_thousand_lines_keeps_its_ends_within_bounds() -> None:

@@ -87,6 +87,8 @@ _FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d+)(?:, in (\S+))?', re.MULTIL
 _CHAINED = re.compile(
     r"\n\s*(?:During handling of the above exception, another|The above exception was the direct cause)"
 )
+#: What stands before a file and its folder.
+_FOLDERS = re.compile(r"(?<= )/\S*/(?=[^/\s]+/[^/\s]+:\d)")
 _LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python\d|^<|^python/ray/")
 
 
@@ -105,14 +107,20 @@ def in_short(kind: str, message: str) -> str:
     job = _JOB.search(headline(message))
     if job:
         return f"SLURM ended job {job[1]} on {job[2]}" + (f" for {job[4].lower()}" if job[4] else "")
-    waited = _WATCHDOG.search(headline(message))
+    waited = _WATCHDOG.search(message[:4_000]) if kind == "nccl" else None
     if waited:
         rank = f"rank {waited[1]}" if waited[1] else "a rank"
         seconds = int(waited[3]) / 1000
         long = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
         return f"NCCL timeout: {rank} waited {long} in {waited[2]}"
     told = next(_BY_KIND[kind](message), None) if kind in _WORDS else None
-    return f"{_WORDS[kind]}: {told}" if told else headline(message)
+    if told:
+        return f"{_WORDS[kind]}: {told}"
+    said, cut_off, _ = headline(message).partition("Traceback (most recent call last)")
+    place = next(_raised(message), None) if cut_off else None
+    if place is None:
+        return headline(message)
+    return f"{said.strip() or 'an exception whose name is missing,'} {_FOLDERS.sub('', place)}"
 
 
 def _cuda_oom(text: str) -> Iterator[str]:

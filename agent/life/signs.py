@@ -92,7 +92,9 @@ def in_words(event: Event) -> str:
     return f"{event.key} {event.value}"
 
 
-_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Timeout|Died\w*|Warning)?(?:: .*)?$")
+_EXCEPTION = re.compile(
+    r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Timeout|Died\w*|Warning)?(?:\([\w., ]+\)(?=: ))?(?:: .*)?$"
+)
 
 
 #: What objects of errors call the exception, and its text (verifiers' `error`, prime-rl's `errors`).

@@ -30,7 +30,8 @@ def spoken(seconds: float) -> str:
 def where(state: LifeState) -> str:
     """The step, as part of a sentence."""
     if state.step is None or state.step_at is None:
-        return "before the first step"
+        begun = max((open.step or 0 for open in state.open.values()), default=0)
+        return f"in step {begun}" if begun else "before the first step"
     whole = state.max_steps
     return f"at step {state.step}" + (f" of {whole}" if whole is not None else "")
 
