@@ -34,9 +34,7 @@ def parse_paths(
 
     Each file's figures are printed, also those that another has told; the states that follow from them are not.
     """
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"{path}: no such file or directory", "give a run's output directory, or log files")
+    refuse_missing(paths)
     scan = discover(paths, book, framework)
     yield from printed([_framework(scan)] if scan.run.framework else [])
     root = scan.run.root
@@ -60,6 +58,13 @@ def discover(paths: Sequence[Path], book: Rulebook, framework: str | None) -> Sc
         return Discovery(paths, book.packs, framework).scan()
     except ValueError as e:
         raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
+
+
+def refuse_missing(paths: Sequence[Path], files: str = "log files") -> None:
+    """Raise UserError where one of the paths is not there. `files`: what may be given instead of a directory."""
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or directory", f"give a run's output directory, or {files}")
 
 
 def refuse_several(paths: Sequence[Path], book: Rulebook) -> None:

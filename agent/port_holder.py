@@ -20,6 +20,12 @@ def holder_of(port: int) -> Holder | None:
     return next(holders_of(port), None)
 
 
+def held_by(port: int) -> str:
+    """` by process 12 (its command)`, or nothing where that cannot be seen."""
+    found = holder_of(port)
+    return f" by process {found.pid} ({found.command})" if found else ""
+
+
 def holders_of(port: int) -> Iterator[Holder]:
     """All of them: at different addresses there may be several."""
     sockets = set()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import rli_agent.rules
+from rli_agent.config_home import config_home
 from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.parsers.compiled import RuleSet, holds
@@ -26,8 +27,7 @@ def pack_files(output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), hom
     Packaged, `~/.config/rli-agent/rules/*.yaml`, `<output_dir>/.rli-agent/rules/*.yaml`, then `extra` (files or
     folders).
     """
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path.home()) / ".config")
-    folders = [packaged_rules(), config / "rli-agent" / "rules", *(d / ".rli-agent" / "rules" for d in output_dirs)]
+    folders = [packaged_rules(), config_home(home) / "rules", *(d / ".rli-agent" / "rules" for d in output_dirs)]
     return [f for folder in folders for f in _yaml_in(folder)] + _named(extra)
 
 

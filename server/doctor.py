@@ -12,12 +12,13 @@ from msgspec import Struct
 
 from rli_agent.errors import UserError
 from rli_agent.follow.filesystems import file_system_type, is_network
+from rli_agent.port_holder import held_by
 
 from .configure.settings import Settings, load_settings
 from .install.releases import architecture
 from .locate import look_for
 from .places import Places
-from .ports import holder, is_taken, why_not
+from .ports import is_taken, why_not
 from .programs import PROGRAMS
 from .supervise.preparing import data_folder
 from .supervise.state import read_state, supervised, survivors
@@ -107,6 +108,6 @@ def _running(places: Places, settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", f"port {port} ({name}) is free")
         elif is_taken(error):
             mend = "stop that process, or start with --ports auto"
-            yield Finding("bad", f"port {port} ({name}) is taken{holder(port)}", mend)
+            yield Finding("bad", f"port {port} ({name}) is taken{held_by(port)}", mend)
         else:
             yield Finding("bad", f"{settings.bind}:{port} ({name}): {error.strerror}", "choose another address (bind)")

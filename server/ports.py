@@ -1,12 +1,10 @@
-"""Ports: whether one is free, who has it, and another one where it is taken."""
+"""Ports: whether one is free, and another one where it is taken."""
 
 from __future__ import annotations
 
 import errno
 import socket
 from collections.abc import Container
-
-from rli_agent.port_holder import holder_of
 
 #: Ports tried from the usual one on.
 TRIED = 200
@@ -28,12 +26,6 @@ def why_not(host: str, port: int) -> OSError | None:
 
 def is_taken(error: OSError) -> bool:
     return error.errno == errno.EADDRINUSE
-
-
-def holder(port: int) -> str:
-    """` by process 12 (its command)`, or nothing where that cannot be seen."""
-    found = holder_of(port)
-    return f" by process {found.pid} ({found.command})" if found else ""
 
 
 def next_free(host: str, port: int, used: Container[int]) -> int | None:

@@ -32,6 +32,7 @@ from rli_agent.machine.files import lived
 from rli_agent.message import Message
 from rli_agent.resume import newest_states
 from rli_agent.status import COPIED, RunStatus
+from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError, explain
 from rli_agent.store.rows import file_name
@@ -112,7 +113,7 @@ class StoreReader:
         messages = self._told(told)
         health, reasons = judge(progress, quality, problems, messages, overdue(state, now), self._alerts(), reached)
         if status.life == "starting" and state.progress_at is None and not status.lanes:
-            if not self._tells():
+            if lookup.tells_nothing(self._db):
                 health, reasons = "Unknown", [answer]
             elif not status.problems:
                 answer = f"no step seen yet, only figures of {', '.join(self._roles()) or 'a file'}"
@@ -130,19 +131,14 @@ class StoreReader:
             files=self._files(Path(root)),
         )  # fmt: skip
 
-    def _tells(self) -> bool:
-        """Whether any line told of a figure, a state, a problem or a rollout."""
-        tables = ("lines", "interval_rows", "interval_open", "problem_rows", "rollout_rows")
-        return any(self._db.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0] for table in tables)
-
     def _roles(self) -> list[str]:
         rows = self._db.execute("SELECT DISTINCT role FROM sources WHERE role <> 'unknown' ORDER BY role LIMIT 5")
         return [role for (role,) in rows]
 
     def _life(self) -> LifeState:
-        row = self._db.execute("SELECT value FROM knowledge WHERE name = ?", (KNOWN_AS,)).fetchone()
+        known = lookup.kept(self._db, KNOWN_AS)
         try:
-            return LifeState() if row is None else LifeState.decode(row[0])
+            return LifeState() if known is None else LifeState.decode(known)
         except ValueError:  # of another version of the agent
             return LifeState()
 

@@ -22,7 +22,7 @@ from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.machine.host import look
 from rli_agent.options import WatchOptions
-from rli_agent.parsing import discover, why_nothing
+from rli_agent.parsing import discover, refuse_missing, why_nothing
 from rli_agent.reporters.journal import append, is_empty
 from rli_agent.reporters.markdown import entry
 from rli_agent.rulebook import Rulebook
@@ -61,9 +61,7 @@ class _NoPatience(threading.Event):
 def runs_in(options: WatchOptions) -> list[Asked]:
     """The run in `options.paths`, or, where they are one directory of several, each of them, the one written last
     first. Raises UserError."""
-    missing = [p for p in options.paths if not p.exists()]
-    if missing:
-        raise UserError(f"{missing[0]}: no such file or directory", "give a run's output directory, or its log files")
+    refuse_missing(options.paths)
     book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
     home, _ = state_dir(options.state_dir, Path.home())
     alone = len(options.paths) == 1 and options.paths[0].is_dir() and not options.one_run

@@ -18,6 +18,7 @@ from rli_agent.publish.naming import RunLabels, labels_of
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
+from rli_agent.store.lookup import tells_nothing
 from rli_agent.store.registry import store_path
 
 
@@ -35,9 +36,7 @@ class OpenedRun(Struct, frozen=True):
     def why_empty(self) -> str | None:
         """Why nothing of the run could be read; None where something was. Raises StoreError."""
         with closing(read_only(self.store)) as db:
-            tables = ("lines", "interval_rows", "interval_open", "problem_rows", "rollout_rows")
-            found = " UNION ALL ".join(f"SELECT 1 FROM (SELECT 1 FROM {table} LIMIT 1)" for table in tables)
-            if db.execute(found).fetchone() is not None:
+            if not tells_nothing(db):
                 return None
         return why_unread(self.asked)[0] if self.asked is not None else f"{self.store} holds nothing yet"
 

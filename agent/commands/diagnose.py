@@ -36,16 +36,13 @@ def command(
     from rli_agent.diagnose.process import stacks
     from rli_agent.diagnose.report import as_data, as_text, diagnosis
     from rli_agent.machine.gpu_evidence import gpu_evidence
-    from rli_agent.rulebook import Rulebook
     from rli_agent.terminal import say
     from rli_agent.zone import named_zone
 
     if len(paths) == 1 and paths[0].suffix == ".sqlite" and paths[0].is_file():
         case = case_of_store(paths[0])
     else:
-        book = Rulebook([p for p in paths if p.is_dir()], rules)
-        for complaint in book.complaints:
-            click.echo(f"rule pack left out: {complaint}", err=True)
+        book = reading.packs(paths, rules)
         case = case_of_logs(paths, book, named_zone(zone), framework)
     found = diagnosis(case, cause_of(case))
     dump = stacks(pid) if pid is not None else None

@@ -22,13 +22,10 @@ def command(paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, .
     from rli_agent.errors import UserError
     from rli_agent.parsing import discover, parse_paths, parse_stream, why_nothing
     from rli_agent.printing import json_line
-    from rli_agent.rulebook import Rulebook
     from rli_agent.terminal import plain
     from rli_agent.zone import named_zone
 
-    book = Rulebook([p for p in paths if p.is_dir()], rules)
-    for complaint in book.complaints:
-        click.echo(f"rule pack left out: {complaint}", err=True)
+    book = reading.packs(paths, rules)
     stamps = named_zone(zone)
     if paths == (Path("-"),):
         events = parse_stream(sys.stdin.buffer, book, stamps, framework)

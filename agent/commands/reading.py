@@ -1,13 +1,17 @@
-"""The options of every command that reads a run."""
+"""The options of every command that reads a run, and the rule packs that they name."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rli_agent.durations import seconds
+
+if TYPE_CHECKING:
+    from rli_agent.rulebook import Rulebook
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.3
@@ -46,3 +50,13 @@ state_dir = click.option(
     "--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="Keep the store here; otherwise in ~/.rl-insight, or on this node's scratch disk where the home is not local.",
 )  # fmt: skip
+
+
+def packs(paths: Sequence[Path], rules: Sequence[Path]) -> Rulebook:
+    """The packs in force for a run at these paths; standard error says which are left out, and why."""
+    from rli_agent.rulebook import Rulebook  # late: not every command reads packs
+
+    book = Rulebook([p for p in paths if p.is_dir()], rules)
+    for complaint in book.complaints:
+        click.echo(f"rule pack left out: {complaint}", err=True)
+    return book

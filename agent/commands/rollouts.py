@@ -38,20 +38,15 @@ def command(
     """
     from rli_agent.discover import NEEDS
     from rli_agent.errors import UserError
-    from rli_agent.parsing import discover
+    from rli_agent.parsing import discover, refuse_missing
     from rli_agent.printing import json_line
     from rli_agent.rollouts.records import rollout_files
     from rli_agent.rollouts.selecting import Wanted, by_step, select
     from rli_agent.rollouts.showing import answer, hit_object, selection_object, shown, statistics_object, table
-    from rli_agent.rulebook import Rulebook
     from rli_agent.terminal import say
 
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"{path}: no such file or directory", "give a run's output directory, or rollout files")
-    book = Rulebook([p for p in paths if p.is_dir()], rules)
-    for complaint in book.complaints:
-        click.echo(f"rule pack left out: {complaint}", err=True)
+    refuse_missing(paths, "rollout files")
+    book = reading.packs(paths, rules)
     scan = discover(paths, book, framework)
     files = rollout_files(scan, book)
     if not files and (wanting := next((f"{path}: {why}" for path, why in scan.skipped if NEEDS in why), None)):

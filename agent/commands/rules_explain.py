@@ -32,20 +32,14 @@ def command(
 
     In a shape `<n>` stands for a figure, `<d>` for digits in a word, `<time>`, `<path>`, `<id>` and the like for those.
     """
-    from rli_agent.errors import UserError
     from rli_agent.explaining import explain
     from rli_agent.parsers.explaining import Taken
-    from rli_agent.parsing import discover, run_files
-    from rli_agent.rulebook import Rulebook
+    from rli_agent.parsing import discover, refuse_missing, run_files
     from rli_agent.terminal import many, plain, say
     from rli_agent.zone import named_zone
 
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"{path}: no such file or directory", "give a run's output directory, or log files")
-    book = Rulebook([p for p in paths if p.is_dir()], rules)
-    for complaint in book.complaints:
-        click.echo(f"rule pack left out: {complaint}", err=True)
+    refuse_missing(paths)
+    book = reading.packs(paths, rules)
     scan = discover(paths, book, framework)
     files = run_files(scan)
 

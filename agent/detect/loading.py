@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from rli_agent.catalogue import Catalogue
+from rli_agent.config_home import config_home
 from rli_agent.detect.history import KEPT
 from rli_agent.detect.language import Detector, Level, Listing, Names, Shift, Single, Some, Tuning
 from rli_agent.detect.readings import DERIVED
@@ -24,8 +24,7 @@ PACKAGED = "rli_agent/rules/detectors.yaml"
 def detector_files(output_dirs: Sequence[Path] = (), home: Path | None = None) -> list[Path]:
     """The users' files that are looked up: `~/.config/rli-agent/detectors.yaml`, then
     `<output_dir>/.rli-agent/detectors.yaml`; those that are there."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path.home()) / ".config")
-    places = [config / "rli-agent", *(d / ".rli-agent" for d in output_dirs)]
+    places = [config_home(home), *(d / ".rli-agent" for d in output_dirs)]
     return [file for place in places if (file := place / "detectors.yaml").is_file()]
 
 

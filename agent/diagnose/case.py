@@ -19,11 +19,12 @@ from rli_agent.errors import UserError
 from rli_agent.events import METRIC_FILES, Event, Interval, Problem, Samples, Source
 from rli_agent.life import wording
 from rli_agent.life.problems import grade
-from rli_agent.life.state import LifeState, Suspect
+from rli_agent.life.state import KNOWN_AS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.overlap import Overlap
-from rli_agent.parsing import discover, events_of, refuse_several, run_files, why_nothing
+from rli_agent.parsing import discover, events_of, refuse_missing, refuse_several, run_files, why_nothing
 from rli_agent.rulebook import Rulebook
+from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
 from rli_agent.store.rows import file_name, labels_of
@@ -71,9 +72,7 @@ class Case(Struct):
 
 def case_of_logs(paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework: str | None = None) -> Case:
     """Read a run's files as `rli-agent parse` does, and live its life again. Raises UserError."""
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"{path}: no such file or directory", "give a run's output directory, or log files")
+    refuse_missing(paths)
     refuse_several(paths, book)
     scan = discover(paths, book, framework)
     files = run_files(scan)
@@ -107,12 +106,12 @@ def case_of_store(path: Path) -> Case:
 
 def _stored(path: Path) -> Case:
     with closing(read_only(path)) as db:
-        known = db.execute("SELECT value FROM knowledge WHERE name = 'life'").fetchone()
+        known = lookup.kept(db, KNOWN_AS)
         run = db.execute("SELECT root FROM runs").fetchone()
         if known is None or run is None:
             raise UserError(f"{path} knows nothing of a run's life", "give the run's output directory")
         try:
-            state = LifeState.decode(bytes(known[0]))
+            state = LifeState.decode(known)
         except ValueError:
             raise UserError(f"{path} was written by another version", "give the run's output directory") from None
         rows = db.execute(

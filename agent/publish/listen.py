@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from rli_agent.port_holder import holder_of
+from rli_agent.port_holder import held_by
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 9092
@@ -42,10 +42,10 @@ def bind(listen: str, explicit: bool) -> tuple[socket.socket, str] | None:
             raise ListenError(f"--listen {listen!r} is not understood: {host!r} is no host name; {EXAMPLE}") from None
         notice = ""
         if candidate != first:
-            notice = f"port {first} is taken{_by(first)}; listening on {shown(host, candidate)} instead"
+            notice = f"port {first} is taken{held_by(first)}; listening on {shown(host, candidate)} instead"
         return sock, notice
     if exact:
-        holder = _by(first)
+        holder = held_by(first)
         stop = "stop that process" if holder else f"see who holds it with `ss -ltnp sport = :{first}`"
         other = shown(host, first + 1 if first < 65535 else 0)
         raise ListenError(
@@ -109,9 +109,3 @@ def _why(error: OSError, host: str, port: int) -> str:
 def shown(host: str, port: int) -> str:
     """`HOST:PORT`, with brackets round an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _by(port: int) -> str:
-    """` by process 12 (its command)`, or nothing where that cannot be seen."""
-    found = holder_of(port)
-    return f" by process {found.pid} ({found.command})" if found else ""

@@ -15,6 +15,7 @@ from rli_agent.rollouts.records import RolloutFile, record_at, rollout_file
 from rli_agent.rollouts.selecting import Hit, Wanted, select
 from rli_agent.rollouts.showing import answer, texts
 from rli_agent.rulebook import Rulebook
+from rli_agent.store import lookup
 from rli_agent.store.rows import file_name
 
 #: Bytes of files that one question may read; bytes of either end of a text in a list, and of a text shown whole.
@@ -62,8 +63,7 @@ class RolloutList(Struct, frozen=True):
 def files_of_run(db: sqlite3.Connection, book: Rulebook) -> list[RolloutFile]:
     """The rollout files that the agent has read of this run; no others can be asked for."""
     (root,) = db.execute("SELECT root FROM runs").fetchone() or (".",)
-    fact = "SELECT value FROM facts WHERE key = 'framework' ORDER BY confidence DESC LIMIT 1"
-    (framework,) = db.execute(fact).fetchone() or (None,)
+    framework = lookup.framework(db)
     packs = [book.packs[framework]] if framework in book.packs else list(book.packs.values())
     rows = db.execute("SELECT file FROM sources WHERE role = 'rollouts' ORDER BY id DESC LIMIT ?", (_FILES,)).fetchall()
     found = (rollout_file(Path(root, name), name, packs) for name in (file_name(key) for (key,) in rows))

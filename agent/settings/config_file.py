@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
+from rli_agent.config_home import config_home
 from rli_agent.errors import UserError
 from rli_agent.parsers.typed_yaml import Document, TypedYamlError, read_typed
 from rli_agent.settings.declared import OF_A_RUN, Setting, language
@@ -28,7 +29,7 @@ class Given(NamedTuple):
 
 def user_file(home: Path | None = None) -> Path:
     """The user's own settings file."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or (home or Path.home()) / ".config") / "rli-agent" / NAME
+    return config_home(home) / NAME
 
 
 class Place(NamedTuple):

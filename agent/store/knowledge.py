@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from rli_agent.events import Labels
 from rli_agent.message import Message
-from rli_agent.store import outbox
+from rli_agent.store import lookup, outbox
 from rli_agent.store.outbox import Route
 from rli_agent.store.rows import labels_json, text
 
@@ -58,8 +58,7 @@ class Knowledge:
 
     def get(self, name: str) -> bytes | None:
         """What was kept under a name."""
-        row = self._db.execute("SELECT value FROM knowledge WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
+        return lookup.kept(self._db, name)
 
     def set(self, name: str, value: bytes) -> None:
         """Keep this under a name, instead of what was kept there."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from rli_agent.store import lookup
 from rli_agent.store.connection import WriterLock, read_only
 from rli_agent.store.errors import StoreBusy, StoreError
 from rli_agent.store.retention import copy_store
@@ -142,8 +143,7 @@ def _info(path: Path) -> RunInfo:
     try:
         with closing(read_only(path)) as db:
             (root,) = db.execute("SELECT root FROM runs").fetchone() or (None,)
-            fact = "SELECT value FROM facts WHERE key = 'framework' ORDER BY confidence DESC LIMIT 1"
-            (framework,) = db.execute(fact).fetchone() or (None,)
+            framework = lookup.framework(db)
             (last,) = db.execute("SELECT max(last_step) FROM series").fetchone()
             kept = "SELECT json_extract(value, '$.life'), json_extract(value, '$.step') FROM knowledge WHERE name = ?"
             life, step = db.execute(kept, ("life",)).fetchone() or (None, None)

@@ -12,6 +12,7 @@ from msgspec import Struct
 import rli_agent.dashboards
 from rli_agent.errors import UserError
 from rli_agent.follow.filesystems import file_system_type, is_network
+from rli_agent.port_holder import held_by
 from rli_agent.publish.listen import shown
 
 from ..configure import alertmanager, check, grafana, prometheus, tempo
@@ -20,7 +21,7 @@ from ..files import make_folder, try_lock, write_whole
 from ..launch import Launch, reached_at
 from ..locate import Installed, Prefer, look_for
 from ..places import Places
-from ..ports import holder, is_taken, next_free, why_not
+from ..ports import is_taken, next_free, why_not
 from ..processes import users_of
 from ..programs import PROGRAMS, Program, program
 from . import lineage
@@ -106,7 +107,7 @@ def choose_ports(listens: Mapping[str, dict[str, int]], wanted: Wanted, say: Say
             if error is not None and is_taken(error) and wanted.any_port:
                 other = next_free(host, port, used)
                 if other is not None:
-                    say(f"{name}: port {port} is taken{holder(port)}; it listens at {other} instead")
+                    say(f"{name}: port {port} is taken{held_by(port)}; it listens at {other} instead")
                     used.add(other)
                     port, error = other, None
             if error is not None:
@@ -138,7 +139,7 @@ def _missing(it: Program, refused: Sequence[str]) -> str:
 def _cannot_listen(name: str, purpose: str, host: str, port: int, error: OSError) -> UserError:
     what = f"{name} cannot listen at {shown(host, port)}" + ("" if purpose == "http" else f" ({purpose})")
     if is_taken(error):
-        found = holder(port)
+        found = held_by(port)
         mend = "stop that process" if found else f"see who has it with `ss -ltnp sport = :{port}`"
         return UserError(
             f"{what}: the port is taken{found}",

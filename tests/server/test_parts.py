@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rli_agent.port_holder import held_by
 from rli_agent.server.configure.merge import merged
 from rli_agent.server.configure.settings import hours
 from rli_agent.server.files import try_lock, write_whole
 from rli_agent.server.install.sums import find_sum, is_sum
-from rli_agent.server.ports import holder, is_taken, next_free, why_not
+from rli_agent.server.ports import is_taken, next_free, why_not
 from rli_agent.server.processes import end, is_running, just_started, process, send, users_of
 from rli_agent.server.supervise.logs import rotate, tail
 from rli_agent.server.version import Version, VersionError, find_version, version_of
@@ -215,7 +216,7 @@ def test_a_taken_port_names_its_holder_and_the_next_free_one_is_found() -> None:
         error = why_not("127.0.0.1", port)
         assert error is not None
         assert is_taken(error)
-        assert f" by process {os.getpid()} (" in holder(port)
+        assert f" by process {os.getpid()} (" in held_by(port)
         other = next_free("127.0.0.1", port, {port + 1})
         assert other is not None
         assert other > port + 1

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from rli_agent.publish.remote_write.position import Cursor, Position
+from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
 from rli_agent.store.rows import file_name
 
@@ -93,8 +94,7 @@ class Rows:
 
     def kept(self, name: str) -> bytes | None:
         """What was last kept under this name (RunStore.knowledge)."""
-        found = self.db.execute("SELECT value FROM knowledge WHERE name = ?", (name,)).fetchone()
-        return bytes(found[0]) if found else None
+        return lookup.kept(self.db, name)
 
     def waiting(self, position: Position) -> int:
         """About how many rows the receiver does not have and could have."""

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from rli_agent.events import Attributes, Plan, Samples, Shape, TimeIs
 from rli_agent.parsers.timeline import intervals
+from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
 from rli_agent.store.rows import attributes_of
 
@@ -63,8 +64,7 @@ class Rows:
 
     def kept(self, name: str) -> bytes | None:
         """What was last kept under this name (RunStore.knowledge)."""
-        found = self._db.execute("SELECT value FROM knowledge WHERE name = ?", (name,)).fetchone()
-        return bytes(found[0]) if found else None
+        return lookup.kept(self._db, name)
 
     def begin(self, cursor: Cursor) -> Cursor:
         """Take up what is beyond the cursor, to be had from `chunks`; returns the cursor after it.
