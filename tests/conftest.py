@@ -13,6 +13,8 @@ from browser import chromium
 from hypothesis import settings
 from receivers import HttpReceiver
 
+from rli_agent.store.run_store import RunRow, RunStore
+
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
@@ -36,6 +38,13 @@ def browser() -> Iterator[Any]:
     """Debian's Chromium. Closed with the module: as long as it is open, its event loop runs in the tests' thread."""
     with chromium() as one:
         yield one
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    opened = RunStore.open(tmp_path / "run.sqlite", RunRow("r-1", "/runs/r", 5.0))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

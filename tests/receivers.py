@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from agent_process import until
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from loopback import QuietHandler
 
 from rli_agent.alerts.channel import Notice
 from rli_agent.message import Message
@@ -61,7 +62,7 @@ class HttpReceiver:
         self._released = threading.Event()
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 request = Request(time.monotonic(), self.command, self.path, dict(self.headers), body)
@@ -84,9 +85,6 @@ class HttpReceiver:
                 self.wfile.write(text.encode())
 
             do_POST = do_PUT = answer
-
-            def log_message(self, *_: object) -> None:
-                pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -30,13 +30,6 @@ TO_HOOK = Router([Routed("hook")])
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore.open(tmp_path / "run.sqlite", RunRow("r-1", "/runs/r", 5.0))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def sender(store: RunStore, receiver: HttpReceiver) -> Iterator[Sender]:
     one = Sender(store.path, hook(receiver), FAST)
     one.start()

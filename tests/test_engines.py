@@ -11,10 +11,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from loopback import QuietHandler, served
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from rli_agent.engines.addresses import Address, addresses_in, addresses_of_prometheus, given_address, to_ask
@@ -56,24 +56,15 @@ class VLLM:
 def serving(page: Callable[[], bytes], status: int = 200) -> Iterator[str]:
     """A server at 127.0.0.1: HOST:PORT."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self.send_response(status if self.path == "/metrics" else 404)
             self.send_header("Location", "http://127.0.0.1:1/metrics")
             self.end_headers()
             self.wfile.write(page())
 
-        def log_message(self, *args: object) -> None:
-            del args
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Handler) as port:
+        yield f"127.0.0.1:{port}"
 
 
 def told(samples: list[Samples]) -> dict[str | None, dict[str, float]]:

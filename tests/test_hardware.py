@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from agent_process import Agent, until
+from loopback import QuietHandler, served
 
 from rli_agent.catalogue import Catalogue
 from rli_agent.engines.addresses import Address
@@ -158,10 +157,10 @@ def test_the_real_library_answers_or_there_is_no_gpu() -> None:
 
 
 @contextmanager
-def served(pages: list[str]) -> Iterator[Address]:
+def paging(pages: list[str]) -> Iterator[Address]:
     """A server that gives one page after the other, the last one for good."""
 
-    class Page(BaseHTTPRequestHandler):
+    class Page(QuietHandler):
         def do_GET(self) -> None:
             text = (pages.pop(0) if len(pages) > 1 else pages[0]).encode()
             self.send_response(200)
@@ -169,16 +168,8 @@ def served(pages: list[str]) -> Iterator[Address]:
             self.end_headers()
             self.wfile.write(text)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield Address("127.0.0.1", server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
+    with served(Page) as port:
+        yield Address("127.0.0.1", port)
 
 
 def node(idle: float, user: float) -> str:
@@ -202,7 +193,7 @@ node_network_receive_bytes_total{{device="veth12ab"}} 3
 
 
 def test_a_node_exporter_gives_the_hosts_figures() -> None:
-    with served([node(100, 0), node(100, 0), node(107, 3)]) as address:
+    with paging([node(100, 0), node(100, 0), node(107, 3)]) as address:
         reader = NodeExporter(address)
         first, second = list(reader.read()), list(reader.read())
     of_catalogue(second)
@@ -228,7 +219,7 @@ DCGM_FI_DEV_FB_USED{gpu="0",UUID="GPU-1",GPU_I_PROFILE="1g.10gb",GPU_I_ID="7"} 5
 
 
 def test_a_dcgm_exporter_gives_the_gpus_figures() -> None:
-    with served([DCGM]) as address:
+    with paging([DCGM]) as address:
         figures = list(DcgmExporter(address).read())
     of_catalogue(figures)
     assert by_name(figures) == {
@@ -239,7 +230,7 @@ def test_a_dcgm_exporter_gives_the_gpus_figures() -> None:
 
 
 def test_what_else_answers_there_is_no_exporter() -> None:
-    with served(["up 1\n"]) as address:
+    with paging(["up 1\n"]) as address:
         for kind in (NodeExporter, DcgmExporter):
             with pytest.raises(OSError, match="is no"):
                 kind(address)
@@ -251,7 +242,7 @@ def test_an_exporter_is_asked_instead_and_when_it_goes_the_machine_itself(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    with served([node(100, 0)]) as address:
+    with paging([node(100, 0)]) as address:
         monkeypatch.setattr("rli_agent.hardware.exporters.NODE", address)
         monkeypatch.setattr(NodeExporter.__init__, "__defaults__", (address,))
         machine = Machine(said.append, every=0.02)

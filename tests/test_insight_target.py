@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import QuietHandler, served
 from msgspec import Struct, field
 
 from rli_agent.publish import insight_target
@@ -27,7 +26,7 @@ class Server(Struct):
     asked: list[dict[str, Any]] = field(default_factory=list)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     it: Server
 
     def do_GET(self) -> None:
@@ -48,22 +47,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(insight_target, "FIRST_PAUSE", 0.01)
     it = Server()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"it": it}))
-    it.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield it
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    with served(type("Handler", (_Handler,), {"it": it})) as port:
+        it.url = f"http://127.0.0.1:{port}"
+        yield it
 
 
 def register(url: str, host: str = "127.0.0.1") -> list[str]:

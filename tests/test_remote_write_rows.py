@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,17 +18,10 @@ from rli_agent.publish.remote_write.position import Position
 from rli_agent.publish.remote_write.rows import Rows
 from rli_agent.publish.remote_write.series import SeriesTable
 from rli_agent.rollout_statistics import RolloutStatistics
-from rli_agent.store.run_store import RunRow, RunStore
+from rli_agent.store.run_store import RunStore
 
 SHAPE = Shape(("loss",), (None,), (None,))
 DAY = 1_763_600_000.0
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    store = RunStore.open(tmp_path / "run.sqlite", RunRow("r", "/runs/r", 0.0))
-    yield store
-    store.close()
 
 
 class Reader:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from receivers import HttpReceiver, until
@@ -19,7 +18,7 @@ from rli_agent.publish.remote_write import receiver as receiving
 from rli_agent.publish.remote_write.exporter import Page, RemoteWrite
 from rli_agent.publish.remote_write.target import Access, Target
 from rli_agent.publish.selfmetrics import SelfMetrics
-from rli_agent.store.run_store import RunRow, RunStore
+from rli_agent.store.run_store import RunStore
 
 NAME = "rl_insight_monitor_loss"
 Start = Callable[..., RemoteWrite]
@@ -30,20 +29,6 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(from_store, "FIRST_WAIT", 0.02)
     monkeypatch.setattr(from_store, "LOOK", 0.02)
     monkeypatch.setattr(receiving, "TIMEOUT", 0.5)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    store = RunStore.open(tmp_path / "run.sqlite", RunRow("r", "/runs/r", 0.0))
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[HttpReceiver]:
-    receiver = HttpReceiver()
-    yield receiver
-    receiver.close()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ import rli_agent.samples
 
 SAMPLES = Path(rli_agent.samples.__path__[0])
 SERIES = re.compile(r"(rl_\w+){(.*)} (\S+)")
-
-
-@pytest.fixture
-def receiver() -> Iterator[HttpReceiver]:
-    receiver = HttpReceiver()
-    yield receiver
-    receiver.close()
 
 
 def watch(folder: Path, *arguments: object, env: dict[str, str] | None = None) -> Agent:

@@ -4,7 +4,6 @@ import json
 import math
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -29,13 +28,6 @@ from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 
 RUN = RunRow("r-1", "/runs/r", 5.0)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore.open(tmp_path / "run.sqlite", RUN)
-    yield opened
-    opened.close()
 
 
 def rows(store: RunStore, query: str, *values: object) -> list[tuple[object, ...]]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,13 +14,6 @@ from rli_agent.store.registry import copy_run, list_runs, prune_runs, run_id, st
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore, StoreError
 
 DAY = 86400.0
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore.open(tmp_path / "run.sqlite", RunRow("r-1", "/runs/r", 5.0))
-    yield opened
-    opened.close()
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:

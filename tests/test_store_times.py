@@ -21,13 +21,6 @@ LOSS = Shape(("loss",), (None,), (None,))
 WHOLE = st.integers(-(10**6), 10**6).map(float)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore.open(tmp_path / "run.sqlite", RUN)
-    yield opened
-    opened.close()
-
-
 def rows(store: RunStore, query: str) -> list[tuple[Any, ...]]:
     with closing(read_only(store.path)) as db:
         return db.execute(query).fetchall()

@@ -12,14 +12,13 @@ import socket
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import QuietHandler, served
 from msgspec import Struct, field
 
 from rli_agent.cli import main
@@ -147,7 +146,7 @@ class Mirror(Struct):
         return archive
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     mirror: Mirror
 
     def do_GET(self) -> None:
@@ -176,21 +175,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[start:][:most])
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def mirror() -> Iterator[Mirror]:
     it = Mirror()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"mirror": it}))
-    it.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield it
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    with served(type("Handler", (_Handler,), {"mirror": it})) as port:
+        it.url = f"http://127.0.0.1:{port}"
+        yield it
 
 
 def free_port() -> int:

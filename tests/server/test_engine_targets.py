@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
+from loopback import QuietHandler, served
 
 from rli_agent.engines.addresses import Address
 from rli_agent.engines.poller import EnginePoller
@@ -95,23 +94,15 @@ def server() -> Iterator[dict[str, Any]]:
     """Answers with `page`; None is a 404."""
     it: dict[str, Any] = {"page": None}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self.send_response(404 if it["page"] is None else 200)
             self.end_headers()
             self.wfile.write(it["page"] or b"")
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    it["port"] = http.server_port
-    thread = Thread(target=http.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield it
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    with served(Handler) as port:
+        it["port"] = port
+        yield it
 
 
 @pytest.mark.parametrize(("kind", "job"), [("vllm", "vllm"), ("sglang", "sglang"), ("router", None)])

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from loopback import QuietHandler, served
 
+import rli_agent.samples
 from rli_agent.errors import UserError
 from rli_agent.publish.spans.headers import headers_for
 
 ENDPOINT = "http://127.0.0.1:4318"
-SAMPLE = Path(__file__).parents[1] / "samples" / "prime-rl"
+SAMPLE = Path(rli_agent.samples.__path__[0]) / "prime-rl"
 
 
 def test_a_file_goes_before_our_variable_before_the_standard_ones(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_what_cannot_be_sent_is_told_and_not_shown(text: str, tmp_path: Path) ->
 def receiver() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
     asked: list[tuple[str, dict[str, str]]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def _take(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             asked.append((self.command, {k.lower(): v for k, v in self.headers.items()}))
@@ -68,14 +68,8 @@ def receiver() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
 
         do_GET = do_POST = _take
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield f"http://127.0.0.1:{http.server_address[1]}", asked
-    http.shutdown()
-    http.server_close()
+    with served(Handler) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
 
 def test_a_watch_sends_them_with_spans_alone_and_shows_them_nowhere(

@@ -1,35 +1,20 @@
-"""States as spans: which trace they belong to, what they are called on the wire, what an answer means."""
+"""States as spans: which trace they belong to."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from typing import Any
 
-import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
 
-from rli_agent.publish.naming import RunLabels
-from rli_agent.publish.spans.encode import Encoder
-from rli_agent.publish.spans.endpoint import Endpoint, checked, recognise, traces_url
 from rli_agent.publish.spans.ids import lone_trace_id, root_id, span_id, trace_id
 from rli_agent.publish.spans.layouts import Flat, Span, Trace
 from rli_agent.publish.spans.rows import State
-from rli_agent.publish.spans.sender import judge
 from rli_agent.publish.spans.steps import GRACE, SILENCE, SLACK, Steps
 
 RUN = "r-1"
-LABELS = RunLabels("maths", "grpo", RUN, "verl")
 
 
 def state(name: str, start: float, end: float, step: int | None, lane: str = "trainer", place: str = "") -> State:
@@ -261,178 +246,6 @@ def test_flat_states_are_roots_named_by_their_state(states: list[State]) -> None
     layout.add(states, 0.0)
     traces = layout.take(0.0)
     assert [(s.parent, s.state, s.step) for (s,) in traces] == [(b"", s.state, s.step) for s in states]
-
-
-# -- on the wire
-
-_TIMES = st.floats(allow_nan=False, allow_infinity=False)
-_SPANS = st.builds(
-    Span, st.binary(min_size=16, max_size=16).filter(any), st.binary(min_size=8, max_size=8).filter(any),
-    st.just(b"") | st.binary(min_size=8, max_size=8).filter(any), st.text(), st.text(),
-    st.none() | st.integers(-(2**63), 2**63 - 1), _TIMES, _TIMES,
-    st.dictionaries(
-        st.sampled_from(["monitor.trace_segment", "state_name", "turn", "text"]),
-        st.text(st.characters(codec="utf-8")) | st.booleans() | st.integers(-(2**63), 2**63 - 1) | _TIMES,
-    ).map(lambda own: tuple(own.items())),
-)  # fmt: skip
-
-
-@given(spans=st.lists(_SPANS, min_size=1, max_size=5))
-def test_the_direct_encoding_says_what_the_sdk_says(spans: list[Span]) -> None:
-    encoder = Encoder(lambda: LABELS)
-    direct = ExportTraceServiceRequest.FromString(encoder.message(spans))
-    assert direct == encode_spans([encoder.readable(span) for span in spans])
-
-
-@given(span=_SPANS)
-def test_the_end_is_never_before_the_start(span: Span) -> None:
-    (scope,) = (
-        ExportTraceServiceRequest.FromString(Encoder(lambda: LABELS).message([span])).resource_spans[0].scope_spans
-    )
-    (told,) = scope.spans
-    assert 0 <= told.start_time_unix_nano <= told.end_time_unix_nano < 2**63
-
-
-def test_a_span_carries_what_dashboards_ask_for() -> None:
-    span = Span(b"t" * 16, b"s" * 8, b"", "env 1", "rollout", 7, 1.5, 2.5)
-    message = ExportTraceServiceRequest.FromString(Encoder(lambda: LABELS).message([span]))
-    (resource,) = message.resource_spans
-    assert {a.key: a.value.string_value for a in resource.resource.attributes} == {"service.name": "rl_insight_monitor"}
-    (told,) = resource.scope_spans[0].spans
-    said: dict[str, Any] = {a.key: a.value.string_value or a.value.int_value for a in told.attributes}
-    assert said == {
-        "state_name": "rollout", "state_lane_id": "env 1", "monitor.trace_segment": "state_interval",
-        "project": "maths", "experiment_name": "grpo", "run": RUN, "framework": "verl", "step": 7,
-    }  # fmt: skip
-    assert (told.name, told.start_time_unix_nano, told.end_time_unix_nano) == ("rollout", 1_500_000_000, 2_500_000_000)
-
-
-def test_labels_found_later_are_on_later_spans() -> None:
-    labels = [LABELS]
-    encoder = Encoder(lambda: labels[-1])
-    span = Span(b"t" * 16, b"s" * 8, b"", "env", "rollout", 7, 1.0, 2.0)
-    assert b"other" not in encoder.message([span])
-    labels.append(RunLabels("other", "grpo", RUN, "verl"))
-    assert b"other" in encoder.message([span])
-
-
-# -- what an answer means
-
-_PARTIAL = ExportTraceServiceResponse()
-_PARTIAL.partial_success.rejected_spans = 3
-_PARTIAL.partial_success.error_message = "too old"
-_PROTO = {"Content-Type": "application/x-protobuf"}
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "body", "ok", "rejected", "wait"),
-    [
-        (200, _PROTO, b"", True, 0, None),
-        (200, {}, b"", True, 0, None),
-        (200, _PROTO, _PARTIAL.SerializeToString(), True, 3, None),
-        (200, {"Content-Type": "application/json; charset=utf-8"}, b'{"partialSuccess":{}}', True, 0, None),
-        (200, {"Content-Type": "application/json"}, b'{"partialSuccess":{"rejectedSpans":"3"}}', True, 3, None),
-        (200, {"Content-Type": "text/html"}, b"<html>please log in</html>", False, 0, None),
-        (200, _PROTO, b"\xff\xff\xff garbage", False, 0, None),
-        (200, {"Content-Type": "application/json"}, b"[1", False, 0, None),
-        (200, {"Content-Type": "application/json"}, b"[1]", False, 0, None),
-        (429, {"Retry-After": "7"}, b"", False, 0, 7.0),
-        (503, {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, b"", False, 0, 0.0),
-        (429, {"Retry-After": "999999"}, b"", False, 0, 3600.0),
-        (429, {"Retry-After": "soon"}, b"", False, 0, None),
-        (429, {"Retry-After": "nan"}, b"", False, 0, None),
-        (500, {}, b"oops", False, 0, None),
-        (302, {"Location": "http://elsewhere/"}, b"", False, 0, None),
-        (404, {}, b"", False, 0, None),
-        (400, {}, b"", False, 0, None),
-    ],
-)
-def test_an_answer(
-    status: int, headers: dict[str, str], body: bytes, ok: bool, rejected: int, wait: float | None
-) -> None:
-    verdict = judge(status, headers, body)
-    assert (verdict.ok, verdict.rejected, verdict.wait) == (ok, rejected, wait)
-    assert ok or verdict.reason
-
-
-# -- who is there
-
-
-@pytest.mark.parametrize(
-    ("text", "url"),
-    [
-        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
-        ("http://tempo:4318/", "http://tempo:4318/v1/traces"),
-        ("https://otlp.example/tempo/", "https://otlp.example/tempo/v1/traces"),
-        ("http://[::1]:4318/v1/traces", "http://[::1]:4318/v1/traces"),
-    ],
-)
-def test_a_place_for_spans(text: str, url: str) -> None:
-    assert traces_url(checked(text)) == url
-
-
-@pytest.mark.parametrize(
-    "text", ["", "4318", "127.0.0.1:4318", "grpc://tempo:4317", "http://", "http://h:x", "http://u:p@h"]
-)
-def test_no_place_for_spans(text: str) -> None:
-    with pytest.raises(ValueError, match=r"URL"):
-        checked(text)
-
-
-class Server:
-    """Answers GETs: what a path gives, else 404."""
-
-    def __init__(self, answers: dict[str, bytes]) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = answers.get(self.path)
-                self.send_response(404 if body is None else 200)
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing."""
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-
-
-def services(port: object) -> dict[str, bytes]:
-    said = {"status": "ok", "otlp_port": port, "prometheus_port": 9090, "grafana_port": None}
-    return {"/api/v1/services": json.dumps(said).encode()}
-
-
-def test_an_rl_insight_servers_own_url_leads_to_its_port_for_spans() -> None:
-    with Server(services(4399)) as server, requests.Session() as session:
-        found = recognise(session, f"http://127.0.0.1:{server.port}")
-    assert found == Endpoint("http://127.0.0.1:4399/v1/traces", True)
-
-
-def test_a_port_that_a_server_on_the_same_host_names_is_rl_insights(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server({}) as tempo, Server(services(tempo.port)) as server, requests.Session() as session:
-        monkeypatch.setattr("rli_agent.publish.spans.endpoint.SERVER_PORT", server.port)
-        found = recognise(session, f"http://127.0.0.1:{tempo.port}")
-        assert found == Endpoint(f"http://127.0.0.1:{tempo.port}/v1/traces", True)
-        with Server({}) as other:
-            assert not recognise(session, f"http://127.0.0.1:{other.port}").rl_insight
-
-
-@pytest.mark.parametrize(
-    "answer", [b"", b"[]", b'{"status": "ok"}', b'{"status": "ok", "otlp_port": null}', b"\xff" * 99]
-)
-def test_what_else_answers_is_none(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Server({"/api/v1/services": answer}) as server, requests.Session() as session:
-        monkeypatch.setattr("rli_agent.publish.spans.endpoint.SERVER_PORT", 1)
-        url = f"http://127.0.0.1:{server.port}"
-        assert recognise(session, url) == Endpoint(url + "/v1/traces", False)
 
 
 def test_the_tolerance_of_stamps() -> None:
