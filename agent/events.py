@@ -179,11 +179,6 @@ class RolloutBatch(Struct):
     def count(self) -> int:
         return self.total.count
 
-    @property
-    def reward_mean(self) -> float | None:
-        """None when no record carried a reward."""
-        return self.total.figure("reward").mean
-
 
 class RunFact(Struct):
     """Something constant about the run: framework, model, max_steps, project, experiment, engine address …"""

@@ -37,8 +37,8 @@ _TELLING = (Samples, Interval, RolloutBatch, RunFact)
 _FRAMINGS: dict[str, Framing] = {
     "tensorboard": tfrecords.whole, "wandb": leveldb_log.whole, "history": history.whole, "table": tables.whole,
 }  # fmt: skip
-#: The longest line, and the longest record of another kind, in bytes.
-_LINE, _RECORD = 1 << 20, 64 << 20
+#: Bytes read at a time; the longest line, and the longest record of another kind.
+_BLOCK, _LINE, _RECORD = 1 << 19, 1 << 20, 64 << 20
 
 
 #: Seconds after which a file that was there before the agent goes on with nothing that it had begun.
@@ -65,7 +65,6 @@ class Track:
     def __init__(
         self, found: Found, book: Rulebook, files: Sequence[str], zone: tzinfo, checkpoint: Checkpoint | None = None,
         *, live: bool = False, settled: bool = False, from_end: bool = False, fixed: bool = False,
-        block_size: int = 1 << 19,
     ) -> None:  # fmt: skip
         self.found = found
         self.source = found.source
@@ -78,7 +77,7 @@ class Track:
                 checkpoint.device, checkpoint.inode, checkpoint.offset, checkpoint.line, checkpoint.fingerprint
             )
         self.reader = FileReader(
-            found.path, position, block_size=block_size, line_limit=_LINE if found.source.reader == "text" else _RECORD,
+            found.path, position, block_size=_BLOCK, line_limit=_LINE if found.source.reader == "text" else _RECORD,
             start_at_end=from_end, fixed=fixed, framing=_FRAMINGS.get(found.source.reader),
         )  # fmt: skip
         self.unread = Unread(self._unknown)

@@ -8,7 +8,6 @@ from collections import deque
 from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
-from typing import IO
 
 from msgspec.structs import replace
 from rich.console import Group, RenderableType
@@ -18,7 +17,7 @@ from rich.text import Text
 from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.machine.host import Host, look
-from rli_agent.reporters.screen import answer, answer_of, console_for, render
+from rli_agent.reporters.screen import answer, answer_of, render, standard_output
 from rli_agent.store.errors import StoreError
 from rli_agent.store.registry import is_held
 from rli_agent.terminal import plain
@@ -66,9 +65,9 @@ class Shown:
 class View:
     """Draws the runs whose stores it was told of. `say` and `opened` may be called from any thread."""
 
-    def __init__(self, zone: tzinfo, stream: IO[str] | None = None) -> None:
+    def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self._console = console_for(stream)
+        self._console = standard_output()
         self._said: deque[str] = deque(maxlen=_SAID)
         self._page = ""
         self._stores: deque[Path] = deque()

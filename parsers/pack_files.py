@@ -29,15 +29,15 @@ def read_pack(path: Path, *, trusted: bool = False) -> Document[Pack]:
         raise PackError(f"{path}:1:1: not UTF-8 text (byte {e.start}); save the file as UTF-8") from None
     except OSError as e:
         raise PackError(f"{path}: cannot be read: {e.strerror or e}") from None
-    return _document(text, str(path), trusted)
+    return _document(text, str(path), trusted=trusted)
 
 
-def parse_pack(text: str, name: str, *, trusted: bool = False) -> Pack:
+def parse_pack(text: str, name: str) -> Pack:
     """Like load_pack, from text; `name` stands in messages."""
-    return _document(text, name, trusted).value
+    return _document(text, name, trusted=False).value
 
 
-def _document(text: str, name: str, trusted: bool) -> Document[Pack]:
+def _document(text: str, name: str, *, trusted: bool) -> Document[Pack]:
     try:
         if trusted:  # the examples come last, and are half of the work
             text = text.partition("\nexamples:\n")[0]

@@ -64,10 +64,6 @@ class ConsoleRun:
         drawn = "█" * cells + " " * (10 - cells)
         return f"{100 * done // total:3d}%|{drawn}| {done}/{total} [{clock(elapsed)}<{left}, {rate}]"
 
-    def engine_line(self, engine: str, form: str, message: str) -> str:
-        """A line of vLLM's logger."""
-        return f"{engine}INFO {stamp(self.now, form)} {message}"
-
     def make(self) -> Files:
         raise NotImplementedError
 

@@ -22,9 +22,9 @@ def get(host: str, port: int, path: str, timeout: float = 2.0) -> tuple[int, byt
         connection.close()
 
 
-def get_json(host: str, port: int, path: str, timeout: float = 2.0) -> Any:
+def get_json(host: str, port: int, path: str) -> Any:
     """The body of an answer 200 as JSON; None for everything else."""
-    status, body = get(host, port, path, timeout)
+    status, body = get(host, port, path)
     if status != 200:
         return None
     try:

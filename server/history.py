@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -29,8 +28,8 @@ class StackHistory:
     """A publisher: an exporter once there is somebody to send to. `address`: where that Prometheus scrapes us, None
     where it does not. Where it takes nothing out of order, that is said, and nothing is sent."""
 
-    def __init__(self, open: Open, address: Callable[[], str | None], root: Path | None = None) -> None:
-        self._places = Places(root or default_root())
+    def __init__(self, open: Open, address: Callable[[], str | None]) -> None:
+        self._places = Places(default_root())
         self._open = open
         self._address = address
         self._exporter: RemoteWrite | None = None

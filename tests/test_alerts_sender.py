@@ -21,7 +21,6 @@ from rli_agent.alerts.settings import Slack, Webhook
 from rli_agent.message import Message, Severity
 from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.store.connection import read_only
-from rli_agent.store.outbox import nowhere
 from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.store.schema import APPLICATION, MIGRATIONS
 
@@ -129,7 +128,7 @@ def test_twenty_an_hour_but_never_a_limit_for_critical_ones(
 
 
 def test_without_a_webhook_messages_are_kept_and_not_sent_later(store: RunStore, receiver: HttpReceiver) -> None:
-    store.knowledge.tell([message(1)], nowhere)
+    store.knowledge.tell([message(1)], lambda _message, _before: ())
     one = Sender(store.path, hook(receiver))
     one.start()
     end(one)

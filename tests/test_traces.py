@@ -20,10 +20,15 @@ from test_report import refused, steps
 from rli_agent.errors import UserError
 from rli_agent.traces import events, reading
 from rli_agent.traces.ranks import ranks
-from rli_agent.traces.reading import outermost, read_trace, read_traces
+from rli_agent.traces.reading import Trace, outermost, read_traces
 
 #: When `test_report.steps` begin: 2026-03-01 10:00 UTC.
 BEGIN = 1_772_359_200.0
+
+
+def read_trace(path: Path) -> Trace:
+    (trace,) = read_traces([path])
+    return trace
 
 
 def torch_trace(path: Path, rank: int, at: float, seconds: float, **more: Any) -> Path:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rli_agent.compare.comparison import Comparison, Metric, sides
 from rli_agent.compare.words import VERDICTS, answer, by_how_much, seconds, setting, title, value, verdict
-from rli_agent.reporters.screen import console_for
+from rli_agent.reporters.screen import standard_output
 from rli_agent.terminal import plain
 
 #: Rows of a table; `--all` shows the rest.
@@ -20,7 +20,7 @@ _COLOURS = {"A": "red", "B": "green", None: "yellow"}
 
 def print_comparison(c: Comparison, everything: bool = False) -> None:
     """Print it. everything: also what does not differ."""
-    console = console_for(None)
+    console = standard_output()
     console.print(Text(plain(answer(c)), "bold"), soft_wrap=True)
     for part in _parts(c, None if everything else _ROWS, everything):
         console.print(part)

@@ -21,10 +21,10 @@ from rli_agent.parsers.typed_yaml import Document, TypedYamlError, read_typed
 PACKAGED = "rli_agent/rules/detectors.yaml"
 
 
-def detector_files(output_dirs: Sequence[Path] = (), home: Path | None = None) -> list[Path]:
+def detector_files(output_dirs: Sequence[Path]) -> list[Path]:
     """The users' files that are looked up: `~/.config/rli-agent/detectors.yaml`, then
     `<output_dir>/.rli-agent/detectors.yaml`; those that are there."""
-    places = [config_home(home), *(d / ".rli-agent" for d in output_dirs)]
+    places = [config_home(), *(d / ".rli-agent" for d in output_dirs)]
     return [file for place in places if (file := place / "detectors.yaml").is_file()]
 
 

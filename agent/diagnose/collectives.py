@@ -42,11 +42,6 @@ class Waiting(Struct, frozen=True):
     number: int
     ran: float
 
-    @property
-    def blamed(self) -> tuple[int, ...]:
-        """Where to look first."""
-        return self.behind or self.missing
-
 
 def timeouts_in(text: str) -> list[Timeout]:
     """The timeouts that a text tells of: of each rank and group the first."""

@@ -38,18 +38,17 @@ class Point(NamedTuple):
 class Points:
     """The points of a store, in no certain order. `table` holds the series that were met so far.
 
-    A time in the future counts as `now`, as it does on `/metrics`. Raises ValueError for a bad namespace.
+    A time in the future counts as now, as it does on `/metrics`. Raises ValueError for a bad namespace.
     """
 
     def __init__(
-        self, db: sqlite3.Connection, run: RunLabels, *, catalogue: Catalogue | None = None,
-        namespace: str = "rl_insight_monitor", series_limit: int = SERIES_LIMIT, now: float | None = None,
-    ) -> None:  # fmt: skip
+        self, db: sqlite3.Connection, run: RunLabels, *, namespace: str = "rl_insight_monitor"
+    ) -> None:
         self._db = db
-        self._catalogue = catalogue or Catalogue.load()
+        self._catalogue = Catalogue.load()
         self._naming = Naming(self._catalogue, namespace)
-        self.table = Table(run, series_limit)
-        self._now = time.time() if now is None else now
+        self.table = Table(run, SERIES_LIMIT)
+        self._now = time.time()
         self._slots: dict[tuple[str, str, Labels, int], tuple[Shape, list[tuple[int, Series, float]]]] = {}
 
     def __iter__(self) -> Iterator[Point]:

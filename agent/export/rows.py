@@ -18,12 +18,12 @@ AT_ONCE = 2000
 _figures = msgspec.json.Decoder(list[float | str]).decode
 
 
-def rows_of(db: sqlite3.Connection, query: str, first: int = 0) -> Iterator[tuple[Any, ...]]:
+def rows_of(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     """The rows of a query in the order of their first column, an integer that no two share.
 
     The query takes `:after` (rows beyond this one) and `:most` (how many).
     """
-    after = first
+    after = 0
     while rows := db.execute(query, {"after": after, "most": AT_ONCE}).fetchall():
         yield from rows
         after = rows[-1][0]

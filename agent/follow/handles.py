@@ -33,8 +33,7 @@ class Handle:
 class Handles:
     """Opens files for reading and closes the least recently used ones. `now` is any monotonic clock, in seconds."""
 
-    def __init__(self, limit: int = LIMIT, idle: float = IDLE) -> None:
-        self.idle = idle
+    def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._open: dict[Handle, None] = {}  # least recently used first
 
@@ -67,7 +66,7 @@ class Handles:
     def close_idle(self, now: float) -> None:
         """Close what was not used for `idle` seconds and can be opened again."""
         for handle in list(self._open):
-            if now - handle.used < self.idle:
+            if now - handle.used < IDLE:
                 break
             if not handle.busy and not handle.kept:
                 self.close(handle)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from .cursor import Block, Cursor, Framing, Overwritten
-from .handles import Handles
+from .handles import IDLE, Handles
 from .succession import Followed, Succession
 
 __all__ = ["Block", "FileReader", "Framing", "Handles", "Position"]
@@ -115,7 +115,7 @@ class FileReader:
             return self._retry_at
         files = self._at.files
         open_now = [file.handle for file in files if file.handle and file.open_fd is not None]
-        times = [handle.used + self._handles.idle for handle in open_now if not handle.kept]
+        times = [handle.used + IDLE for handle in open_now if not handle.kept]
         times += [file.quiet_at for file in files[:1] if file.left is not None and not file.over]
         return min(times, default=None)
 

@@ -19,6 +19,8 @@ _RESTLESS = re.compile(
     r"mem|cpu|gpu|disk|lag|uptime|elapsed|age|idle|wait|temperature|power|util|time|latency|heartbeat|cache|second|load|net|fan",
     re.IGNORECASE,
 )
+#: Kinds of lines whose figures are remembered.
+_KNOWN = 256
 _EVALUATION = re.compile(r"^(?:eval|val|test_score)[\w-]*/|^eval_")
 
 
@@ -36,7 +38,7 @@ def is_step(samples: Samples, role: str) -> bool:
     return bool(names) and (not _EVALUATION.match(names[0]) or not all(map(_EVALUATION.match, names)))
 
 
-def moves(samples: Samples, known: dict[str, int], most: int = 256) -> bool:
+def moves(samples: Samples, known: dict[str, int]) -> bool:
     """Whether figures that are no step's tell of progress: an engine makes tokens, a count is another than before."""
     metrics = samples.shape.metrics
     rates = [v for m, v in zip(metrics, samples.values, strict=False) if m in _TOKENS]
@@ -49,7 +51,7 @@ def moves(samples: Samples, known: dict[str, int], most: int = 256) -> bool:
     key = f"{samples.file}\0{samples.shape.names[0]}"
     text = zlib.crc32(f"{samples.step} {' '.join(telling)}".encode("utf-8", "replace"))
     before = known.get(key)
-    if before is None and len(known) >= most:
+    if before is None and len(known) >= _KNOWN:
         return False
     known[key] = text
     return before != text

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rli_agent.fleet.run import FleetRun, headline, silence, step_of
 from rli_agent.reporters.figures import clock
-from rli_agent.reporters.screen import COLOURS, console_for
+from rli_agent.reporters.screen import COLOURS, standard_output
 from rli_agent.terminal import plain
 
 _COLUMNS = ("RUN", "HEALTH", "LIFE", "STEP", "LAST STEP", "ETA", "GPU-H IDLE", "ALERTS", "WHY")
@@ -18,7 +18,7 @@ _COLUMNS = ("RUN", "HEALTH", "LIFE", "STEP", "LAST STEP", "ETA", "GPU-H IDLE", "
 
 def print_fleet(runs: Sequence[FleetRun], now: float, zone: tzinfo) -> None:
     """Print runs, as `in_order` gives them, to standard output."""
-    console = console_for()
+    console = standard_output()
     answer = Text(plain(headline(list(runs))).replace("\n", " "), COLOURS[runs[0].health] if runs else "")
     console.print(answer, no_wrap=True, overflow="ellipsis")
     if not runs:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from pathlib import Path
-from typing import IO
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -41,24 +40,23 @@ PIPED = 1000
 _LANES, _USUAL = 8, 6
 
 
-def console_for(stream: IO[str] | None = None) -> Console:
-    """A console without markup, emoji and highlighting: what logs hold is text."""
-    stream = sys.stdout if stream is None else stream
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="replace")  # what its encoding lacks shows as `?`
-    width = None if stream.isatty() else PIPED  # a pipe has no edge at which to cut
-    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+def standard_output() -> Console:
+    """Standard output without markup, emoji and highlighting: what logs hold is text."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what its encoding lacks shows as `?`
+    width = None if sys.stdout.isatty() else PIPED  # a pipe has no edge at which to cut
+    return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_report(report: Report, zone: tzinfo) -> None:
     """Print a report to standard output."""
-    console = console_for()
+    console = standard_output()
     console.print(render(report, zone, console))
 
 
 def print_reports(reports: Sequence[Report]) -> None:
     """Print a line for each of several runs to standard output."""
-    console = console_for()
+    console = standard_output()
     for report in reports:
         console.print(answer_of(report), no_wrap=True, overflow="ellipsis")
 

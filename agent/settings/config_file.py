@@ -27,9 +27,9 @@ class Given(NamedTuple):
     origin: str
 
 
-def user_file(home: Path | None = None) -> Path:
+def user_file() -> Path:
     """The user's own settings file."""
-    return config_home(home) / NAME
+    return config_home() / NAME
 
 
 class Place(NamedTuple):

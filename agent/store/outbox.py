@@ -17,6 +17,8 @@ from rli_agent.store.rows import labels_json, labels_of, text
 
 #: Messages that wait nowhere are forgotten beyond so many.
 KEPT = 10_000
+#: Messages that a channel is given at a time.
+AT_ONCE = 100
 #: The channels that a message goes to, given those that its incident was told to before.
 Route: TypeAlias = Callable[[Message, frozenset[str]], Iterable[str]]
 
@@ -37,12 +39,6 @@ class Waiting(Struct, frozen=True):
     message: Message
     delivered: float | None = None
     times: int = 0
-
-
-def nowhere(message: Message, before: frozenset[str]) -> tuple[str, ...]:
-    """The route of messages that are only kept."""
-    del message, before
-    return ()
 
 
 def put(db: sqlite3.Connection, messages: Iterable[Message], route: Route) -> None:
@@ -69,24 +65,24 @@ def put(db: sqlite3.Connection, messages: Iterable[Message], route: Route) -> No
         _forget(db)
 
 
-def waiting(db: sqlite3.Connection, channel: str, *, critical: bool, most: int = 100) -> list[Waiting]:
+def waiting(db: sqlite3.Connection, channel: str, *, critical: bool) -> list[Waiting]:
     """The messages that a channel has not taken yet, critical ones or the others, oldest first."""
     rows = db.execute(
         f"SELECT {_MESSAGE} {_HERE} AND d.delivered IS NULL AND d.dropped IS NULL AND (o.severity = 'critical') = ? "
         "ORDER BY o.id LIMIT ?",
-        (channel, critical, most),
+        (channel, critical, AT_ONCE),
     )
     return [_waiting(row) for row in rows]
 
 
-def unresolved(db: sqlite3.Connection, channel: str, since: float, most: int = 100) -> list[Waiting]:
+def unresolved(db: sqlite3.Connection, channel: str, since: float) -> list[Waiting]:
     """The last messages of incidents that this channel was told of and that are not over, made since a moment."""
     rows = db.execute(
         f"SELECT {_MESSAGE}, d.delivered, d.times {_HERE} AND d.delivered IS NOT NULL AND d.dropped IS NULL "
         "AND o.severity <> 'info' AND NOT o.resolved AND o.made >= ? "
         "AND NOT EXISTS (SELECT 1 FROM outbox later WHERE later.episode = o.episode AND later.id > o.id) "
         "ORDER BY d.delivered LIMIT ?",
-        (channel, since, most),
+        (channel, since, AT_ONCE),
     )
     return [_waiting(row[:-2], *row[-2:]) for row in rows]
 

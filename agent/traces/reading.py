@@ -88,11 +88,6 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
         yield file, file.relative_to(path).as_posix()
 
 
-def read_trace(path: Path) -> Trace:
-    """One file. Raises UserError for what is no trace."""
-    return _read(Events(path), path.name)
-
-
 class _Spans:
     """What is kept of a file's events. marked: only what the program marked, not each operator and kernel."""
 
