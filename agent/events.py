@@ -52,6 +52,14 @@ class Source(Struct, frozen=True):
     labels: Labels = ()
 
 
+def role_of(labels: Labels, source: Source) -> str:
+    """Who says so: a record may name its writer, else it is who writes the file."""
+    for name, value in labels:
+        if name == "role":
+            return value
+    return source.role
+
+
 class Phase(Struct, frozen=True, array_like=True):
     """A duration that a metric line prints, and the state that lasted so long. `key` is the framework's own name of it.
 

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from statistics import mean, median
 
 from rli_agent.events import Event, Interval, Problem, RunFact, Samples
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.life.state import ENDS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.life.wording import doubted, short, spoken, stalled, where

@@ -17,7 +17,7 @@ from receivers import until
 import rli_agent.samples
 from rli_agent.cli import main
 from rli_agent.life.evidence import in_short
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 
 SAMPLES = Path(rli_agent.samples.__path__[0])
 JOB = "slurmstepd: error: *** JOB 77 ON gpu-7 CANCELLED AT 2026-11-21T19:29:50"

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from rli_agent.answer.report import Health, Progress, Series, Told, Trouble
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.life.state import LifeState, Open
 from rli_agent.life.wording import spoken
 

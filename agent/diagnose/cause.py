@@ -10,8 +10,8 @@ from rli_agent.diagnose import collectives, quotes
 from rli_agent.diagnose.case import Case
 from rli_agent.events import Problem
 from rli_agent.life.evidence import evidence, in_short
+from rli_agent.life.headline import headline
 from rli_agent.life.problems import ADVICE, ADVISED, suspect_of
-from rli_agent.life.signs import headline
 from rli_agent.life.state import Suspect
 
 #: What made ranks wait in vain may have happened so many seconds before they began to.

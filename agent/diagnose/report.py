@@ -11,9 +11,9 @@ from rli_agent.diagnose.cause import Cause, Consequence, seen
 from rli_agent.diagnose.collectives import in_words
 from rli_agent.life import wording
 from rli_agent.life.deadlines import FLOOR
-from rli_agent.life.signs import clock, headline
+from rli_agent.life.headline import headline
 from rli_agent.life.state import ENDS, Suspect
-from rli_agent.life.wording import spoken
+from rli_agent.life.wording import clock, spoken
 
 #: Lines of a problem's text, and consequences, that are shown.
 _LINES, _FOLLOWED = 12, 12

@@ -171,7 +171,7 @@ class Attempts:
         state.restarting = False
         if state.lost_from is None:
             return
-        title, text = wording.lost(state, after, now)
+        title, text = wording.lost(state, state.lost_from, after, now)
         self.tracker.say("resumed", "info", f"resumed from step {after}{title}", text, self.tracker.at)
         state.lost_from = None
 

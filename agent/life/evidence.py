@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 
 _SIZE = r"[\d.]+ ?[KMGT]i?B"
 

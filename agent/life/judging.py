@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 GRACE = 15.0
 #: After an end other processes may write for so long; nothing that moves counts.
 LINGER = 600.0
-#: What is written within this counts as "still writes".
-WRITES = 120.0
 #: A file whose process died says no more than its last words, within this.
 LAST_WORDS = 60.0
 #: The scheduler's limit is told this long before, if the last checkpoint is older than that.
@@ -138,7 +136,7 @@ def _lingers(tracker: LifeTracker, now: float) -> None:
     if state.lingers or state.life == "preempted" or state.ended_at is None:
         return
     since = max([state.ended_at, state.inner_at or 0.0, *(lane.since for lane in state.open.values())])
-    writing = sorted(role for role, said in state.roles.items() if role and now - said.wrote < WRITES)
+    writing = sorted(role for role, said in state.roles.items() if role and said.writes(now))
     if not writing or now - since < LINGER:
         return
     state.lingers = True

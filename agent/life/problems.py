@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from rli_agent.events import Problem
-from rli_agent.life.signs import headline, when
+from rli_agent.life.headline import headline
+from rli_agent.life.signs import when
 from rli_agent.life.state import LifeState, Suspect
 
 #: Kinds after which a process is gone, and those that may be caught.

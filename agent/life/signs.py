@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
-from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples, Source
+from rli_agent.events import Event, Interval, RunFact, Samples
 
 #: Roles whose steps are the run's.
 STEPPING = frozenset({"trainer", "metrics", "unknown"})
@@ -22,12 +21,6 @@ _RESTLESS = re.compile(
 #: Kinds of lines whose figures are remembered.
 _KNOWN = 256
 _EVALUATION = re.compile(r"^(?:eval|val|test_score)[\w-]*/|^eval_")
-
-
-def role_of(samples: Samples, source: Source) -> str:
-    """Who says so: the line's own label, else who writes the file."""
-    labels = samples.shape.labels
-    return (dict(labels).get("role") if labels else None) or source.role
 
 
 def is_step(samples: Samples, role: str) -> bool:
@@ -76,63 +69,6 @@ def when(event: Event, seen: float) -> float:
     return time if logged and time is not None else seen
 
 
-def in_words(event: Event) -> str:
-    """The event in one line."""
-    if isinstance(event, Samples):
-        named = list(zip(event.shape.names, event.values, strict=False))[:3]
-        figures = ", ".join(f"{n} {v:.4g}" for n, v in named)
-        return (f"step {event.step}: " if event.step is not None else "") + figures
-    if isinstance(event, Interval):
-        step = f" of step {event.step}" if event.step is not None else ""
-        return f"{event.lane} {'begins' if event.end is None else 'ended'} {event.state}{step}"
-    if isinstance(event, Problem):
-        return f"{event.level} {event.kind}: {headline(event.message)}"
-    if isinstance(event, RolloutBatch):
-        return f"{event.count} {event.phase} rollouts of {event.environment}" + (
-            f" for step {event.step}" if event.step is not None else ""
-        )
-    return f"{event.key} {event.value}"
-
-
-_EXCEPTION = re.compile(
-    r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Timeout|Died\w*|Warning)?(?:\([\w., ]+\)(?=: ))?(?:: .*)?$"
-)
-
-
-#: What objects of errors call the exception, and its text (verifiers' `error`, prime-rl's `errors`).
-_KIND = re.compile(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
-#: A traceback's first line, by CPython or rich; what stands before the exceptions of a group.
-_TRACEBACK = re.compile(r"[\s╭─]*Traceback \(most recent call last\)")
-_MARGIN = re.compile(r"^\s+\| (?=\S)")
-_TEXT = re.compile(r'"(?:message|error_message|detail|text)": ?"((?:[^"\\]|\\.)+)')
-
-
-def headline(message: str) -> str:
-    """The line that tells most: of a traceback the exception."""
-    lines = [_MARGIN.sub("", line.strip("\r")) for line in message.split("\n") if line.strip()]
-    if not lines:
-        return ""
-    if any(_TRACEBACK.match(line) for line in lines):
-        for line in reversed(lines):
-            if _EXCEPTION.match(line) and not line.startswith("Traceback"):
-                return line[:300]
-    return _of_record(lines[0].strip())[:300]
-
-
-def _of_record(line: str) -> str:
-    """The error that a rollout's record holds, as its program would print it: `TimeoutError: no answer`."""
-    if not line.startswith(("{", "[{")):
-        return line
-    kind, text = _KIND.search(line), _TEXT.search(line)
-    said = [found[1] for found in (kind, text) if found]
-    return ": ".join(said) or line
-
-
 def newest(events: Sequence[Event]) -> Event | None:
     """The last event that tells something about the run, facts of its configuration apart."""
     return next((e for e in reversed(events) if not (isinstance(e, RunFact) and e.key != "life")), None)
-
-
-def clock(time: float) -> str:
-    """A moment as people compare it across machines."""
-    return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -15,6 +15,8 @@ ENDS = frozenset({"finished", "failed", "cancelled", "preempted"})
 KEPT = 50
 #: States and series that are told apart; what exceeds it is not remembered.
 MOST = 256
+#: A role that wrote within so many seconds still writes.
+WRITES = 120.0
 
 
 class Attempt(Struct):
@@ -43,6 +45,10 @@ class Said(Struct):
     time: float
     text: str
     wrote: float
+
+    def writes(self, now: float) -> bool:
+        """Whether it still does."""
+        return now - self.wrote < WRITES
 
 
 class Suspect(Struct):

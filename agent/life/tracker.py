@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples, Source
+from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples, Source, role_of
 from rli_agent.life import judging, signs, wording
 from rli_agent.life.attempts import Attempts
 from rli_agent.life.deadlines import IDLE, START_STATES
@@ -80,19 +80,19 @@ class LifeTracker:
         event = signs.newest(events)
         role = source.role
         if isinstance(event, Samples):
-            role = signs.role_of(event, source)
+            role = role_of(event.shape.labels, source)
         for name in {role, source.role}:
             if name not in state.roles and len(state.roles) < MOST:
                 state.roles[name] = Said(now, "", now)
             if name in state.roles:
                 state.roles[name].wrote = now
         if event is not None and role in state.roles:
-            state.roles[role].time, state.roles[role].text = now, signs.in_words(event)[:300]
+            state.roles[role].time, state.roles[role].text = now, wording.in_words(event)[:300]
         if state.suspect is not None and state.suspect.file == source.file:
             state.suspect.wrote = now
 
     def _samples(self, event: Samples, source: Source, now: float, live: bool, detailed: bool) -> None:
-        role = signs.role_of(event, source)
+        role = role_of(event.shape.labels, source)
         self._lives_on(event, role)
         if detailed:
             for interval in intervals(event):
@@ -108,7 +108,7 @@ class LifeTracker:
 
     def _interval(self, event: Interval, source: Source, now: float) -> None:
         state = self.state
-        self._lives_on(event, dict(event.labels).get("role") or source.role)
+        self._lives_on(event, role_of(event.labels, source))
         key = f"{event.lane}\0{event.state}"
         if event.state in START_STATES:
             self._attempts.starts(now)
@@ -142,7 +142,7 @@ class LifeTracker:
 
     def _problem(self, event: Problem, source: Source, now: float) -> None:
         state = self.state
-        role = dict(event.labels).get("role") or source.role
+        role = role_of(event.labels, source)
         if state.life == "finished":
             return
         if event.kind == "nan" and role in signs.STEPPING:

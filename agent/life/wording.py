@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from statistics import median
 
+from rli_agent.events import Event, Interval, Problem, RolloutBatch, Samples
 from rli_agent.life.evidence import in_short
-from rli_agent.life.signs import clock
+from rli_agent.life.headline import headline
 from rli_agent.life.state import LifeState, Suspect
+
+
+def clock(time: float) -> str:
+    """A moment as people compare it across machines."""
+    return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def spoken(seconds: float) -> str:
@@ -25,6 +32,24 @@ def spoken(seconds: float) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def in_words(event: Event) -> str:
+    """The event in one line."""
+    if isinstance(event, Samples):
+        named = list(zip(event.shape.names, event.values, strict=False))[:3]
+        figures = ", ".join(f"{n} {v:.4g}" for n, v in named)
+        return (f"step {event.step}: " if event.step is not None else "") + figures
+    if isinstance(event, Interval):
+        step = f" of step {event.step}" if event.step is not None else ""
+        return f"{event.lane} {'begins' if event.end is None else 'ended'} {event.state}{step}"
+    if isinstance(event, Problem):
+        return f"{event.level} {event.kind}: {headline(event.message)}"
+    if isinstance(event, RolloutBatch):
+        return f"{event.count} {event.phase} rollouts of {event.environment}" + (
+            f" for step {event.step}" if event.step is not None else ""
+        )
+    return f"{event.key} {event.value}"
 
 
 def where(state: LifeState) -> str:
@@ -61,7 +86,7 @@ def last_words(state: LifeState, now: float) -> list[str]:
     lines = []
     for role, last in said[:8]:
         text = f"{role}: {spoken(now - last.time)} ago: {last.text}" if last.text else f"{role}: nothing that tells"
-        if now - last.wrote < 120.0 and now - last.time >= 300.0:
+        if last.writes(now) and now - last.time >= 300.0:
             text += "; still writes lines that tell nothing"
         lines.append(text[:400])
     return lines
@@ -76,7 +101,7 @@ def ends_in_silence(state: LifeState) -> bool:
 def stalled(state: LifeState, now: float) -> tuple[str, str]:
     """Title and text of a stall."""
     silent = spoken(now - (state.progress_at or now))
-    writing = [role for role, said in state.roles.items() if now - said.wrote < 120.0]
+    writing = any(said.writes(now) for said in state.roles.values())
     word = "stalled or over" if ends_in_silence(state) else "stalled"
     alive = f"alive without progress for {silent}" if writing else f"{word}: no progress for {silent}"
     parts = [f"{alive}, {where(state)}"]
@@ -140,11 +165,9 @@ def counted(kinds: Mapping[str, int]) -> str:
     return f"{whole} more {'problem' if whole == 1 else 'problems'} followed: {each}."
 
 
-def lost(state: LifeState, resumed: int, at: float) -> tuple[str, str]:
-    """What a resume costs: the end of the title, and the text."""
-    before, usual = state.lost_from, state.usual_step()
-    if before is None:
-        return "", "The steps before were not seen."
+def lost(state: LifeState, before: int, resumed: int, at: float) -> tuple[str, str]:
+    """What it costs to go on behind step `resumed` where `before` was done: the end of the title, and the text."""
+    usual = state.usual_step()
     lines = []
     again = before - resumed
     if again > 0:

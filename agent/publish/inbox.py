@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Source
-from .naming import role_of
+from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Source, role_of
 from .rollout_figures import Figure, RolloutFigures
 
 #: Lanes' states that may be open at once.

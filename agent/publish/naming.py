@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..catalogue import Catalogue, Quantity, base_factor
 from ..discover import Run
-from ..events import Labels, Shape, Source
+from ..events import Labels, Shape, Source, role_of
 
 #: Text from logs is hostile: longer names and values are cut here.
 NAME_LIMIT = 200
@@ -82,11 +82,6 @@ def label_set(*groups: Iterable[tuple[str, str]]) -> Labels:
     """The groups as one sorted set of legal labels; later groups win. An empty value is the same as no label."""
     merged = {label_name(name): clean(str(value)) for group in groups for name, value in group}
     return tuple(sorted((name, value) for name, value in merged.items() if value))
-
-
-def role_of(labels: Labels, source: Source) -> str:
-    """A record may say itself who wrote it."""
-    return next((value for name, value in labels if name == "role"), source.role)
 
 
 def step_series(labels: Labels, source: Source) -> tuple[str, Labels]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.query.intervals import NO_STEP, Intervals
 
 #: Marks in one answer, and problems among them; the gravest ones are told first.

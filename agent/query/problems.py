@@ -7,7 +7,7 @@ import sqlite3
 
 from msgspec import Struct
 
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.store.rows import file_name
 
 #: Rows that are looked at, the newest ones; characters of a message.

@@ -19,7 +19,7 @@ from rli_agent.diagnose.case import Case, case_of_store
 from rli_agent.diagnose.cause import cause_of
 from rli_agent.diagnose.report import Diagnosis, diagnosis
 from rli_agent.events import Problem
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.life.state import ENDS
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.life.wording import doing

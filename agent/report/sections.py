@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from os.path import commonpath
 
 from rli_agent.diagnose.report import cut
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.query.rollouts import RolloutShown
 from rli_agent.report import colours
 from rli_agent.report.contents import Alert, Contents, Trouble

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from rli_agent.answer.report import Share
 from rli_agent.diagnose.report import cut
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.life.state import ENDS
 from rli_agent.life.wording import spoken
 from rli_agent.report.changes import Change, changes

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from rli_agent.answer.report import Report, Series
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.life.wording import spoken
 from rli_agent.reporters.figures import figure, name
 from rli_agent.terminal import many, plain

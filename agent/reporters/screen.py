@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rli_agent.answer.report import LaneState, Report, Series
-from rli_agent.life.signs import headline
+from rli_agent.life.headline import headline
 from rli_agent.life.wording import spoken
 from rli_agent.reporters.figures import clock, curve, figure, name
 from rli_agent.terminal import many, plain

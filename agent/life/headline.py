@@ -1,0 +1,37 @@
+"""A problem's message in one line."""
+
+from __future__ import annotations
+
+import re
+
+#: A line of a traceback that names its exception.
+_EXCEPTION = re.compile(
+    r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Timeout|Died\w*|Warning)?(?:\([\w., ]+\)(?=: ))?(?:: .*)?$"
+)
+#: What objects of errors call the exception, and its text (verifiers' `error`, prime-rl's `errors`).
+_KIND = re.compile(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
+#: A traceback's first line, by CPython or rich; what stands before the exceptions of a group.
+_TRACEBACK = re.compile(r"[\s╭─]*Traceback \(most recent call last\)")
+_MARGIN = re.compile(r"^\s+\| (?=\S)")
+_TEXT = re.compile(r'"(?:message|error_message|detail|text)": ?"((?:[^"\\]|\\.)+)')
+
+
+def headline(message: str) -> str:
+    """The line that tells most: of a traceback the exception."""
+    lines = [_MARGIN.sub("", line.strip("\r")) for line in message.split("\n") if line.strip()]
+    if not lines:
+        return ""
+    if any(_TRACEBACK.match(line) for line in lines):
+        for line in reversed(lines):
+            if _EXCEPTION.match(line) and not line.startswith("Traceback"):
+                return line[:300]
+    return _of_record(lines[0].strip())[:300]
+
+
+def _of_record(line: str) -> str:
+    """The error that a rollout's record holds, as its program would print it: `TimeoutError: no answer`."""
+    if not line.startswith(("{", "[{")):
+        return line
+    kind, text = _KIND.search(line), _TEXT.search(line)
+    said = [found[1] for found in (kind, text) if found]
+    return ": ".join(said) or line
