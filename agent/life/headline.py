@@ -12,6 +12,8 @@ _EXCEPTION = re.compile(
 _KIND = re.compile(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
 #: A traceback's first line, by CPython or rich; what stands before the exceptions of a group.
 _TRACEBACK = re.compile(r"[\s╭─]*Traceback \(most recent call last\)")
+#: Ray's own first line of a traceback: its exception, and the remote call that raised it.
+_REMOTE = re.compile(r"ray\.exceptions\.RayTaskError\(\w+\): ray::")
 _MARGIN = re.compile(r"^\s+\| (?=\S)")
 _TEXT = re.compile(r'"(?:message|error_message|detail|text)": ?"((?:[^"\\]|\\.)+)')
 
@@ -21,7 +23,7 @@ def headline(message: str) -> str:
     lines = [_MARGIN.sub("", line.strip("\r")) for line in message.split("\n") if line.strip()]
     if not lines:
         return ""
-    if any(_TRACEBACK.match(line) for line in lines):
+    if any(_TRACEBACK.match(line) for line in lines) or _REMOTE.match(lines[0]):
         for line in reversed(lines):
             if _EXCEPTION.match(line) and not line.startswith("Traceback"):
                 return line[:300]
