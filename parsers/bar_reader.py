@@ -74,7 +74,8 @@ class BarReader:
             if hit is not None:
                 group = next(g for g, slot in hit[0].rule.sets.items() if slot == held.slot)
                 value = number(hit[1].group(group) or "")
-                step = int(value) + held.add if value is not None else step
+                if value is not None and (step is None or int(value) + held.add > step):  # else another bar begins
+                    step = int(value) + held.add
                 break
         shape = self._rules.shape(held.names, held.units, held.labels)
         values = [float(v) for v in msgspec.json.decode(held.printed)]

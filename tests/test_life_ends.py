@@ -122,6 +122,18 @@ def test_a_step_after_a_problem_clears_it() -> None:
     assert play.pages == []
 
 
+def test_a_problem_that_is_told_late_and_stands_before_the_newest_step_is_no_end() -> None:
+    play = running(20)
+    stood, play.line = play.line, play.line + 9
+    play.step(21)
+    goes_on, play.line = play.line, stood
+    play.problem("traceback", "Traceback (most recent call last):\n  File 'env.py', line 3, in f\nTypeError: no action")
+    assert play.tracker.state.suspect is None
+    play.line = goes_on
+    play.problem("traceback", "Traceback (most recent call last):\n  File 'env.py', line 3, in f\nTypeError: no action")
+    assert play.tracker.state.suspect is not None
+
+
 def test_a_run_that_says_it_failed_is_told_with_what_other_files_say_shortly_after() -> None:
     play = running(20)
     play.fact("life", "failed", "launcher")

@@ -19,6 +19,8 @@ _PAUSE = 30.0
 _REMEMBERED = 50
 #: The steps' own lines may come this much later in another file, without a new attempt.
 _LAG = 60.0
+#: A problem is told when it is known to be whole: so many lines may stand behind its first one by then.
+_TOLD_LATE = 500
 
 
 class Attempts:
@@ -81,6 +83,7 @@ class Attempts:
         first, resumed = state.steps == 0 and state.attempt.number == 1, state.restarting
         state.leader, state.leader_time = series, time
         state.before, state.step, state.step_at = state.step, step, now
+        state.step_line = event.line
         state.steps += 1
         attempt = state.attempt
         if attempt.first_step is None:
@@ -97,10 +100,13 @@ class Attempts:
         tracker.clean_step(now)
 
     def was_before(self, problem: Problem) -> bool:
-        """Whether a problem stands before the first step of a run that had begun anew: it ended the attempt before. (It
-        is told some lines late, when it is known to be whole.)"""
+        """Whether a problem, which is told some lines late, stands before the newest step, so that the run has gone on;
+        or before the first step of a run that had begun anew: it ended the attempt before."""
         state = self.tracker.state
-        return state.attempt.number > 1 and problem.file == state.telling and problem.line < state.first_line
+        if problem.file != state.telling:
+            return False
+        gone_on = 0 < state.step_line - problem.line <= _TOLD_LATE
+        return gone_on or (state.attempt.number > 1 and problem.line < state.first_line)
 
     def _gap(self, time: float | None, now: float) -> None:
         """Learn what passes between steps, by the log's own clock where it has one."""

@@ -108,6 +108,7 @@ class LifeState(Struct):
     leader_time: float | None = None
     #: The line of the attempt's first step, in the leader's file.
     first_line: int = 0
+    step_line: int = 0
     series: list[str] = []
     #: Seconds from one step that was told to the next, and how far those two are apart.
     gaps: list[float] = []
