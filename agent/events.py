@@ -147,6 +147,13 @@ class Interval(Struct, gc=False):
     labels: Labels = ()
     attributes: Attributes = ()
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it lasted, as printed, else from start to end; None where neither tells."""
+        if self.duration is not None or self.start is None or self.end is None:
+            return self.duration
+        return self.end - self.start
+
 
 class Problem(Struct):
     """Something went wrong. `message` is the line or the whole traceback, bounded; `count` what the text repeats."""

@@ -101,13 +101,10 @@ def _rollouts(event: RolloutBatch) -> dict[str, Any]:
 
 def _state(event: Interval, time: float | None) -> dict[str, Any]:
     """`time`: when the line that tells of it was written."""
-    lasted = event.duration
-    if lasted is None and event.start is not None and event.end is not None:
-        lasted = event.end - event.start
     said = {"type": "state", "file": event.file, "line": event.line, "lane": event.lane, "state": event.state}
-    times = {"time": time, "start": event.start, "end": event.end, "duration_s": lasted, "time_is": event.time_is}
+    times = {"time": time, "start": event.start, "end": event.end, "duration_s": event.seconds}
     labels = {name: str(value) for name, value in event.attributes}
-    return _said({**said, "step": event.step, **times, "key": event.key}, labels)
+    return _said({**said, "step": event.step, **times, "time_is": event.time_is, "key": event.key}, labels)
 
 
 def _said(said: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from rli_agent.publish.listen import shown
+from rli_agent.publish.listen import reached, shown
 
 
 def reached_at(bind: str) -> str:
     """Where this machine reaches what listens at an address."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(bind, bind)
+    return "127.0.0.1" if bind == "localhost" else reached(bind)
 
 
 class Launch(Struct, frozen=True):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from rli_agent.publish.listen import reached, shown
 from rli_agent.publish.naming import clean
 
 from .files import write_whole
@@ -89,5 +90,4 @@ def sweep(folder: Path, now: float) -> list[str]:
 
 def reachable(host: str, port: int) -> str:
     """Where this machine's Prometheus reaches what listens at this address."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return shown(reached(host), port)

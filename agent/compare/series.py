@@ -44,9 +44,7 @@ def phases(db: sqlite3.Connection) -> Figures:
     """Seconds by step of each lane's states. Raises sqlite3.Error."""
     found: Figures = {}
     for interval in _closed(db):
-        seconds = interval.duration
-        if seconds is None and interval.start is not None and interval.end is not None:
-            seconds = interval.end - interval.start
+        seconds = interval.seconds
         if seconds is not None and interval.step is not None:
             key = (interval.state, interval.lane)
             before = found.get(key, {}).get(interval.step, 0.0)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from rli_agent.catalogue import base_factor
 from rli_agent.detect.robust import median
-from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, Samples, Shape, Source
+from rli_agent.events import Event, Interval, Labels, Problem, RolloutBatch, Samples, Shape, Source, role_of
 
 STEP_SECONDS = "rl_step_duration_seconds"
 #: Series that no framework prints: they follow from several events. What each is.
@@ -110,7 +110,7 @@ class Reader:
         known = self._known(shape)
         if not known.wanted and known.whole is None and known.save is None:
             return []
-        role = next((v for k, v in shape.labels if k == "role"), source.role)
+        role = role_of(shape.labels, source)
         labels = tuple(pair for pair in shape.labels if pair[0] != "role")
         values, place = event.values, (event.file, event.step, event.time)
         found = [Reading(name, shape.names[i], role, labels, *place, values[i] * f) for i, name, f in known.wanted]
@@ -141,13 +141,9 @@ class Reader:
             return []
         if event.state == "save_ckpt":
             self._saved(event.step)
-        if event.state != "step":
+        seconds = event.seconds
+        if event.state != "step" or seconds is None:
             return []
-        seconds = event.duration
-        if seconds is None:
-            if event.start is None:
-                return []
-            seconds = event.end - event.start
         return self._step(event.key or "step", event.lane, (event.file, event.step, event.end), seconds, None)
 
     def _step(

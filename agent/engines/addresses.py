@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from rli_agent.discover.configs import BadConfig, read_config
+from rli_agent.publish.listen import reached, shown
 
 _ADDRESS = re.compile(r"(?:(https?)://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?):(\d{2,5})(?!\d)")
 #: Jobs of a Prometheus configuration that verl (0.6.1 and later) and RL-Insight write for a run's servers.
@@ -30,7 +31,7 @@ class Address(Struct, frozen=True, order=True):
     @property
     def name(self) -> str:
         """HOST:PORT, as series are labelled."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return shown(self.host, self.port)
 
     @property
     def url(self) -> str:
@@ -44,7 +45,7 @@ def given_address(url: str) -> Address:
         raise ValueError("not an address; give http://HOST:PORT or HOST:PORT")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     path = parts.path if parts.path not in ("", "/") else "/metrics"
-    return Address(_here(parts.hostname), port, parts.scheme, path, given=True)
+    return Address(reached(parts.hostname), port, parts.scheme, path, given=True)
 
 
 def addresses_in(text: str) -> Iterator[Address]:
@@ -52,7 +53,7 @@ def addresses_in(text: str) -> Iterator[Address]:
     for scheme, host, port in _ADDRESS.findall(text[:20_000]):
         named = scheme or "." in host or host == "localhost" or host.startswith("[")
         if named and 0 < int(port) < 65_536:
-            yield Address(_here(host.strip("[]")), int(port), scheme or "http")
+            yield Address(reached(host.strip("[]").lower()), int(port), scheme or "http")
 
 
 def addresses_of_prometheus(path: Path) -> Iterator[Address]:
@@ -84,8 +85,3 @@ def to_ask(address: Address) -> list[str]:
 def _is_near(ip: str) -> bool:
     known = ipaddress.ip_address(ip.partition("%")[0])
     return known.is_loopback or (known.is_private and not known.is_link_local)
-
-
-def _here(host: str) -> str:
-    """Servers that listen everywhere listen here."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host.lower())

@@ -90,9 +90,7 @@ class Points:
         yield from self._point("rl_step", label_set((("role", source.role),), _role(labels)), when, float(step))
 
     def _lasted(self, interval: Interval, source: Source, when: float | None) -> Iterator[Point]:
-        seconds = interval.duration
-        if seconds is None and interval.start is not None and interval.end is not None:
-            seconds = interval.end - interval.start
+        seconds = interval.seconds
         if seconds is None:
             return
         own = [("lane", interval.lane)]

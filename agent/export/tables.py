@@ -49,11 +49,8 @@ def _intervals(db: sqlite3.Connection) -> Iterator[Row]:
 
 
 def _interval(source: Source, i: Interval) -> Row:
-    duration = i.duration
-    if duration is None and i.start is not None and i.end is not None:
-        duration = i.end - i.start
     return (
-        i.file, i.line, i.lane, i.state, i.step, i.start, i.end, duration, i.time_is, i.key, source.role,
+        i.file, i.line, i.lane, i.state, i.step, i.start, i.end, i.seconds, i.time_is, i.key, source.role,
         labels_json(i.labels),
     )  # fmt: skip
 

@@ -172,9 +172,7 @@ class Exposition:
         return slots
 
     def _set_interval(self, interval: Interval, item: Newest) -> None:
-        seconds = interval.duration
-        if seconds is None and interval.start is not None and interval.end is not None:
-            seconds = interval.end - interval.start
+        seconds = interval.seconds
         if seconds is None:
             return
         name, labels = duration_series(interval.lane, interval.state, interval.labels, item.source)

@@ -16,7 +16,7 @@ import requests
 from loguru import logger
 
 from .address import is_loopback
-from .listen import shown
+from .listen import reached, shown
 from .spans.endpoint import SERVER_PORT, span_port, with_port
 
 TARGETS = "/api/v1/prometheus/targets"
@@ -95,7 +95,7 @@ def _server(session: requests.Session, url: str) -> str | None:
 def _target(host: str, port: int, server: str) -> str | None:
     """Where the server reaches what listens at this address; None where it cannot."""
     if is_loopback(server):
-        return shown({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
+        return shown(reached(host), port)
     address = ipaddress.ip_address(host)
     if address.is_loopback:
         return None

@@ -106,6 +106,11 @@ def _why(error: OSError, host: str, port: int) -> str:
     return f"{where}: {error.strerror or error}; choose another address with --listen"
 
 
+def reached(host: str) -> str:
+    """Where this machine reaches what listens at an address: what listens everywhere listens here."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
 def shown(host: str, port: int) -> str:
     """`HOST:PORT`, with brackets round an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -51,10 +51,8 @@ class Site:
 
     def reply(self, request: Request) -> Reply:
         """The answer to a request."""
-        refused = self._access.refused(request)
-        if refused is None:
-            refused = self._answer(request)
-        return refused._replace(headers=(*refused.headers, *_POLICY))
+        reply = self._access.refused(request) or self._answer(request)
+        return reply._replace(headers=(*reply.headers, *_POLICY))
 
     def close(self) -> None:
         self._over.set()

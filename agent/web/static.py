@@ -1,18 +1,15 @@
-"""The page's files: those in dashboards/page, and the libraries that come in wheels of others."""
+"""The page's files: those in dashboards/page."""
 
 from __future__ import annotations
 
 import gzip
 from hashlib import blake2b
-from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec import Struct
 
 import rli_agent.dashboards
 
-#: NAME below /page/vendor/ → the package that has the file, and where it has it.
-VENDOR: dict[str, tuple[str, str]] = {}
 #: What is never compiled or run by a browser is not served.
 TYPES = {
     "html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8",
@@ -40,10 +37,6 @@ class StaticFiles:
         folder = Path(rli_agent.dashboards.__path__[0]) / "page"
         found = (path for path in folder.rglob("*") if path.suffix[1:] in TYPES and path.is_file())
         self._places = {f"/page/{path.relative_to(folder).as_posix()}": path for path in found}
-        for name, (package, place) in VENDOR.items():
-            spec = find_spec(package)
-            if spec is not None and spec.origin is not None:
-                self._places[f"/page/vendor/{name}"] = Path(spec.origin).parent / place
         if "/page/index.html" in self._places:
             self._places["/"] = self._places["/page/index.html"]
         self._files: dict[str, StaticFile] = {}

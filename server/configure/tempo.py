@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from rli_agent.publish.listen import shown
+
 from ..locate import Installed
 from ..version import Version
 from .merge import merged
@@ -36,7 +38,7 @@ def render(settings: TempoSettings, version: Version, bind: str, ports: dict[str
             "http_listen_address": bind, "http_listen_port": ports["query"],
             "grpc_listen_address": "127.0.0.1", "grpc_listen_port": ports["grpc"], "log_level": "info",
         },
-        "distributor": {"receivers": {"otlp": {"protocols": {"http": {"endpoint": _endpoint(bind, ports["otlp"])}}}}},
+        "distributor": {"receivers": {"otlp": {"protocols": {"http": {"endpoint": shown(bind, ports["otlp"])}}}}},
         "memberlist": {"bind_addr": ["127.0.0.1"]},
         "usage_report": {"reporting_enabled": False},
         "query_frontend": {"search": {"max_duration": SLACK}},
@@ -72,7 +74,3 @@ def render(settings: TempoSettings, version: Version, bind: str, ports: dict[str
 
 def command(it: Installed, config: Path) -> list[str]:
     return [str(it.binary), f"-config.file={config}"]
-
-
-def _endpoint(bind: str, port: int) -> str:
-    return f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}"
