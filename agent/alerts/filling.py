@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.alerts.pager import Pager
@@ -41,6 +40,9 @@ class Noted(Struct):
     count: int = 0
 
 
+_NOTED = msgspec.json.Decoder(Noted).decode
+
+
 class DiskWatch:
     """A publisher that looks at the disks on which the run writes, once a minute while the run goes on. `root` is where
     it writes; the directory of its checkpoints is what the run's facts say, relative to `root`, or lies below it."""
@@ -54,8 +56,7 @@ class DiskWatch:
         self._step: int | None = None
         self._size: int | None = None
         self._sized = -_SEARCH_EVERY
-        known = store.knowledge.get(_NAME)
-        self._noted = _remembered(known)
+        self._noted = store.knowledge.recall(_NAME, _NOTED, "disks") or Noted()
 
     def record(self, events: Sequence[Event], source: Source, now: float) -> None:
         """Nothing of it is told by lines."""
@@ -127,14 +128,6 @@ class DiskWatch:
             self._pager.tracker.state.step, "Delete old checkpoints or make room before the next one is written.",
             values=tuple(values),
         )  # fmt: skip
-
-
-def _remembered(known: bytes | None) -> Noted:
-    try:
-        return Noted() if known is None else msgspec.json.decode(known, type=Noted)
-    except (ValueError, msgspec.DecodeError) as error:
-        logger.warning("what was remembered of disks is of another version ({}): it begins anew", error)
-        return Noted()
 
 
 def _spoken(size: float) -> str:

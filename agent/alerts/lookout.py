@@ -46,6 +46,9 @@ class Noted(Struct):
     paged: dict[str, str] = {}
 
 
+_NOTED = msgspec.msgpack.Decoder(Noted).decode
+
+
 class Lookout:
     """A participant of commits and a publisher, like the Pager, through which its messages go.
 
@@ -62,7 +65,8 @@ class Lookout:
         self._run = run
         self._pager = pager
         self._known = {detector.name: detector for detector in detectors}
-        self._noted = Noted() if fresh else _remembered(store)
+        known = None if fresh else store.knowledge.recall(_NAME, _NOTED, "the detectors")
+        self._noted = known or Noted()
         self.engine = Engine(detectors, self._noted.engine)
         self._reader = Reader(self.engine.wanted, self._noted.engine.derived)
         self._waiting: dict[tuple[str, str], deque[tuple[float, list[Reading]]]] = {}
@@ -243,14 +247,3 @@ def _in_time(waiting: Iterable[deque[tuple[float, list[Reading]]]]) -> list[tupl
             last = when or last
             found.append((last, readings))
     return sorted(found, key=itemgetter(0))
-
-
-def _remembered(store: RunStore) -> Noted:
-    known = store.knowledge.get(_NAME)
-    if known is None:
-        return Noted()
-    try:
-        return msgspec.msgpack.decode(known, type=Noted)
-    except (ValueError, msgspec.DecodeError) as error:
-        logger.warning("what the detectors remembered is of another version ({}): they begin anew", error)
-        return Noted()

@@ -43,7 +43,8 @@ class Pager:
         own: SelfMetrics | None = None, evidence: Callable[[], Sequence[str]] = list, part_of: str | None = None,
     ) -> None:  # fmt: skip
         self.store = store
-        self.tracker = LifeTracker(run, _remembered(store), _number(environment.get(JOB_END)))
+        known = store.knowledge.recall(KNOWN_AS, LifeState.decode, "the run's life")
+        self.tracker = LifeTracker(run, known, _number(environment.get(JOB_END)))
         self._labels = labels
         self._evidence = evidence
         self._part_of = part_of
@@ -154,17 +155,6 @@ class Pager:
         labels = self._labels() if messages else ()
         labelled = [msgspec.structs.replace(message, labels=labels) for message in messages]
         return [msgspec.structs.replace(message, links=links(self._places, message)) for message in labelled]
-
-
-def _remembered(store: RunStore) -> LifeState | None:
-    known = store.knowledge.get(KNOWN_AS)
-    if known is None:
-        return None
-    try:
-        return LifeState.decode(known)
-    except ValueError as error:
-        logger.warning("what was remembered of the run's life is of another version ({}): it begins anew", error)
-        return None
 
 
 def _number(text: str | None) -> float | None:

@@ -69,14 +69,6 @@ class State(Struct):
     counts: dict[str, int] = {}
     derived: Derived = msgspec.field(default_factory=Derived)
 
-    def encode(self) -> bytes:
-        return msgspec.msgpack.encode(self)
-
-    @classmethod
-    def decode(cls, data: bytes) -> State:
-        """The state that `encode` gave. Raises ValueError for what is none."""
-        return msgspec.msgpack.decode(data, type=cls)
-
 
 class Look(NamedTuple):
     """A case of a detector at one series. `key` names it among the detector's."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
-from rli_agent.answer.report import Figure, Series
+from rli_agent.answer.report import Figure, Performance, Series
 from rli_agent.life.wording import spoken
 from rli_agent.terminal import plain
 
@@ -50,6 +50,12 @@ def figure(metric: str, told: Figure) -> str:
     if metric.endswith("_tokens_per_second"):
         return f"{scaled(value)} tok/s"
     return scaled(value)
+
+
+def step_times(told: Performance) -> list[str]:
+    """How long the steps of trainer and orchestrator take, those that are known."""
+    steps = (("trainer", told.trainer_step_seconds), ("orchestrator", told.orchestrator_step_seconds))
+    return [f"{who} step {spoken(seconds)}" for who, seconds in steps if seconds is not None]
 
 
 def scaled(value: float) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from rli_agent.answer.report import Report, Series
 from rli_agent.life.headline import headline
 from rli_agent.life.wording import spoken
-from rli_agent.reporters.figures import figure, name
+from rli_agent.reporters.figures import figure, name, step_times
 from rli_agent.terminal import many, plain
 
 #: What one line of an entry may hold; what it quotes from logs may hold.
@@ -81,11 +81,7 @@ def _stability(stability: Sequence[Series]) -> list[str]:
 
 def _performance(report: Report) -> list[str]:
     performance = report.performance
-    told = []
-    if performance.trainer_step_seconds is not None:
-        told.append(f"trainer step {spoken(performance.trainer_step_seconds)}")
-    if performance.orchestrator_step_seconds is not None:
-        told.append(f"orchestrator step {spoken(performance.orchestrator_step_seconds)}")
+    told = step_times(performance)
     if not told and report.progress.step_seconds is not None:
         told.append(f"a step every {spoken(report.progress.step_seconds)}")
     told += [performance.waits] if performance.waits else []

@@ -17,7 +17,7 @@ from rich.text import Text
 from rli_agent.answer.report import LaneState, Report, Series
 from rli_agent.life.headline import headline
 from rli_agent.life.wording import spoken
-from rli_agent.reporters.figures import clock, curve, figure, name
+from rli_agent.reporters.figures import clock, curve, figure, name, step_times
 from rli_agent.terminal import many, plain
 
 COLOURS = {"Healthy": "bold green", "Degraded": "bold yellow", "Down": "bold red", "Unknown": "bold yellow"}
@@ -147,11 +147,7 @@ def _lanes(lanes: list[LaneState]) -> Iterator[str]:
 
 def _performance(report: Report) -> Iterator[str]:
     told = report.performance
-    parts = []
-    if told.trainer_step_seconds is not None:
-        parts.append(f"trainer step {spoken(told.trainer_step_seconds)}")
-    if told.orchestrator_step_seconds is not None:
-        parts.append(f"orchestrator step {spoken(told.orchestrator_step_seconds)}")
+    parts = step_times(told)
     parts += [told.waits] if told.waits else []
     if told.env_lag_seconds is not None:
         parts.append(f"event loop lag {spoken(told.env_lag_seconds)}")

@@ -6,7 +6,9 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
+from loguru import logger
 from msgspec import Struct
 
 from rli_agent.events import Labels
@@ -14,6 +16,8 @@ from rli_agent.message import Message
 from rli_agent.store import lookup, outbox
 from rli_agent.store.outbox import Route
 from rli_agent.store.rows import labels_json, text
+
+T = TypeVar("T")
 
 
 class Attempted(Struct, frozen=True):
@@ -59,6 +63,18 @@ class Knowledge:
     def get(self, name: str) -> bytes | None:
         """What was kept under a name."""
         return lookup.kept(self._db, name)
+
+    def recall(self, name: str, decode: Callable[[bytes], T], of_what: str) -> T | None:
+        """What was kept under a name, decoded; None where nothing was, or where it is of another version of the
+        agent: that is logged."""
+        known = self.get(name)
+        if known is None:
+            return None
+        try:
+            return decode(known)
+        except ValueError as error:
+            logger.warning("what was remembered of {} is of another version ({}): it begins anew", of_what, error)
+            return None
 
     def set(self, name: str, value: bytes) -> None:
         """Keep this under a name, instead of what was kept there."""
