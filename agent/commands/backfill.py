@@ -11,7 +11,7 @@ from rli_agent.settings.command import Configured
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reading.paths
 @click.option(
     "--root", type=click.Path(path_type=Path), metavar="DIR",
     help="Where the stack lies; otherwise what RLI_AGENT_SERVER_ROOT names, else ~/.rl-insight.",

@@ -14,7 +14,7 @@ FORMS = ("csv", "parquet", "perfetto", "openmetrics")
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reading.paths
 @click.option("--to", "form", type=click.Choice(FORMS), required=True, help="The form.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="PATH",

@@ -13,7 +13,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reading.paths
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), metavar="N", help="The last N lines only.")
 @click.option(

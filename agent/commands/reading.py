@@ -28,6 +28,9 @@ class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
             self.fail(str(e), param, ctx)
 
 
+_path = click.Path(path_type=Path)
+paths = click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=_path)
+optional_paths = click.argument("paths", metavar="[OUTPUT_DIR [PATH...]]", nargs=-1, type=_path)
 framework = click.option(
     "--framework", metavar="NAME", help="Read the run with this framework's pack; otherwise the framework is detected."
 )
@@ -52,11 +55,11 @@ state_dir = click.option(
 )  # fmt: skip
 
 
-def packs(paths: Sequence[Path], rules: Sequence[Path]) -> Rulebook:
-    """The packs in force for a run at these paths; standard error says which are left out, and why."""
+def packs(places: Sequence[Path], rules: Sequence[Path]) -> Rulebook:
+    """The packs in force for a run at these places; standard error says which are left out, and why."""
     from rli_agent.rulebook import Rulebook  # late: not every command reads packs
 
-    book = Rulebook([p for p in paths if p.is_dir()], rules)
+    book = Rulebook([p for p in places if p.is_dir()], rules)
     for complaint in book.complaints:
         click.echo(f"rule pack left out: {complaint}", err=True)
     return book

@@ -11,7 +11,7 @@ from rli_agent.settings.command import Configured
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reading.paths
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", default=Path("report.html"),
     show_default=True, help="Write the report here.",

@@ -14,7 +14,7 @@ SHOWN = 3
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="OUTPUT_DIR [PATH...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reading.paths
 @reading.framework
 @reading.rules
 @click.option("--step", type=int, metavar="N", help="Of this step; otherwise of the newest.")

@@ -14,7 +14,7 @@ CODES = {"Healthy": 0, "Degraded": 1, "Down": 2, "Unknown": 2}
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="[OUTPUT_DIR [PATH...]]", nargs=-1, type=click.Path(path_type=Path))
+@reading.optional_paths
 @reading.framework
 @reading.rules
 @reading.zone

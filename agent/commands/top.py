@@ -11,7 +11,7 @@ from rli_agent.settings.command import Configured
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="[OUTPUT_DIR [PATH...]]", nargs=-1, type=click.Path(path_type=Path))
+@reading.optional_paths
 @reading.framework
 @reading.rules
 @reading.zone

@@ -49,7 +49,7 @@ def _labels(ctx: click.Context, param: click.Parameter, labels: tuple[str, ...])
 
 
 @click.command(cls=Configured)
-@click.argument("paths", metavar="[OUTPUT_DIR [PATH...]]", nargs=-1, type=click.Path(path_type=Path))
+@reading.optional_paths
 @reading.framework
 @reading.rules
 @reading.zone
