@@ -13,6 +13,7 @@ from rli_agent.discover import reader_of
 from rli_agent.events import Interval, Plan, RolloutBatch, RunFact, Samples, Shape, Source, TimeIs
 from rli_agent.store.latest import latest as newest_values
 from rli_agent.store.rollout_columns import statistics_of
+from rli_agent.store.rows import values_of
 
 #: Newest lines with durations that are shown again: enough for what is usual of each state.
 STEPS = 50
@@ -84,7 +85,7 @@ def _samples(
         tuple(json.loads(names)), tuple(json.loads(units)), tuple(json.loads(metrics)), tuple(said.items()),
         msgspec.json.decode(plan, type=Plan),
     )  # fmt: skip
-    figures = [float(v) for v in json.loads(values)]
+    figures = values_of(values)
     place = (str(file), line, offset, time, time_is)
     return _source(file, said.get("role")), Samples(*place, step, shape, figures, values)
 

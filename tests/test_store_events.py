@@ -25,6 +25,7 @@ from rli_agent.events import (
 )
 from rli_agent.rollout_statistics import Distribution, RolloutStatistics
 from rli_agent.store.connection import read_only
+from rli_agent.store.rows import values_of
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 
 RUN = RunRow("r-1", "/runs/r", 5.0)
@@ -232,3 +233,19 @@ def test_a_reader_sees_one_committed_state_while_the_writer_goes_on(store: RunSt
         assert reader.execute("SELECT count(*) FROM samples").fetchone() == (2,)
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             reader.execute("DELETE FROM lines")
+
+
+@given(st.lists(st.floats(), max_size=4), st.integers(0, 5000))
+def test_the_values_of_a_line_are_read_back_also_beside_a_figure_that_no_float_holds(
+    values: list[float], digits: int
+) -> None:
+    stored = [*map(as_kept, values), "1" + "0" * digits]
+    found = values_of(f"[{','.join(stored)}]")
+    assert [math.isnan(v) for v in found[:-1]] == [math.isnan(v) for v in values]
+    assert [v for v in found[:-1] if not math.isnan(v)] == [v for v in values if not math.isnan(v)]
+    assert found[-1] == (math.inf if digits > 308 else pytest.approx(10.0**digits))
+
+
+def as_kept(value: float) -> str:
+    """As it stands in the store."""
+    return json.dumps(as_printed(value))

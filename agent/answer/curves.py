@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from rli_agent.catalogue import base_factor
+from rli_agent.store.rows import values_of
 
 #: Values kept of each series; twice as many lines of a make are read where there are that many new ones.
 KEPT = 120
@@ -112,6 +113,6 @@ class Curves:
 
 
 def _add(wanted: list[tuple[int, float, Curve]], row: int, step: int | None, values: str) -> None:
-    figures = json.loads(values, parse_int=float)  # a figure of thousands of digits is no int that Python would make
+    figures = values_of(values)
     for index, factor, curve in wanted:
-        curve.add(row, step, float(figures[index]) * factor)  # "NaN" and its like are strings
+        curve.add(row, step, figures[index] * factor)

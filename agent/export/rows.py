@@ -10,12 +10,10 @@ from typing import Any
 import msgspec
 
 from rli_agent.events import Interval, Plan, Samples, Shape, Source
-from rli_agent.store.rows import file_name, labels_of
+from rli_agent.store.rows import file_name, labels_of, values_of
 
 #: Rows fetched in one statement.
 AT_ONCE = 2000
-
-_figures = msgspec.json.Decoder(list[float | str]).decode
 
 
 def rows_of(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
@@ -58,7 +56,7 @@ class StoredSamples:
             if found is None:  # a file that was met meanwhile
                 sources = sources_of(self._db)
                 found = sources[source]
-            values = [float(v) for v in _figures(printed)]
+            values = values_of(printed)
             yield found, Samples(found.file, line, offset, time, time_is, step, known, values, printed)
 
     def _shape(self, number: int) -> Shape:

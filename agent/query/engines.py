@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from rli_agent.catalogue import Catalogue, base_factor
 from rli_agent.query.series import Named, named
+from rli_agent.store.rows import values_of
 
 _OF_ENGINES = ("vllm:", "sglang:", "rl_engine_")
 #: Figures of one engine.
@@ -53,9 +53,9 @@ def engines(db: sqlite3.Connection, catalogue: Catalogue) -> Engines:
         if row[0] is None:
             continue
         _, step, time, text = row
-        values = json.loads(text, parse_int=float)
+        values = values_of(text)
         for at, one in wanted:
-            figure = _figure(one, float(values[at]), step, time, catalogue)
+            figure = _figure(one, values[at], step, time, catalogue)
             role = one.labels.get("role", "")
             figures = found.setdefault((one.labels.get("engine") or one.labels.get("rank") or role, role), {})
             before = figures.get(figure.name)

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from rli_agent.catalogue import Catalogue
-from rli_agent.store.rows import labels_of
+from rli_agent.store.rows import labels_of, values_of
 
 #: Characters of a search that are looked at.
 LONGEST = 200
@@ -87,12 +87,12 @@ def list_series(db: sqlite3.Connection, catalogue: Catalogue, query: str = "", l
         if not wanted or not count:
             continue
         step, text = db.execute("SELECT step, values_json FROM lines WHERE id = ?", (newest,)).fetchone()
-        figures = json.loads(text, parse_int=float)
+        figures = values_of(text)
         for at, one in wanted:
             seen = found.setdefault(one.id, _Seen(one))
             seen.count += count
             if newest > seen.line:
-                value = float(figures[at])
+                value = figures[at]
                 seen.line, seen.step, seen.last = newest, step, value if math.isfinite(value) else None
     ordered = sorted(found.values(), key=lambda s: (s.what.metric is None, s.what.metric or "", s.what.name, s.what.id))
     return SeriesList([_info(seen, catalogue) for seen in ordered[:limit]], len(ordered))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from rli_agent.events import Labels, TimeIs
-from rli_agent.store.rows import file_name, labels_of
+from rli_agent.store.rows import file_name, labels_of, values_of
 
 
 class Latest(Struct, frozen=True):
@@ -37,8 +37,7 @@ def latest(db: sqlite3.Connection) -> Iterator[Latest]:
         WHERE coalesce(json_extract(h.declared, '$.kind'), 'gauge') = 'gauge' ORDER BY l.time, l.id"""
     for file, step, when, time_is, values, *words, labels in db.execute(query):
         known = labels_of(labels)
-        # parse_int: a figure of thousands of digits is no int that Python would make.
-        figures = zip(*map(json.loads, words), json.loads(values, parse_int=float), strict=False)
+        figures = zip(*map(json.loads, words), values_of(values), strict=False)
         for name, metric, unit, value in figures:
-            newest[name, known] = Latest(name, metric, unit, known, file_name(file), step, when, time_is, float(value))
+            newest[name, known] = Latest(name, metric, unit, known, file_name(file), step, when, time_is, value)
     yield from newest.values()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
-from msgspec.json import Encoder
+from msgspec.json import Decoder, Encoder
 
 from rli_agent.events import Attributes, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Shape
 from rli_agent.parsers.timeline import lasted
@@ -21,6 +21,7 @@ Row = tuple[Any, ...]
 CACHED = 4096
 _LARGEST = 2**63 - 1
 _encode = Encoder().encode
+_decode_values = Decoder(list[float | str]).decode
 
 
 def text(value: str) -> str:
@@ -50,6 +51,14 @@ def labels_json(labels: Labels) -> str:
 def labels_of(stored: str) -> Labels:
     """The labels that `labels_json` was made of; of a state, without its span's attributes."""
     return tuple((name, value) for name, value in json.loads(stored).items() if isinstance(value, str))
+
+
+def values_of(stored: str) -> list[float]:
+    """The values of a line (`values_json`). NaN and infinities are kept as words."""
+    try:
+        return [value if type(value) is float else float(value) for value in _decode_values(stored)]
+    except ValueError:  # a figure of thousands of digits
+        return [float(value) for value in json.loads(stored, parse_int=float)]
 
 
 def attributes_of(stored: str) -> Attributes:

@@ -6,7 +6,6 @@ Gauges alone: a counter's past cannot be told apart from that of the agent which
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from rli_agent.publish.remote_write.series import SeriesTable
 from rli_agent.publish.rollout_figures import rollout_labels, step_figures
 from rli_agent.rollout_statistics import Distribution, RolloutStatistics
 from rli_agent.store.rollout_columns import statistics_of
-from rli_agent.store.rows import file_name, labels_of
+from rli_agent.store.rows import file_name, labels_of, values_of
 
 #: Shapes whose series are remembered.
 _KNOWN = 8192
@@ -70,7 +69,7 @@ class Figures:
         at = milliseconds(line.time)
         if at is None:
             return
-        values = _values(line.values)
+        values = values_of(line.values)
         for index, series, factor in slots.figures:
             found[at, series] = values[index] * factor
         for index, series in slots.durations:
@@ -167,21 +166,3 @@ class Figures:
 def milliseconds(time: float) -> int | None:
     """None for what is no time of this age."""
     return round(time * 1000) if 0.0 < time < 1e11 else None
-
-
-_figures = msgspec.json.Decoder(list[float | str]).decode
-
-
-def _values(text: str) -> list[float]:
-    try:
-        return [value if type(value) is float else _float(value) for value in _figures(text)]
-    except msgspec.MsgspecError:  # a figure of thousands of digits
-        return [_float(value) for value in json.loads(text, parse_int=float)]
-
-
-def _float(value: Any) -> float:
-    """NaN and infinities are kept as words."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan

@@ -17,7 +17,7 @@ from rli_agent.events import Attributes, Plan, Samples, Shape, TimeIs
 from rli_agent.parsers.timeline import intervals
 from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
-from rli_agent.store.rows import attributes_of
+from rli_agent.store.rows import attributes_of, values_of
 
 #: Rows fetched in one statement.
 AT_ONCE = 500
@@ -131,8 +131,7 @@ class Rows:
         for row, file, line, step, at, time_is, plan, values in rows:
             if not math.isfinite(at):
                 continue
-            figures = [v if type(v) is float else math.nan for v in _figures(values)]
-            samples = Samples("", line, 0, at, "logged", step, _shape(plan), figures, "")
+            samples = Samples("", line, 0, at, "logged", step, _shape(plan), values_of(values), "")
             where = _place(file, line, at, time_is)
             found[2 * row] = [
                 State(at, start, max(start, end), i.lane, i.state, step, f"{where}{number}")
@@ -165,9 +164,6 @@ class Rows:
 
 def _place(file: object, line: int, at: float, time_is: TimeIs) -> str:
     return f"{file}\0{line}\0{round(at) if time_is == 'logged' else ''}\0"
-
-
-_figures = msgspec.json.Decoder(list[float | str]).decode
 
 
 @lru_cache(maxsize=256)
