@@ -108,9 +108,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status if isinstance(status, int) else 0
     except UserError as e:
         return _complain(str(e), e.hint)
-    except click.ClickException as e:
+    except click.exceptions.NoArgsIsHelpError as e:
         e.show()
         return e.exit_code
+    except click.UsageError as e:
+        return _complain(e.format_message(), f"{e.ctx.get_usage()}; --help tells more" if e.ctx else "")
+    except click.ClickException as e:
+        return _complain(e.format_message(), "")
     except (KeyboardInterrupt, click.Abort):
         return 130
     except PermissionError as e:

@@ -35,6 +35,23 @@ def test_an_unknown_command_is_a_mistake_of_usage(capsys: pytest.CaptureFixture[
     assert "No such command 'whatch'. Did you mean 'watch'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "first"),
+    [(["whatch"], "No such command 'whatch'. Did you mean 'watch'?"),
+     (["watch", "--one"], "No such option '--one'"),
+     (["parse"], "Missing argument 'PATH...'."),
+     (["watch", ".", "--from", "here"],
+      "Invalid value for '--from': 'here' is not one of 'start', 'end', 'checkpoint'.")],
+)  # fmt: skip
+def test_the_first_line_says_what_is_wrong(
+    capsys: pytest.CaptureFixture[str], given: list[str], first: str
+) -> None:
+    assert main(given) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"error: {first}")
+    assert lines[1].startswith("  Usage: rli-agent ")
+
+
 def test_a_path_for_a_command_is_answered_with_the_commands_that_take_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
