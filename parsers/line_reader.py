@@ -15,7 +15,6 @@ from rli_agent.parsers.packs import Named, Pairs
 from rli_agent.parsers.payloads import Quantity, assigned, json_object, labelled, number, python_dict, quantity
 
 _FLOATS = msgspec.json.Decoder(list[float])
-_ANY = msgspec.json.Decoder(list[float | str])
 _ENCODE = msgspec.json.Encoder().encode
 #: What differs between two lines of one shape: the characters of numbers.
 _FIGURES = b"0123456789.eE+-"

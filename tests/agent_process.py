@@ -141,6 +141,12 @@ def script(steps: int) -> list[tuple[str, str]]:
     return said
 
 
+def write_run(root: Path, steps: int) -> None:
+    """All that a run of so many steps writes."""
+    for file, text in script(steps):
+        write(root, file, text)
+
+
 def rollout() -> str:
     records = [
         {"nodes": [], "rewards": {"a": 0.25 * i}, "env_name": "math", "errors": ["x"] if i == 3 else [], "ok": i != 3}

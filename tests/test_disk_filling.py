@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_process import Agent, script, until, write
+from agent_process import Agent, until, write_run
 from receivers import HttpReceiver
 
 from rli_agent.alerts.filling import DiskWatch
@@ -175,8 +175,7 @@ def test_a_watch_tells_of_a_full_checkpoint_disk(
     tmp_path: Path, small: Path, agents: Callable[..., Agent], receiver: HttpReceiver
 ) -> None:
     run = tmp_path / "run"
-    for file, text in script(3):
-        write(run, file, text)
+    write_run(run, 3)
     run.joinpath("checkpoints").symlink_to(small)
     (small / "step_2").mkdir()
     (small / "step_2" / "model.bin").write_bytes(bytes(200 * MB))

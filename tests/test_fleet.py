@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, script, until, write
+from agent_process import Agent, until, write, write_run
 from real_prometheus import prometheus_of
 from receivers import HttpReceiver
 
@@ -66,8 +66,7 @@ def fleet(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, 
 
 def test_stores_of_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = tmp_path / "state"
-    for file, text in script(4):
-        write(tmp_path / "going", file, text)
+    write_run(tmp_path / "going", 4)
     write(tmp_path / "broken", HYDRA, "trainer: {n_gpus_per_node: 8, nnodes: 2, total_training_steps: 9}\n")
     write(tmp_path / "broken", "train.log", STEP.format(1) + STEP.format(2) + OOM)
     for name in ("going", "broken"):
@@ -113,8 +112,7 @@ def test_who_answers_no_query_is_named(capsys: pytest.CaptureFixture[str], recei
 def test_many_agents_through_one_prometheus(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file, text in script(3):
-        write(tmp_path / "going", file, text)
+    write_run(tmp_path / "going", 3)
     write(tmp_path / "broken", HYDRA, "trainer: {n_gpus_per_node: 8, nnodes: 2, total_training_steps: 9}\n")
     write(tmp_path / "broken", "train.log", STEP.format(1))
     folders = {name: tmp_path / f"{name}-state" for name in ("going", "broken")}

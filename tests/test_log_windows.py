@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from agent_process import script, write
+from agent_process import write, write_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,8 +23,7 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunQueries]:
     folder = tmp_path_factory.mktemp("windows")
-    for file, text in script(400):
-        write(folder / "run", file, text)
+    write_run(folder / "run", 400)
     write(folder / "run", "logs/notes.log", "".join(f"nothing that a rule reads {n}\n" for n in range(50)))
     os.environ["TZ"] = "UTC"
     assert main(["watch", "--once", "--listen", "none", "--state-dir", str(folder / "state"), str(folder / "run")]) == 0

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from agent_process import script, write
+from agent_process import write, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,8 +117,7 @@ def test_a_node_is_known_without_its_domain() -> None:
 
 
 def test_all_nodes_print_the_same_division(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for file, text in script(3):
-        write(tmp_path / "run", file, text)
+    write_run(tmp_path / "run", 3)
     for number in range(4):
         write(tmp_path / "run", f"logs/inference/node_{number}.log", "12:00:00 INFO vLLM API server\n")
     told = []

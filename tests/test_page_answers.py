@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from agent_process import PATIENCE, Agent, orchestrator, script, until, write
+from agent_process import PATIENCE, Agent, orchestrator, script, until, write, write_run
 from page_client import PageClient
 
 from rli_agent.cli import main
@@ -30,8 +30,7 @@ def record(number: int, reward: float) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    for file, text in script(6):
-        write(tmp_path / "run", file, text)
+    write_run(tmp_path / "run", 6)
     write(tmp_path / "run", "rollouts/step_7/train/all/traces.jsonl", "".join(record(n, n / 10) for n in range(10)))
     return tmp_path / "run"
 
@@ -105,8 +104,7 @@ def test_every_answer_is_what_the_openapi_document_says(page: PageClient) -> Non
 
 def test_several_runs_are_shown_that_are_watched_here_first(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     for name, steps in (("a", 3), ("b", 5)):
-        for file, text in script(steps):
-            write(tmp_path / "outputs" / name, file, text)
+        write_run(tmp_path / "outputs" / name, steps)
     write(tmp_path / "old", "logs/trainer.log", "".join(text for file, text in script(2) if "trainer" in file))
     state = ("--state-dir", str(tmp_path / "state"), "--listen", "none", "--once")
     assert main(["watch", *state, str(tmp_path / "old")]) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_process import Agent, script, until, write
+from agent_process import Agent, until, write, write_run
 from browser import Visit
 from page_client import PageClient
 from real_prometheus import prometheus_of
@@ -42,8 +42,7 @@ def broken(root: Path) -> None:
 
 
 def going(root: Path) -> None:
-    for file, text in script(3):
-        write(root, file, text)
+    write_run(root, 3)
 
 
 def names(visit: Visit) -> list[str]:

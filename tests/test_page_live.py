@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_process import Agent, orchestrator, script, trainer, until, write
+from agent_process import Agent, orchestrator, trainer, until, write, write_run
 from browser import Visit, finished
 
 import rli_agent.samples
@@ -137,8 +137,7 @@ def test_an_agent_that_went_away_is_told(tmp_path: Path, agents: Callable[..., A
 
 def test_what_a_log_says_stays_text(tmp_path: Path, agents: Callable[..., Agent], visits: Any) -> None:
     run = tmp_path / "run"
-    for file, text in script(8):
-        write(run, file, text)
+    write_run(run, 8)
     second = time.strftime("%H:%M:%S", time.gmtime())
     write(run, "logs/trainer.log", f"[trainer0]:{second}   ERROR {HOSTILE}\n")
     write(run, "logs/trainer.log", f"[trainer0]:{second}   ERROR RuntimeError: CUDA error: out of memory {HOSTILE}\n")

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, orchestrator, script, trainer, trouble, until, write
+from agent_process import Agent, orchestrator, trainer, trouble, until, write, write_run
 from page_client import PageClient
 
 pytestmark = pytest.mark.timeout(90)
@@ -20,8 +20,7 @@ HOSTILE = '<script>alert(1)</script> javascript:alert(1) \x1b[31mred\x1b[0m ‮e
 @pytest.fixture
 def watched(tmp_path: Path, agents: Callable[..., Agent]) -> tuple[Path, Agent]:
     run = tmp_path / "run"
-    for file, text in script(8):
-        write(run, file, text)
+    write_run(run, 8)
     agent = agents(run, "--listen", "127.0.0.1:0")
     page = PageClient.of(agent)
     until(lambda: page.ask("/api/runs")["runs"][0]["progress"].get("step") == 8, "all that is there")

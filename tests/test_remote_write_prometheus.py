@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_process import Agent, clock, script, store, trainer, until, write
+from agent_process import Agent, clock, store, trainer, until, write, write_run
 from real_prometheus import program
 
 pytestmark = pytest.mark.real
@@ -78,8 +78,7 @@ def written(path: Path, name: str) -> dict[float, float]:
 
 
 def three_days_ago(root: Path, steps: int) -> None:
-    for file, text in script(steps):
-        write(root, file, text)
+    write_run(root, steps)
     for path in root.rglob("*"):
         if path.is_file():
             os.utime(path, (MIDNIGHT + 30_000 + 60 * steps + 20,) * 2)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, script, until, write
+from agent_process import Agent, until, write_run
 from receivers import HttpReceiver
 from remote_receiver import all_taken, of
 
@@ -73,8 +73,7 @@ def test_the_newest_of_each_series_that_is_sent_is_what_a_scrape_shows(
 
 @pytest.mark.real
 def test_a_node_that_nobody_scrapes_sends_its_counters_too(tmp_path: Path, receiver: HttpReceiver) -> None:
-    for file, text in script(3):
-        write(tmp_path / "run", file, text)
+    write_run(tmp_path / "run", 3)
     arguments = ("--remote-write", receiver.url, "--remote-write-interval", "1s", "--listen", "none")
     agent = watch(tmp_path, tmp_path / "run", *arguments, env={"RLI_AGENT_REMOTE_WRITE_HEADERS": "x-scope-orgid=a%20b"})
     try:

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, script, write
+from agent_process import Agent, write_run
 from click.testing import CliRunner, Result
 
 from rli_agent.cli import group
@@ -24,8 +24,7 @@ def run(*arguments: object, **more: str) -> Result:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     for name, steps in {"a": 2, "b": 3}.items():
-        for file, text in script(steps):
-            write(tmp_path / "outputs" / name, file, text)
+        write_run(tmp_path / "outputs" / name, steps)
     read = run("watch", "--once", "--listen", "none", "--state-dir", tmp_path / "state", tmp_path / "outputs")
     assert read.exit_code == 0, read.output
     return tmp_path / "state"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, Agent, rows, script, store, trainer, until, write
+from agent_process import PATIENCE, Agent, rows, script, store, trainer, until, write, write_run
 
 
 @pytest.mark.real
@@ -56,8 +56,7 @@ def test_killed_at_twenty_moments_it_keeps_what_an_undisturbed_watch_keeps(
 def test_a_line_is_on_the_page_soon_after_it_was_written(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    for file, text in script(3):
-        write(run, file, text)
+    write_run(run, 3)
     agent = agents(run, "--listen", "127.0.0.1:0")
     until(lambda: re.search(r"^rl_step\{.*\} 3\.0$", agent.metrics(), re.MULTILINE), "step 3")
     before = time.monotonic()
@@ -75,8 +74,7 @@ def test_a_line_is_on_the_page_soon_after_it_was_written(tmp_path: Path, agents:
 
 
 def test_a_relative_path_and_a_link_are_followed_like_any_other(tmp_path: Path, agents: Callable[..., Agent]) -> None:
-    for file, text in script(2):
-        write(tmp_path / "run", file, text)
+    write_run(tmp_path / "run", 2)
     (tmp_path / "link").symlink_to("run")
     agent = agents("run", "--listen", "127.0.0.1:0", cwd=tmp_path)
     linked = agents("link", "--listen", "127.0.0.1:0", "--state-dir", tmp_path / "other", cwd=tmp_path)
@@ -93,8 +91,7 @@ def test_files_and_directories_that_appear_later_are_read(tmp_path: Path, agents
     run = tmp_path / "not-there-yet"
     agent = agents(run, "--listen", "127.0.0.1:0")
     agent.says(f"waiting for {run} to appear")
-    for file, text in script(2):
-        write(run, file, text)
+    write_run(run, 2)
     until(lambda: re.search(r"^rl_step\{.*\} 2\.0$", agent.metrics(), re.MULTILINE), "step 2")
     agent.says("prime-rl")
     assert agent.end() == 0
@@ -102,8 +99,7 @@ def test_files_and_directories_that_appear_later_are_read(tmp_path: Path, agents
 
 def test_a_restart_shows_at_once_what_was_known(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
-    for file, text in script(5):
-        write(run, file, text)
+    write_run(run, 5)
     assert agents(run, "--listen", "none", "--once").process.wait(PATIENCE) == 0
     for file in ("logs/trainer.log", "logs/orchestrator.log"):
         (run / file).write_bytes((run / file).read_bytes())  # untouched content, nothing new to read
@@ -118,8 +114,7 @@ def test_a_restart_shows_at_once_what_was_known(tmp_path: Path, agents: Callable
 
 def test_what_was_read_is_kept_where_the_run_is_deleted_meanwhile(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
-    for file, text in script(5):
-        write(run, file, text)
+    write_run(run, 5)
     agent = agents(run, "--listen", "none")
     agent.says("step 5")
     shutil.rmtree(run)
@@ -141,8 +136,7 @@ def test_an_empty_directory_is_waited_on(tmp_path: Path, agents: Callable[..., A
 
 def test_binary_nul_and_broken_utf8_cost_nothing_else(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
-    for file, text in script(3):
-        write(run, file, text)
+    write_run(run, 3)
     (run / "logs" / "core.bin").write_bytes(os.urandom(5000) + b"\0" * 5000)
     with (run / "logs" / "trainer.log").open("ab") as out:
         out.write(b"\xff\xfe\x80 junk\n\0\0\0\0\n" + b"\0" * 4096 + trainer(4, 30500).encode() + b"\xc3(\n")
@@ -156,8 +150,7 @@ def test_binary_nul_and_broken_utf8_cost_nothing_else(tmp_path: Path, agents: Ca
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_file_is_named_and_read_when_it_can_be(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
-    for file, text in script(3):
-        write(run, file, text)
+    write_run(run, 3)
     (run / "logs" / "trainer.log").chmod(0)
     agent = agents(run, "--listen", "127.0.0.1:0")
     agent.says(r"trainer\.log.*Permission denied")
@@ -169,8 +162,7 @@ def test_a_broken_pack_is_named_with_line_and_mend_and_the_rest_works(
     tmp_path: Path, agents: Callable[..., Agent]
 ) -> None:
     run = tmp_path / "run"
-    for file, text in script(3):
-        write(run, file, text)
+    write_run(run, 3)
     bad = run / ".rli-agent" / "rules" / "mine.yaml"
     bad.parent.mkdir(parents=True)
     bad.write_text("pack: mine\nrules:\n  - {id: a, patern: 'x'}\n")
@@ -209,8 +201,7 @@ def test_a_pack_is_reloaded_while_watching(tmp_path: Path, agents: Callable[...,
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
-    for file, text in script(2):
-        write(run, file, text)
+    write_run(run, 2)
     first = agents(run, "--listen", "127.0.0.1:0")
     port = first.url.rsplit(":", 1)[1].split("/")[0]
     (tmp_path / "other").mkdir()
@@ -222,8 +213,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path, agen
 
 def test_a_read_only_output_directory_is_never_written(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
-    for file, text in script(2):
-        write(run, file, text)
+    write_run(run, 2)
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*")}
     for folder in [run, *(p for p in run.rglob("*") if p.is_dir())]:
         folder.chmod(0o555)
@@ -237,8 +227,7 @@ def test_a_read_only_output_directory_is_never_written(tmp_path: Path, agents: C
 @pytest.mark.real
 def test_two_watches_of_one_run_do_not_share_a_store(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
-    for file, text in script(2):
-        write(run, file, text)
+    write_run(run, 2)
     first = agents(run, "--listen", "none")
     first.says("store: ")
     second = agents(run, "--listen", "none", "--once")

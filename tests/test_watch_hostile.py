@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, script, trainer, until, write
+from agent_process import Agent, trainer, until, write, write_run
 
 pytestmark = pytest.mark.real
 #: Takes longer with every `a`, until the time that a pattern has is over.
@@ -22,8 +22,7 @@ rules:
 def new_run(folder: Path) -> Path:
     run = folder / "run"
     run.mkdir()
-    for file, text in script(3):
-        write(run, file, text)
+    write_run(run, 3)
     return run
 
 

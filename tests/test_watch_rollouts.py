@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, Agent, script, store, trainer, until, write
+from agent_process import PATIENCE, Agent, store, trainer, until, write, write_run
 
 TRACES = "run_default/rollouts/step_{}/train_rollouts.jsonl"
 
@@ -35,8 +35,7 @@ def shown(agent: Agent, name: str, **labels: str) -> float | None:
 
 def test_a_restart_and_a_file_that_grows_count_each_rollout_once(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
-    for file, text in script(2):
-        write(run, file, text)
+    write_run(run, 2)
     write(run, TRACES.format(1), records(8, 1))
     agent = agents(run, "--listen", "127.0.0.1:0")
     until(lambda: shown(agent, "rl_rollouts_total") == 8, "eight rollouts")
@@ -59,8 +58,7 @@ def test_a_restart_and_a_file_that_grows_count_each_rollout_once(tmp_path: Path,
 def test_a_log_does_not_wait_for_the_rollouts(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     """It is read, and followed, while a heap of them has not been read yet."""
     run = tmp_path / "run"
-    for file, text in script(2):
-        write(run, file, text)
+    write_run(run, 2)
     heap = records(4000, size=300).encode()
     first = run / TRACES.format(1)
     first.parent.mkdir(parents=True)
@@ -81,8 +79,7 @@ def test_a_record_of_more_than_64_mebibytes_is_passed_over_and_counted(
     tmp_path: Path, agents: Callable[..., Agent]
 ) -> None:
     run = tmp_path / "run"
-    for file, text in script(2):
-        write(run, file, text)
+    write_run(run, 2)
     path = run / TRACES.format(1)
     write(run, TRACES.format(1), records(2))
     with path.open("ab") as out:

@@ -12,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from agent_process import PATIENCE, Agent, script, store, trainer, until, write
+from agent_process import PATIENCE, Agent, store, trainer, until, write, write_run
 
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue
@@ -43,8 +43,7 @@ class Run:
 
     def __init__(self, root: Path) -> None:
         self.root, self.step = root, 2
-        for file, text in script(self.step):
-            write(root, file, text)
+        write_run(root, self.step)
         self.log = root / LOG
 
     def print(self, file: str = LOG) -> None:

@@ -13,12 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, Agent, script, trainer, until, write
+from agent_process import PATIENCE, Agent, trainer, until, write, write_run
 
 
 def make_run(outputs: Path, name: str, steps: int) -> None:
-    for file, text in script(steps):
-        write(outputs / name, file, text)
+    write_run(outputs / name, steps)
 
 
 def steps_shown(page: str) -> dict[str, float]:

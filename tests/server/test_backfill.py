@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from agent_process import script, write
+from agent_process import write_run
 
 from .conftest import Answer, Stack, until
 
@@ -27,8 +27,7 @@ EXPECTED = {float(MIDNIGHT + 30_000 + 60 * step): float(step) for step in range(
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     root = tmp_path / "run"
-    for file, text in script(STEPS):
-        write(root, file, text)
+    write_run(root, STEPS)
     for path in root.rglob("*"):
         if path.is_file():
             os.utime(path, (MIDNIGHT + 30_000 + 60 * STEPS + 20,) * 2)
