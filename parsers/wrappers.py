@@ -75,9 +75,9 @@ _STAMP = re.compile(
     rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) "
     rb"(?:(?:stdout|stderr) [FP](?: |\Z)|(?<=\.\d{7}Z )|(?<=\.\d{8}Z )|(?<=\.\d{9}Z )|(?<=\.\d{9}[+-]\d\d:\d\d ))"
 )
-#: A time that stands before another wrapper is of whatever captured the line (`ts`, a log collector).
+#: A time that stands before another wrapper is of whatever captured the line (`ts`, pm2, a log collector).
 _CAPTURED = re.compile(
-    rb"(?P<open>\[)?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z| ?[+-]\d\d:?\d\d)?)(?(open)\])[ \t]+"
+    rb"(?P<open>\[)?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z| ?[+-]\d\d:?\d\d)?)(?(open)\]):?[ \t]+"
     rb"(?=\((?:[^()]{1,120} )?pid=|\((?:raylet|gcs_server|autoscaler)\b|\[(?:rank|default|trainer)\d)"
 )
 _REPEATED = re.compile(rb" \[repeated (\d{1,9})x across cluster\](?: \([^()]*\))?\s*\Z")

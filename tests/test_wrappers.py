@@ -157,7 +157,7 @@ def test_what_the_files_lines_bear_comes_off(
     "stamp",
     [b"2025-11-30 12:13:49", b"2025-11-30T12:13:49.388Z", b"2025-11-30T12:13:49+08:00", b"2025-11-30 12:13:49,123"],
 )
-@pytest.mark.parametrize("brackets", [b"%b ", b"[%b] "])
+@pytest.mark.parametrize("brackets", [b"%b ", b"[%b] ", b"%b: "])
 def test_a_time_before_another_wrapper_is_of_what_captured_the_line(stamp: bytes, brackets: bytes) -> None:
     assert unwrap(brackets % stamp + b"(A pid=1)   x")[::3] == (b"  x", stamp)
     assert unwrap(brackets % stamp + b"[rank3]: x")[::3] == (b"x", stamp)
