@@ -9,7 +9,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rli_agent.discover import Discovery, Found, Scan
+from rli_agent.discover import UNREADABLE, Discovery, Found, Scan
 from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.events import METRIC_FILES, Event, RunFact, Source
@@ -72,6 +72,11 @@ def refuse_several(paths: Sequence[Path], book: Rulebook) -> None:
     places = RunFinder(paths[0], book.packs).find() if len(paths) == 1 and paths[0].is_dir() else []
     if len(places) > 1:
         raise UserError(f"{paths[0]} holds {many(len(places), 'run')}", "name one run's directory")
+
+
+def locked(scan: Scan) -> list[str]:
+    """The files that may not be read, and why, a sentence a file."""
+    return [f"{path.name} {why}" for path, why in scan.skipped if why.startswith(UNREADABLE)]
 
 
 def why_nothing(scan: Scan) -> list[str]:

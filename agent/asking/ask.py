@@ -17,12 +17,11 @@ from rli_agent.alerts.opening import open_alerts
 from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
-from rli_agent.discover import UNREADABLE
 from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.machine.host import look
 from rli_agent.options import WatchOptions
-from rli_agent.parsing import discover, refuse_missing, why_nothing
+from rli_agent.parsing import discover, locked, refuse_missing, why_nothing
 from rli_agent.reporters.journal import append, is_empty
 from rli_agent.reporters.markdown import entry
 from rli_agent.rulebook import Rulebook
@@ -136,8 +135,7 @@ def unread(report: Report, run: Asked) -> Report:
 
 def _locked(report: Report, run: Asked) -> Report:
     """The same; where a file may not be read, no step need be missing: it is named first."""
-    skipped = discover(run.options.paths, run.book, run.options.framework).skipped
-    reasons = [f"{path.name} {why}" for path, why in skipped if why.startswith(UNREADABLE)]
+    reasons = locked(discover(run.options.paths, run.book, run.options.framework))
     if not reasons:
         return report
     health = "Degraded" if report.health == "Healthy" else report.health

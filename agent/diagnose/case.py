@@ -14,15 +14,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from rli_agent.discover import UNREADABLE
 from rli_agent.errors import UserError
-from rli_agent.events import METRIC_FILES, Event, Interval, Problem, Samples, Source
+from rli_agent.events import Event, Interval, Problem, Samples, Source
 from rli_agent.life import wording
 from rli_agent.life.problems import grade
 from rli_agent.life.state import KNOWN_AS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
-from rli_agent.overlap import Overlap
-from rli_agent.parsing import discover, events_of, refuse_missing, refuse_several, run_files, why_nothing
+from rli_agent.parsing import discover, files_read, locked, refuse_missing, refuse_several, why_nothing
 from rli_agent.rulebook import Rulebook
 from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
@@ -75,20 +73,17 @@ def case_of_logs(paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework:
     refuse_missing(paths)
     refuse_several(paths, book)
     scan = discover(paths, book, framework)
-    files = run_files(scan)
     written = 0.0
     told: list[tuple[Source, Event]] = []
-    overlap = Overlap()  # a step that the console and a file of metrics tell is one
-    for found in sorted(scan.found, key=lambda found: found.source.reader in METRIC_FILES):
-        events = overlap.sift(events_of(found, book, files, zone), found.source).new
-        told += [(found.source, event) for event in _newest(events)]
+    for found, sifted in files_read(scan, book, zone):
+        told += [(found.source, event) for event in _newest(sifted.new)]
         with suppress(OSError):  # it may be gone by now
             written = max(written, found.path.stat().st_mtime)
     if not told:
         raise UserError(f"nothing to go by: {why_nothing(scan)[0]}", "give a run's output directory, or its log files")
     case = Case(LifeState(), [], {found.source.file: found.source.role for found in scan.found}, 0.0, scan.run.root)
     case.state.attached = True
-    case.locked = [f"{path.name} {why}" for path, why in scan.skipped if why.startswith(UNREADABLE)]
+    case.locked = locked(scan)
     if scan.run.framework:
         case.state.facts["framework"] = scan.run.framework
     case.state.facts |= {fact.key: str(fact.value) for fact in scan.facts}
