@@ -22,14 +22,11 @@ from rli_agent.answer.report import (
     Report,
     RunFacts,
     Series,
-    Told,
-    Trouble,
-)  # fmt: skip
-from rli_agent.events import Problem
+)
+from rli_agent.answer.troubles import Troubles
 from rli_agent.life.state import ENDS, KNOWN_AS, LifeState
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.machine.files import lived
-from rli_agent.message import Message
 from rli_agent.resume import newest_states
 from rli_agent.status import COPIED, RunStatus
 from rli_agent.store import lookup
@@ -53,8 +50,8 @@ ENGINES = (
 )  # fmt: skip
 #: How late event loops run, of the environment server or else of the orchestrator: prime-rl's names, until 2026-06.
 _LAG = ("env_server/event_loop_lag/server/p99", "event_loop_lag/p90", "event_loop_lag/max")
-#: Rows looked at for the newest problems and messages, files looked at for what was not read yet.
-_PROBLEMS, _MESSAGES, _FILES = 5000, 200, 200
+#: Files looked at for what was not read yet.
+_FILES = 200
 #: Environments whose rewards are told apart.
 _ENVIRONMENTS = 12
 SHOWN = 5
@@ -79,7 +76,7 @@ class StoreReader:
         self._zone = zone
         self._db = read_only(path)
         self._curves = Curves((*QUALITY, *STABILITY, *SPEED, *ENGINES, *_LAG))
-        self._problems = self._problems_until = 0
+        self._troubles = Troubles(self._db)
 
     def close(self) -> None:
         self._db.close()
@@ -107,11 +104,11 @@ class StoreReader:
         if reached is None and not watched:
             status.was_written_in(lived(Path(root) / state.telling))
         progress, answer = self._progress(status, now), status.sentence(now)
-        problems = self._newest_problems()
+        problems = self._troubles.newest()
         quality = self._series(QUALITY, state.step) + self._rewards(state.step)
         steady = self._series(STABILITY, state.step)
-        messages = self._told(told)
-        health, reasons = judge(progress, quality, problems, messages, overdue(state, now), self._alerts(), reached)
+        messages, alerts = self._troubles.messages(told), self._troubles.alerts()
+        health, reasons = judge(progress, quality, problems, messages, overdue(state, now), alerts, reached)
         if status.life == "starting" and state.progress_at is None and not status.lanes:
             if lookup.tells_nothing(self._db):
                 health, reasons = "Unknown", [answer]
@@ -152,17 +149,10 @@ class StoreReader:
         reward = self._series(("rl_reward_mean",), state.step)
         if reward and reward[0].environment is None:
             status.newest[reward[0].metric] = float(reward[0].value)
-        status.last_problem, status.problems = self._count_problems()
+        status.last_problem, status.problems = self._troubles.counted()
         raised = dict(self._db.execute("SELECT detector, severity FROM alerts WHERE resolved_time IS NULL").fetchall())
         status.alerts = lambda: raised
         return status
-
-    def _alerts(self) -> dict[str, str]:
-        """Titles by detector of the alerts that are not over and ask for somebody."""
-        rows = self._db.execute(
-            "SELECT detector, title FROM alerts WHERE resolved_time IS NULL AND severity <> 'info' ORDER BY time"
-        )
-        return dict(rows.fetchall())
 
     def _reached(self, state: LifeState) -> tuple[float | None, float]:
         """The time of the run's newest line, by its own clock, and by how much the files were written later, at least.
@@ -171,43 +161,6 @@ class StoreReader:
             return None, 0.0
         rows = self._db.execute(_NEWEST_LINES).fetchall()
         return max((time for time, _ in rows), default=None), min((mtime - time for time, mtime in rows), default=0.0)
-
-    def _count_problems(self) -> tuple[Problem | None, int]:
-        new = "FROM problem_rows WHERE id > ? AND level IN ('ERROR', 'CRITICAL')"
-        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM problem_rows").fetchone()
-        if newest < self._problems_until:  # the logs are read anew
-            self._problems = self._problems_until = 0
-        self._problems += self._db.execute(f"SELECT count(*) {new}", (self._problems_until,)).fetchone()[0]
-        self._problems_until = newest
-        row = self._db.execute(
-            f"SELECT line, offset, time, time_is, level, kind, message {new} ORDER BY id DESC LIMIT 1",
-            (newest - _PROBLEMS,),
-        ).fetchone()
-        return (Problem("", *row) if row else None), self._problems
-
-    def _newest_problems(self) -> list[Trouble]:
-        rows = self._db.execute(
-            "SELECT p.kind, p.level, substr(p.message, 1, 4000), s.file, p.line, p.time, p.step, p.count "
-            "FROM problem_rows p JOIN sources s ON s.id = p.source "
-            "WHERE p.id > (SELECT max(id) FROM problem_rows) - ? AND p.level IN ('ERROR', 'CRITICAL') "
-            "ORDER BY coalesce(p.time, 0) DESC, p.id DESC LIMIT 50",
-            (_PROBLEMS,),
-        ).fetchall()
-        rows.reverse()
-        return [Trouble(kind, level, text, file_name(file), *rest) for kind, level, text, file, *rest in rows]
-
-    def _told(self, judged: list[Message]) -> list[Told]:
-        """The messages, oldest first; `judged` are those that time gave rise to while nobody watched."""
-        rows = self._db.execute(
-            "SELECT kind, severity, title, time, episode, resolved FROM messages ORDER BY id DESC LIMIT ?", (_MESSAGES,)
-        ).fetchall()
-        listed = [tuple(row) for row in reversed(rows)]
-        listed += [(m.kind, m.severity, m.title, m.time, m.episode, m.resolved) for m in judged]
-        over = {row[4] for row in listed if row[5]}
-        return [
-            Told(kind, severity, title, time, severity != "info" and episode not in over and not resolved)
-            for kind, severity, title, time, episode, resolved in listed
-        ]
 
     def _progress(self, status: RunStatus, now: float) -> Progress:
         assert status.tracker is not None
