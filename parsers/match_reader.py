@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from rli_agent.events import Event, Interval, Labels, RunFact, Samples, Source, TimeIs
+from rli_agent.parsers.batched import Held
 from rli_agent.parsers.blocks import Block, laid_out
 from rli_agent.parsers.compiled import CompiledRule, RuleSet
 from rli_agent.parsers.line_reader import Figures, LineReader, filled
 from rli_agent.parsers.not_finite import not_finite
 from rli_agent.parsers.packs import Rule
-from rli_agent.parsers.parser_state import Held, ParserState
+from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.payloads import duration, number
 from rli_agent.parsers.problem_reader import At
 from rli_agent.parsers.timeline import Opened
