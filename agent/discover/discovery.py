@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 from rli_agent.discover.configs import ConfigFact, config_facts
+from rli_agent.discover.copies import copies
 from rli_agent.discover.found import Found, Run, Scan
 from rli_agent.discover.look import Look
 from rli_agent.discover.looks import Looks
@@ -116,7 +117,8 @@ class Discovery:
         paths = dict.fromkeys([e.path for e in entries] + others)
         verdict = self._verdict(texts, paths)
         claims = self._claim(entries, verdict.framework, skipped)
-        found = self._found(claims, paths.keys(), verdict.framework, skipped)
+        twins = _longer_histories(claims, looks) | _copied(claims, texts, {e.path: e.size for e in entries})
+        found = self._found(claims, paths.keys(), twins, verdict.framework, skipped)
         if self.backlog:  # what nobody reads must not hold up the others
             self.rest({path for path in skipped if path in looks and path.endswith(RECORDS)})
         configs = _in_order([e for e in entries if e.config])
@@ -160,12 +162,12 @@ class Discovery:
         return ask(path, look, framework)
 
     def _found(
-        self, claims: Mapping[str, Claim], paths: Set[str], framework: str | None, skipped: dict[str, str]
-    ) -> list[Found]:
+        self, claims: Mapping[str, Claim], paths: Set[str], twins: Mapping[str, str], framework: str | None,
+        skipped: dict[str, str],
+    ) -> list[Found]:  # fmt: skip
         given: dict[str, tuple[object, Found]] = {}
         looks = self._looks.by_path
         cache: dict[tuple[str, str], list[str]] = {}
-        longer = _longer_histories(claims, looks)
         for path, claim in claims.items():
             look = looks[path]
             if claim.ignore:
@@ -175,7 +177,7 @@ class Discovery:
             if not begun and (not claim.sure or claim.role == "unknown"):
                 skipped[path] = "empty so far"
                 continue
-            twin = longer.get(path) or original(path, claim, claims, looks, paths, cache)
+            twin = twins.get(path) or original(path, claim, claims, looks, paths, cache)
             if twin is not None and not claim.problems_only:
                 skipped[path] = f"repeats {self._names.called(twin)}"
                 continue
@@ -218,6 +220,17 @@ def root_of(path: Path) -> Path:
     """The directory of a run whose first path this is, free of links."""
     first = Path(os.path.realpath(path))
     return first if first.is_dir() or not first.exists() else first.parent
+
+
+def _copied(claims: Mapping[str, Claim], texts: Mapping[str, Look], sizes: Mapping[str, int]) -> dict[str, str]:
+    """Of consoles that are known by what they hold, which other one each repeats. What a pack knows by its place and
+    name, it knows the twins of too."""
+    consoles: dict[str, dict[str, Look]] = {}
+    for path, look in texts.items():
+        claim = claims.get(path)
+        if claim is not None and not (claim.base or claim.twin_of or claim.ignore):
+            consoles.setdefault(claim.role, {})[path] = look
+    return {part: whole for alike in consoles.values() for part, whole in copies(alike, sizes).items()}
 
 
 def _longer_histories(paths: Iterable[str], looks: Mapping[str, Look]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Iterable
 from importlib.util import find_spec
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +33,12 @@ NEEDS = "pip install"
 #: Why a file is skipped that its owner keeps from us, or a disk from everybody: the beginning of the sentence.
 UNREADABLE = "cannot be read"
 
+#: A line that no two programs print alike: it bears a time, a process or a measured figure.
+_MARK = re.compile(rb"\d\d:\d\d:\d\d|pid=\d|\d\.\d{4}")
+SHORTEST_MARK = 30
+#: So many of a text's lines are its marks, at the most; so many tell that two texts are one.
+MOST_MARKS, FEWEST_MARKS = 40, 8
+
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{1,60}")
 _KEY = re.compile(rb'"([^"\\\x00-\x1f]{1,100})"\s*:')
 _MAGIC = (
@@ -47,7 +54,8 @@ class Look(Struct, frozen=True):
     """What was seen of a file when it had `size` bytes.
 
     refused: why it is not read. hits: literals that stand in it. keys: of the first JSON record (None: none was seen);
-    whole: that record was seen to its end. step: up to which a `trainer_state.json` goes.
+    whole: that record was seen to its end. step: up to which a `trainer_state.json` goes. marks: what tells the first
+    lines of a text from those of another.
     """
 
     size: int
@@ -57,6 +65,7 @@ class Look(Struct, frozen=True):
     keys: frozenset[str] | None = None
     whole: bool = True
     step: int = 0
+    marks: tuple[int, ...] = ()
 
 
 class Looker:
@@ -86,7 +95,7 @@ class Looker:
             keys, whole = _first_record(head.lstrip(b"\x00"), len(head) == size)
             refused = "holds no JSON objects" if keys is None and whole else None
             return Look(size, inode, refused, frozenset(), self._same(keys), whole)
-        return Look(size, inode, None, self._hits(head) | self._hits(tail))
+        return Look(size, inode, None, self._hits(head) | self._hits(tail), marks=_marks(head))
 
     def _same(self, keys: frozenset[str] | None) -> frozenset[str] | None:
         """One set for all files that have the same keys: there may be very many."""
@@ -112,6 +121,11 @@ def _ends(path: str, length: int, both: bool) -> tuple[bytes, bytes, int, int]:
         return head, tail, found.st_size, found.st_ino
     finally:
         os.close(fd)
+
+
+def _marks(head: bytes) -> tuple[int, ...]:
+    lines = (line for line in head.split(b"\n")[:-1] if len(line) >= SHORTEST_MARK and _MARK.search(line))
+    return tuple(hash(line) for line in islice(lines, MOST_MARKS))
 
 
 def _refusal(head: bytes, tail: bytes) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec import structs
+
 from rli_agent.discover.look import ENDS, UNREADABLE, Look, Looker
 from rli_agent.discover.tree import Entry, reader_of
 
@@ -58,4 +60,4 @@ def _with_earlier(look: Look, known: Look | None) -> Look:
     """What was seen of a growing file holds on, also when it is no longer near either end."""
     if known is None or known.inode != look.inode or look.size < known.size or known.hits <= look.hits:
         return look
-    return Look(look.size, look.inode, look.refused, look.hits | known.hits, look.keys, look.whole)
+    return structs.replace(look, hits=look.hits | known.hits)

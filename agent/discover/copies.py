@@ -1,0 +1,53 @@
+"""Logs that hold what another one holds too: `tee train.log` in a batch script, whose scheduler keeps the console as
+`slurm-4711.out`; a program that logs to a file and to its console alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from rli_agent.discover.look import FEWEST_MARKS, Look
+from rli_agent.follow.rotation import rotated_from
+
+#: Bytes by which the one that holds less may be ahead: `tee` writes to one after the other.
+AHEAD = 65_536
+
+
+def copies(looks: Mapping[str, Look], sizes: Mapping[str, int]) -> dict[str, str]:
+    """Of the files whose beginning stands in one of another name that is as long: which that is.
+
+    Of two that begin alike the first by name is the one to read. Ranks, whose names differ by a number only, and what
+    was rotated are no copies.
+    """
+    marked = {p: v for p, v in looks.items() if len(v.marks) >= FEWEST_MARKS and rotated_from(p) is None}
+    beginning: dict[int, list[str]] = {}
+    for path, look in marked.items():
+        beginning.setdefault(look.marks[0], []).append(path)
+    held_by: dict[str, set[str]] = {}
+    for path, look in marked.items():
+        for at, mark in enumerate(look.marks):
+            for part in beginning.get(mark, ()):
+                if (
+                    _kind(part) != _kind(path)
+                    and sizes[part] <= sizes[path] + AHEAD
+                    and _follow_on(look.marks[at:], marked[part].marks[:FEWEST_MARKS])
+                ):
+                    held_by.setdefault(part, set()).add(path)
+    found = {}
+    for part, holders in held_by.items():
+        whole = [path for path in holders if part not in held_by.get(path, ()) or path < part]
+        if whole:
+            found[part] = min(whole)
+    return found
+
+
+def _kind(path: str) -> str:
+    return re.sub(r"\d+", "", os.path.basename(path))
+
+
+def _follow_on(marks: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether all that is wanted is among the marks, in this order."""
+    rest = iter(marks)
+    return all(mark in rest for mark in wanted)
