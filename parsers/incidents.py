@@ -43,6 +43,8 @@ _DETAIL = re.compile(
     r'[ \t]{2,}|\t|\s*[\^~]{2,}|[│└╭╰|]|"""\s*$|frame #\d+:|\[Previous line repeated|Exception raised from |'
     r"C\+\+ CapturedTraceback:"
 )
+#: Python 3.11 and later mark the expression; of tracebacks that Ray hands on these lines stand before the frames.
+_MARKS = re.compile(r"\s*[\^~]{2,}\s*")
 _GROUP_ENDS = re.compile(r"\s*\+-{20,}\s*$")
 _GROUPED = re.compile(r"\s*\|\s+")
 
@@ -200,6 +202,8 @@ class Incident(Struct):
             return True
         if not self.outside:
             return self._body_line(text)
+        if self.part == "wrapped" and _MARKS.fullmatch(text):
+            return True
         if self.part == "wrapped" and is_exception(text):
             return self._cause(text)
         return bool(_DETAIL.match(text)) and not stamped and not (gap and text[0] == " ")

@@ -12,8 +12,11 @@ _EXCEPTION = re.compile(
 _KIND = re.compile(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
 #: A traceback's first line, by CPython or rich; what stands before the exceptions of a group.
 _TRACEBACK = re.compile(r"[\s╭─]*Traceback \(most recent call last\)")
-#: Ray's own first line of a traceback: its exception, and the remote call that raised it.
-_REMOTE = re.compile(r"ray\.exceptions\.RayTaskError\(\w+\): ray::")
+#: Ray's own first line of a traceback, which names the remote call that raised it.
+_REMOTE = re.compile(
+    r"(?:ray\.exceptions\.RayTaskError\(\w+\)|Unhandled error \([^)]*\)|Exception raised in creation task)"
+    r": .*\bray::"
+)
 _MARGIN = re.compile(r"^\s+\| (?=\S)")
 _TEXT = re.compile(r'"(?:message|error_message|detail|text)": ?"((?:[^"\\]|\\.)+)')
 
