@@ -62,7 +62,6 @@ HEADERS = [
     ("[2026-06-03 21:10:00] timer.py:24 - Timer x start", None, at(2026, 6, 3, "21:10:00"), "Timer x start"),
     ("[2026-05-21 23:55:54] WARNING _http.py:329: Retrying", "WARNING", at(2026, 5, 21, "23:55:54"), "Retrying"),
     ("[2025-12-10 08:00:02] INFO:     127.0.0.1:1 - x", "INFO", at(2025, 12, 10, "08:00:02"), "127.0.0.1:1 - x"),
-    ("[2026-04-17 15:06:03 E 6 6] (raylet) node_manager.cc:3250:", "ERROR", at(2026, 4, 17, "15:06:03"), ""),
     ("2026-11-21 07:13:49  INFO a_rs::server: src/server.rs:1025: go", "INFO", at(2026, 11, 21, "07:13:49", 0.0), "go"),
     ("2026-11-21 07:13:49  WARN smg::a: go", "WARNING", at(2026, 11, 21, "07:13:49", 0.0), "go"),
     ('2026-11-21 07:13:49 INFO h{i="a b"}:n{x=1}: s::a: /b.rs:3: go', "INFO", at(2026, 11, 21, "07:13:49", 0.0), "go"),
@@ -151,6 +150,11 @@ def test_the_message_does_not_change_the_header(
     text, level, stamp, old = header
     found = read_header(text[: len(text) - len(old)] + "words " + message)
     assert (found.level, found.stamp, found.message) == (level, stamp, "words " + message)
+
+
+def test_a_header_of_ray_whose_message_begins_on_the_next_line() -> None:
+    found = read_header("[2026-04-17 15:06:03 E 6 6] (raylet) node_manager.cc:3250:")
+    assert (found.level, found.stamp, found.message) == ("ERROR", at(2026, 4, 17, "15:06:03"), "")
 
 
 def test_a_stamp_by_itself() -> None:
