@@ -154,6 +154,57 @@ def test_what_was_rotated_before_the_agent_came_is_read_first_and_once(
     assert order == sorted(order)
 
 
+@pytest.mark.real
+@pytest.mark.parametrize("way", ["rotated", "deleted by hand"])
+def test_the_log_that_was_read_last_is_gone(run: Run, agents: Callable[..., Agent], way: str) -> None:
+    """What came after it is read, and what came before it not again."""
+    assert agents(run.root, "--listen", "none", "--once").process.wait(PATIENCE) == 0
+    rename_and_create(run)
+    assert agents(run.root, "--listen", "none", "--once").process.wait(PATIENCE) == 0
+    if way == "rotated":
+        for _ in range(3):
+            rename_and_create(run)
+        for number in (3, 4):
+            run.log.with_name(f"{run.log.name}.{number}").unlink()
+    else:
+        run.log.unlink()
+        run.print()
+    assert agents(run.root, "--listen", "none", "--once").process.wait(PATIENCE) == 0
+    assert steps(run.root.parent) == list(range(1, run.step + 1))
+
+
+@pytest.mark.real
+def test_a_log_that_got_the_inode_of_a_deleted_one(run: Run, agents: Callable[..., Agent]) -> None:
+    """The store still knows that inode under the name that the deleted one had."""
+
+    def read_all() -> None:
+        once = agents(run.root, "--listen", "none", "--once")
+        assert once.process.wait(PATIENCE) == 0, once.output
+        assert steps(run.root.parent) == list(range(1, run.step + 1))
+
+    twice(run)
+    read_all()
+    deleted = {old.stat().st_ino for old in run.log.parent.glob(f"{run.log.name}.*")}
+    for old in run.log.parent.glob(f"{run.log.name}.*"):
+        old.unlink()
+    run.shift()
+    tried = [run.root / f"{number}.tmp" for number in range(500)]
+    for new in tried:
+        new.touch()
+        if new.stat().st_ino in deleted:
+            new.rename(run.log)
+            break
+    else:
+        pytest.skip("this file system gives no inode a second time so soon")
+    for new in tried:
+        new.unlink(missing_ok=True)
+    run.print()
+    read_all()
+    run.print()
+    rename_and_create(run)
+    read_all()
+
+
 @pytest.mark.parametrize("names", [1, 4])
 @pytest.mark.parametrize("look", [0, 1, 2, 3])
 def test_rotated_at_the_moment_of_a_look(

@@ -72,6 +72,17 @@ def beginnings(
     those that have a reader; `followed` are the files that are being read, and `finished` those that were read to their
     end, under the names that they had.
     """
+    fresh = list(fresh)
+    paths = {at[found.source.file]: found.path for found in fresh if found.source.file in at}
+
+    def is_there(row: Checkpoint) -> bool:
+        """Whether its file is among the fresh ones; another one may have its inode by now, if it was deleted."""
+        path = paths.get((row.device, row.inode))
+        return path is not None and same_text(path, row.offset, row.fingerprint)
+
+    def is_gone(row: Checkpoint) -> bool:
+        """Whether neither its name nor another one has its file."""
+        return at.get(row.file) != (row.device, row.inode) and not is_there(row)
 
     out = []
     for found in fresh:
@@ -82,14 +93,21 @@ def beginnings(
             out.append(Beginning(found, own))
             continue
         base = rotated_from(name)
-        base_is_known = base is not None and (base in tracked or bool(store and store.checkpoint(base)))
+        row = store.checkpoint(base) if store and base is not None else None
+        base_is_known = base in tracked or row is not None
         is_past = base_is_known or base in there
-        # Before the first of its base is read, each file of the past is read by itself: under the name that it has now.
-        by_itself = is_past and not base_is_known
+        # Who reads the base goes on from the file that it had. Before any was read, and where that is gone and this one
+        # is newer, each file of the past is read by itself: under the name that it has now.
+        by_itself = is_past and base not in tracked and (row is None or (is_gone(row) and _age(found) > row.mtime))
         if own is not None and (own.device, own.inode) != inode:
             left = (own.device, own.inode)
-            if by_itself or (not is_past and (left in followed or _held_by(store, left, name))):
-                own = None  # that file goes on under another name, and is read under it
+            if is_past:
+                goes_on = by_itself or not is_there(own)
+            else:
+                others = store.checkpoints_of(*left) if store else ()
+                goes_on = left in followed or any(c.file != name and is_there(c) for c in others)
+            if goes_on:
+                own = None  # that file is read under another name, or is no more
         if own is None:
             holders = store.checkpoints_of(*inode) if store else ()
             read = [c for c in holders if same_text(found.path, c.offset, c.fingerprint)]
@@ -98,7 +116,7 @@ def beginnings(
                 continue
             if before is not None and before.file in there and not (by_itself and rotated_from(before.file) == base):
                 continue
-            if is_past and (inode in finished or (before is None and base_is_known)):
+            if is_past and (inode in finished or (before is None and not by_itself)):
                 continue
             if before is not None:
                 own = replace(before, file=name)
@@ -116,11 +134,6 @@ def _age(found: Found) -> float:
         return found.path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _held_by(store: RunStore | None, inode: _Inode, name: str) -> bool:
-    """Whether a file was read under another name too."""
-    return any(c.file != name for c in store.checkpoints_of(*inode)) if store else False
 
 
 def _after(end: Position, found: Found) -> Checkpoint | None:
