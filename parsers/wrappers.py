@@ -46,6 +46,12 @@ MAX_SEGMENTS = 64
 _NOBODY = Origin()
 #: ECMA-48: CSI, strings (OSC 8 links, titles, DCS) up to their terminator, all other escapes; incomplete ones as well.
 _ANSI = re.compile(rb"\x1b\x1b*(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~]?)")
+#: Colours whose escape character whoever copied the log has dropped, around Ray's or vLLM's prefix.
+_FADED_COLOUR = re.compile(rb"\[(?:[01];)?(?:[0-2]|22|3[0-79]|9[0-7])m")
+_FADED = re.compile(
+    _FADED_COLOUR.pattern
+    + rb"\((?:[^()]{0,120}\bpid=[^()]{1,120}|raylet|gcs_server|autoscaler[^()]{0,40})\)\[[\d;]{1,5}m"
+)
 _NAME = rb"[^()\[\]]{1,120}"
 _IP = rb"(?:, ip=(?P<%s>[^()\[\]\s]{1,64}))?"
 #: Ray's print_logs (`(Name pid=1, ip=…) `, an actor's name being its repr, with brackets of its own) and vLLM's
@@ -111,6 +117,8 @@ def unwrap(line: bytes, capture: Form | None = None) -> Unwrapped:
     """Take off all wrappers, and the one space that belongs to each. `capture`: what the file's lines bear before."""
     if line.find(b"\x1b") >= 0:
         line = _ANSI.sub(b"", line)
+    elif line[:1] == b"[" and _FADED.match(line) is not None:
+        line = _FADED_COLOUR.sub(b"", line)
     if line[:1] == b"\0":  # the hole that a truncated file has while its writer goes on at its old offset
         line = line.lstrip(b"\0")
     if line[-1:] == b"\r":
