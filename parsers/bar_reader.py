@@ -86,12 +86,7 @@ class BarReader:
             state.glued = self._first_step(held, behind)
             return
         elif not state.batch:
-            first = self._first_step(held, behind)
-            before = held.step if state.bar_since or first is not None else None
-            step = first if before is None or (first is not None and first > before) else before  # else of another bar
-            state.pace.went(held, step)
-            self._say(held, step)
-            state.bar_since = False
+            self._alone(held, behind)
             return
         lines, state.batch = [*state.batch, held], []
         total = state.facts.get("max_steps", "")
@@ -101,6 +96,15 @@ class BarReader:
         for line, step in zip(lines, known, strict=True):
             self._say(line, step)
         state.bar_since = glued is not None
+
+    def _alone(self, held: Held, behind: bytes) -> None:
+        """Give figures that were written at once: behind them the bar is drawn anew, perhaps further than before."""
+        first = self._first_step(held, behind)
+        before = held.step if self._state.bar_since or first is not None else None
+        step = first if before is None or (first is not None and first > before) else before  # lower: another bar's
+        self._state.pace.went(held, step)
+        self._say(held, step)
+        self._state.bar_since = False
 
     def _first_step(self, held: Held, raw: bytes) -> int | None:
         """The step that the first bar of a line tells."""
