@@ -27,6 +27,11 @@ class Stamp(Struct, frozen=True):
     offset: float | None = None
     epoch: float | None = None
 
+    @property
+    def has_year(self) -> bool:
+        """Whether the text leaves no doubt of the year."""
+        return self.year is not None or self.epoch is not None
+
 
 class Header(Struct, frozen=True):
     """level: DEBUG, INFO, SUCCESS, WARNING, ERROR or CRITICAL. message: `text[start:]`."""
@@ -136,7 +141,7 @@ def read_header(text: str) -> Header:
         inner = read(text, start) if read is not None else None
         if inner is not None:
             level, within, start = inner
-            stamp = _fuller(stamp, within)
+            stamp = fuller(stamp, within)
     return Header(level, stamp, text[start:], start)
 
 
@@ -158,11 +163,11 @@ def read_stamp(text: str) -> Stamp | None:
     return Stamp(None, month, int(found[2]) if month else None, _of_day(found[3], found[4], found[5]))
 
 
-def _fuller(outer: Stamp | None, inner: Stamp | None) -> Stamp | None:
-    if outer is None or inner is None:
-        return outer or inner
-    knows = [(s.epoch is not None or s.year is not None, s.month is not None) for s in (outer, inner)]
-    return outer if knows[0] >= knows[1] else inner
+def fuller(first: Stamp | None, other: Stamp | None) -> Stamp | None:
+    """That of two stamps of a line which says more of its date; the first one, where both say as much."""
+    if first is None or other is None:
+        return first or other
+    return first if (first.has_year, first.month is not None) >= (other.has_year, other.month is not None) else other
 
 
 def _of_day(hour: str, minute: str, second: str) -> float:

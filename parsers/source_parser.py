@@ -15,7 +15,7 @@ from rli_agent.parsers.bars import is_table
 from rli_agent.parsers.beginnings import Beginnings
 from rli_agent.parsers.captures import PREFIXES, capture
 from rli_agent.parsers.compiled import PATTERN_TIMEOUT, CompiledRule, RuleSet
-from rli_agent.parsers.headers import Header, read_header
+from rli_agent.parsers.headers import Header, fuller, read_header
 from rli_agent.parsers.incidents import begins_traceback
 from rli_agent.parsers.log_records import iso_stamp, log_record
 from rli_agent.parsers.match_reader import MatchReader
@@ -348,7 +348,9 @@ class SourceParser:
         """A line without a stamp that is indented, or a table's row, goes on with the stamped one of its writer before,
         unless one at the margin stood between."""
         state = self.state
-        stamp = header.stamp or (iso_stamp(wrapper_stamp.decode()) if wrapper_stamp else None)
+        stamp = header.stamp
+        if wrapper_stamp is not None and (stamp is None or not stamp.has_year):
+            stamp = fuller(stamp, iso_stamp(wrapper_stamp.decode()))
         if stamp is not None:
             state.last_time, state.stamper = self._clock.time_of(stamp, line), who
             return state.last_time, "logged"

@@ -1,8 +1,13 @@
 """Whether something put a prefix before every line is told by the file as a whole."""
 
+from datetime import datetime, timezone
+
 import pytest
 
+from rli_agent.events import Source
 from rli_agent.parsers.captures import Form, capture
+from rli_agent.parsers.compiled import RuleSet
+from rli_agent.parsers.source_parser import SourceParser
 
 
 def telling(raw: bytes) -> bool:
@@ -32,3 +37,16 @@ def telling(raw: bytes) -> bool:
 )
 def test_a_prefix_is_borne_by_nearly_all_lines_and_few_writers(text: bytes, form: Form | None) -> None:
     assert capture(text, telling) == form
+
+
+@pytest.mark.parametrize(
+    ("line", "year", "second"),
+    [(b"2024-03-05T04:01:37Z ERROR 03-05 04:01:36 [core.py:1] gone\n", 2024, 37),  # what captured it knows the year
+     (b"2024-03-05T04:01:37Z 04:01:36 ERROR gone\n", 2024, 37)],
+)  # fmt: skip
+def test_of_two_times_of_a_line_that_counts_which_tells_the_year(line: bytes, year: int, second: int) -> None:
+    source = Source("x.log", "engine")
+    parser = SourceParser(source, RuleSet([], source), timezone.utc, 1767312000.0)
+    (problem,) = parser.feed(line, 0, 1) + parser.flush()
+    time = datetime.fromtimestamp(problem.time or 0.0, timezone.utc)
+    assert (time.year, time.second) == (year, second)

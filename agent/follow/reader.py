@@ -11,11 +11,13 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from .cursor import Block, Cursor, Framing, Overwritten
 from .handles import IDLE, Handles
+from .rotation import TRIES, find_moved, identity
 from .succession import Followed, Succession
 
 __all__ = ["Block", "FileReader", "Framing", "Handles", "Position"]
@@ -236,15 +238,34 @@ def _position(file: Followed) -> Position:
     return Position(file.device, file.inode, at.offset, at.line, at.fingerprint)
 
 
-def same_text(path: Path, offset: int, fingerprint: bytes) -> bool:
-    """Whether a file holds, up to `offset`, the text that was read when a position got this fingerprint."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        return Cursor(offset, 1, fingerprint, block_size=1, line_limit=1).matches(fd)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
+class Read(Protocol):
+    """How far a file was read (a Position, or a Checkpoint)."""
+
+    @property
+    def device(self) -> int: ...
+    @property
+    def inode(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def fingerprint(self) -> bytes: ...
+
+
+def same_text(path: Path, read: Read) -> bool:
+    """Whether the file that `read` tells of, which `path` named just now, holds the text that was read of it."""
+    for _ in range(TRIES):
+        now = find_moved(str(path), read.device, read.inode, str(path))
+        if now is None:
+            return False
+        try:
+            fd = os.open(now, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if identity(os.fstat(fd)) == (read.device, read.inode):
+                return Cursor(read.offset, 1, read.fingerprint, block_size=1, line_limit=1).matches(fd)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+    return False

@@ -22,6 +22,9 @@ from rli_agent.store.run_store import RunStore
 from rli_agent.track import Track
 from rli_agent.watching.moved import Beginning, beginnings, in_order, may_be_moved, where
 
+#: Seconds to give a log that was rotated away and is not there again.
+AWAY = 0.01
+
 
 class RunFiles:
     """What discovery found of a run last (`scan`), and the track of each file by its path. `without`: directories below
@@ -170,14 +173,17 @@ class RunFiles:
         return [beginning.found for beginning in begun]
 
     def _settle(self) -> dict[str, tuple[int, int]]:
-        """Look again until nothing was renamed between two looks: which file each name had at that moment."""
+        """Look again until nothing was renamed between two looks: which file each name had at that moment. At first
+        also until a log that was rotated this moment is there again: its readers go on from what it names."""
         at = where(found for found in self.scan.found if found.path not in self.tracks)
         for _ in range(TRIES):
             if not any(may_be_moved(found) and self._is_new(found, at) for found in self.scan.found):
                 break
             before, self.scan = at, self._scan()
             at = where(self.scan.found)
-            if at == before:
+            if self._first and self._away():
+                time.sleep(AWAY)
+            elif at == before:
                 break
         return at
 

@@ -78,7 +78,7 @@ def beginnings(
     def is_there(row: Checkpoint) -> bool:
         """Whether its file is among the fresh ones; another one may have its inode by now, if it was deleted."""
         path = paths.get((row.device, row.inode))
-        return path is not None and same_text(path, row.offset, row.fingerprint)
+        return path is not None and same_text(path, row)
 
     def is_gone(row: Checkpoint) -> bool:
         """Whether neither its name nor another one has its file."""
@@ -110,7 +110,7 @@ def beginnings(
                 own = None  # that file is read under another name, or is no more
         if own is None:
             holders = store.checkpoints_of(*inode) if store else ()
-            read = [c for c in holders if same_text(found.path, c.offset, c.fingerprint)]
+            read = [c for c in holders if same_text(found.path, c)]
             before = max(read, key=lambda c: c.offset, default=None)
             if inode in followed:
                 continue
@@ -138,6 +138,6 @@ def _age(found: Found) -> float:
 
 def _after(end: Position, found: Found) -> Checkpoint | None:
     """Where a file stands that was read to its end, unless another one has its inode by now."""
-    if not same_text(found.path, end.offset, end.fingerprint):
+    if not same_text(found.path, end):
         return None
     return Checkpoint(found.source.file, end.device, end.inode, end.offset, end.line, end.fingerprint, b"", 0.0)
