@@ -51,7 +51,7 @@ class LineExplainer(SourceParser):
         self._hits.clear()
         self._reason = ""
         events = self.feed(raw + b"\n", offset, line)
-        unwrapped = self._unwrap(raw)
+        unwrapped = self._unwrapping.text_of(raw)
         message = read_header(unwrapped.text.decode("utf-8", "replace")).message
         if not message.strip():
             self._reason = "blank"

@@ -13,8 +13,7 @@ from rli_agent.events import Event, Source, TimeIs
 from rli_agent.parsers.bar_reader import BarReader
 from rli_agent.parsers.bars import is_table
 from rli_agent.parsers.beginnings import Beginnings
-from rli_agent.parsers.captures import PREFIXES, capture
-from rli_agent.parsers.compiled import PATTERN_TIMEOUT, CompiledRule, RuleSet
+from rli_agent.parsers.compiled import CompiledRule, RuleSet
 from rli_agent.parsers.headers import Header, fuller, read_header
 from rli_agent.parsers.incidents import begins_traceback
 from rli_agent.parsers.log_records import iso_stamp, log_record
@@ -22,16 +21,13 @@ from rli_agent.parsers.match_reader import MatchReader
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.problem_reader import QUIET, At, ProblemReader, problem_level
 from rli_agent.parsers.timestamps import Clock, Shift
-from rli_agent.parsers.wrappers import Origin, Unwrapped, segments, split_bar, split_tail, unwrap
+from rli_agent.parsers.unwrapping import Unwrapping
+from rli_agent.parsers.wrappers import Origin, segments, split_bar, split_tail, unwrap
 
 #: A message is looked at up to here; what is longer is a payload that no rule needs whole.
 MAX_MESSAGE = 262_144
 #: The writer of an echoed region that is of all writers.
 EVERYBODY = "*"
-#: Bytes from the beginning of a file within which a prefix that all lines bear shows, and those that are looked at
-#: together of what was read last and of what comes: a file that is being followed comes in a line or two at a time.
-CAPTURE_SHOWS = 1 << 20
-CAPTURE_SEEN = 1 << 13
 #: A line without wrapper that can be no part of an incident which is outside a traceback.
 _PLAIN = re.compile(rb"(?!ray::|frame #|During |The above |Exception raised|C\+\+)[A-Za-z](?!.*Traceback)")
 #: Where no candidate line stands.
@@ -49,10 +45,9 @@ class SourceParser:
         self.rules = rules
         self.state = state or ParserState()
         self._clock = Clock(self.state.clock, zone, reference)
-        self._beginnings = Beginnings(self._unwrap)
+        self._unwrapping = Unwrapping(rules, self.state)
+        self._beginnings = Beginnings(self._unwrapping.text_of)
         self._now: float | None = None
-        self._beginning = b""
-        self._unwrapped: tuple[bytes, Unwrapped] | None = None  # of the line before: a line is asked for twice
         self._matches = matches = MatchReader(source, rules, self.state)
         self._problems = ProblemReader(
             source, rules, self.state.problems, lambda problem: matches.events.append(problem)
@@ -73,11 +68,7 @@ class SourceParser:
         incidents = self.state.problems.incidents
         candidates = self.rules.scanner.candidates(data)
         start, stop, literal = next(candidates, _NONE)
-        if self.state.capture is None and offset < CAPTURE_SHOWS:
-            self._beginning = self._beginning[-CAPTURE_SEEN:] + data[:CAPTURE_SEEN]
-            self.state.capture = capture(self._beginning, _telling)
-            if self.state.capture is not None or offset + len(data) >= CAPTURE_SHOWS:
-                self._beginning = b""
+        self._unwrapping.learn(data, offset)
         self._bars.release(data, 0)
         while True:
             while incidents and at < len(data):  # line by line, as long as a problem may go on
@@ -148,7 +139,7 @@ class SourceParser:
             text = raw[start:].decode("utf-8", "replace")
             header, stamp = Header(None, None, text, 0), None
         else:
-            unwrapped = self._unwrap(raw)
+            unwrapped = self._unwrapping.text_of(raw)
             origin, stamp = unwrapped.origin, unwrapped.stamp
             text = unwrapped.text.decode("utf-8", "replace")
             header = read_header(text)
@@ -175,34 +166,9 @@ class SourceParser:
             self._goes_on(text, line)
         return stop + 1
 
-    def _unwrap(self, raw: bytes) -> Unwrapped:
-        """A line without its wrappers and the framework's own tag."""
-        if self._unwrapped is None or self._unwrapped[0] is not raw:
-            self._unwrapped = raw, self._untagged(raw)
-        return self._unwrapped[1]
-
-    def _untagged(self, raw: bytes) -> Unwrapped:
-        unwrapped = self._uncaptured(raw)
-        for tag in self.rules.tags:
-            try:
-                found = tag.match(unwrapped.text[:80].decode("utf-8", "replace"), timeout=PATTERN_TIMEOUT)
-            except TimeoutError:
-                continue
-            if found is not None:
-                return unwrapped._replace(text=unwrapped.text[len(found[0].encode()) :])
-        return unwrapped
-
-    def _uncaptured(self, raw: bytes) -> Unwrapped:
-        """A line without its wrappers. That the tasks of srun are numbered is seen at the first line that would make
-        no sense with its number."""
-        found = PREFIXES["task"].match(raw) if self.state.capture is None else None
-        if found is not None and _telling(raw[found.end() :]):
-            self.state.capture = "task"
-        return unwrap(raw, self.state.capture)
-
     def _goes_on(self, raw: bytes, line: int) -> bool:
         """Whether a line belongs to an open incident."""
-        unwrapped = self._unwrap(raw)
+        unwrapped = self._unwrapping.text_of(raw)
         if not self._problems.waits_for(unwrapped.origin.who):
             return False
         header = read_header(unwrapped.text[:MAX_MESSAGE].decode("utf-8", "replace"))
@@ -228,7 +194,7 @@ class SourceParser:
         return any(told)
 
     def _text(self, raw: bytes, line: int, offset: int) -> bool:
-        unwrapped = self._unwrap(raw)
+        unwrapped = self._unwrapping.text_of(raw)
         body, origin = unwrapped.text, unwrapped.origin
         if body.find(b"%|") >= 0 and not is_table(body):
             bar, rest = split_bar(body)
@@ -361,10 +327,3 @@ class SourceParser:
         if self._now is not None:
             return self._now, "observed"
         return None, "estimated"
-
-
-def _telling(raw: bytes) -> bool:
-    """Whether a text begins as only a program's own line does: with a wrapper, a header, a traceback or a dict."""
-    unwrapped = unwrap(raw[:400])
-    text = unwrapped.text[:200].decode("utf-8", "replace")
-    return bool(unwrapped.origin.who) or text.startswith(("{'", "Traceback (most ")) or read_header(text).start > 0

@@ -14,7 +14,8 @@ from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.incidents import begins_traceback, is_exception
 from rli_agent.parsers.pack_files import load_pack
 from rli_agent.parsers.parser_state import ParserState
-from rli_agent.parsers.source_parser import CAPTURE_SHOWS, SourceParser
+from rli_agent.parsers.source_parser import SourceParser
+from rli_agent.parsers.unwrapping import CAPTURE_SHOWS
 from rli_agent.printing import printed
 from rli_agent.rulebook import packaged_rules
 
