@@ -12,8 +12,8 @@ from rli_agent.parsers.batched import MOST, Held, steps_of
 from rli_agent.parsers.compiled import CompiledRule, RuleSet
 from rli_agent.parsers.match_reader import MatchReader
 from rli_agent.parsers.parser_state import ParserState
-from rli_agent.parsers.payloads import number
 from rli_agent.parsers.problem_reader import At
+from rli_agent.parsers.quantities import number
 from rli_agent.parsers.wrappers import Origin
 
 #: What differs between two refreshes of a bar: figures, and the blocks that it is drawn with (U+2588 to U+258F).

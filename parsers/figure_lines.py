@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rli_agent.parsers.payloads import MAX_PARTS, MAX_TEXT, Quantity, quantity
+from rli_agent.parsers.payloads import MAX_PARTS, MAX_TEXT
+from rli_agent.parsers.quantities import Quantity, quantity
 
 _FIGURE_BETWEEN = re.compile(r",(?!\d)|[;|]| - ")
 _KEY = r"[A-Za-z_][\w./@-]{0,60}"

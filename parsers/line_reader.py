@@ -12,7 +12,8 @@ from rli_agent.events import Shape, as_printed
 from rli_agent.parsers.compiled import CompiledRule, RuleSet, named
 from rli_agent.parsers.figure_lines import figures
 from rli_agent.parsers.packs import Named, Pairs
-from rli_agent.parsers.payloads import Quantity, assigned, json_object, labelled, number, python_dict, quantity
+from rli_agent.parsers.payloads import assigned, json_object, labelled, python_dict
+from rli_agent.parsers.quantities import Quantity, number, quantity
 
 _FLOATS = msgspec.json.Decoder(list[float])
 _ENCODE = msgspec.json.Encoder().encode

@@ -16,8 +16,8 @@ from rli_agent.parsers.line_reader import Figures, LineReader, filled
 from rli_agent.parsers.not_finite import not_finite
 from rli_agent.parsers.packs import Rule
 from rli_agent.parsers.parser_state import ParserState
-from rli_agent.parsers.payloads import duration, number
 from rli_agent.parsers.problem_reader import At
+from rli_agent.parsers.quantities import duration, number
 from rli_agent.parsers.timeline import Opened
 from rli_agent.parsers.wrappers import Origin
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rli_agent.events import Event, Problem, Reader, Samples, Source
-from rli_agent.parsers import payloads
+from rli_agent.parsers import payloads, quantities
 from rli_agent.parsers.api_events import ApiEventsParser, ApiEventsState
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.headers import read_header
@@ -143,9 +143,9 @@ def clock(data: bytes) -> None:
 def payload(data: bytes) -> None:
     """Every reader of numbers and payloads."""
     for line in data.decode(errors="replace").split("\n"):
-        payloads.number(line)
-        payloads.quantity(line)
-        payloads.duration(line)
+        quantities.number(line)
+        quantities.quantity(line)
+        quantities.duration(line)
         payloads.assigned(line)
         payloads.assigned(line, ", ", "=")
         payloads.labelled(line)

@@ -10,7 +10,7 @@ from typing import Final
 import regex
 from msgspec import Struct
 
-from rli_agent.parsers.payloads import number
+from rli_agent.parsers.quantities import number
 from rli_agent.parsers.shapes import LineShape
 
 #: What stands for a changing part in a shape → a pattern of it.
