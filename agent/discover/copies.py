@@ -6,20 +6,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from rli_agent.discover.look import FEWEST_MARKS, Look
+from rli_agent.discover.tree import Entry
 from rli_agent.follow.rotation import rotated_from
 
-#: Bytes by which the one that holds less may be ahead: `tee` writes to one after the other.
-AHEAD = 65_536
+#: Bytes and seconds by which the one that holds less may be ahead: `tee` writes to one after the other.
+AHEAD, LATER = 65_536, 60.0
 
 
-def copies(looks: Mapping[str, Look], sizes: Mapping[str, int]) -> dict[str, str]:
-    """Of the files whose beginning stands in one of another name that is as long: which that is.
+def copies(looks: Mapping[str, Look], entries: Mapping[str, Entry], read: Container[str]) -> dict[str, str]:
+    """Of the files whose beginning stands in one of another name that is as long and as new: which that is.
 
-    Of two that begin alike the first by name is the one to read. Ranks, whose names differ by a number only, and what
-    was rotated are no copies.
+    `read`: those that are being read; none of them is left for a file that has just come, as a backup has. Of two that
+    begin alike the first by name is the one to read. Ranks, whose names differ by a number only, and what was rotated
+    are no copies.
     """
     marked = {p: v for p, v in looks.items() if len(v.marks) >= FEWEST_MARKS and rotated_from(p) is None}
     beginning: dict[int, list[str]] = {}
@@ -31,7 +33,9 @@ def copies(looks: Mapping[str, Look], sizes: Mapping[str, int]) -> dict[str, str
             for part in beginning.get(mark, ()):
                 if (
                     _kind(part) != _kind(path)
-                    and sizes[part] <= sizes[path] + AHEAD
+                    and (part not in read or path in read)
+                    and entries[part].size <= entries[path].size + AHEAD
+                    and entries[part].mtime <= entries[path].mtime + LATER
                     and _follow_on(look.marks[at:], marked[part].marks[:FEWEST_MARKS])
                 ):
                     held_by.setdefault(part, set()).add(path)

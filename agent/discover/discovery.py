@@ -7,7 +7,7 @@ a file that a link shows a second time (prime-rl's logs/latest) is one file, und
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 from rli_agent.discover.configs import ConfigFact, config_facts
@@ -117,7 +117,7 @@ class Discovery:
         paths = dict.fromkeys([e.path for e in entries] + others)
         verdict = self._verdict(texts, paths)
         claims = self._claim(entries, verdict.framework, skipped)
-        twins = _longer_histories(claims, looks) | _copied(claims, texts, {e.path: e.size for e in entries})
+        twins = _longer_histories(claims, looks) | _copied(claims, texts, entries, self._given)
         found = self._found(claims, paths.keys(), twins, verdict.framework, skipped)
         if self.backlog:  # what nobody reads must not hold up the others
             self.rest({path for path in skipped if path in looks and path.endswith(RECORDS)})
@@ -222,7 +222,9 @@ def root_of(path: Path) -> Path:
     return first if first.is_dir() or not first.exists() else first.parent
 
 
-def _copied(claims: Mapping[str, Claim], texts: Mapping[str, Look], sizes: Mapping[str, int]) -> dict[str, str]:
+def _copied(
+    claims: Mapping[str, Claim], texts: Mapping[str, Look], entries: Sequence[Entry], read: Container[str]
+) -> dict[str, str]:
     """Of consoles that are known by what they hold, which other one each repeats. What a pack knows by its place and
     name, it knows the twins of too."""
     consoles: dict[str, dict[str, Look]] = {}
@@ -230,7 +232,8 @@ def _copied(claims: Mapping[str, Claim], texts: Mapping[str, Look], sizes: Mappi
         claim = claims.get(path)
         if claim is not None and not (claim.base or claim.twin_of or claim.ignore):
             consoles.setdefault(claim.role, {})[path] = look
-    return {part: whole for alike in consoles.values() for part, whole in copies(alike, sizes).items()}
+    by_path = {entry.path: entry for entry in entries}
+    return {part: whole for alike in consoles.values() for part, whole in copies(alike, by_path, read).items()}
 
 
 def _longer_histories(paths: Iterable[str], looks: Mapping[str, Look]) -> dict[str, str]:

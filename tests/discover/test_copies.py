@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,23 @@ def test_ranks_runs_and_rotated_logs_are_no_copies(tmp_path: Path, names: tuple[
     for name in names:
         write(tmp_path, name, steps(50))
     assert read(tmp_path)[0] == set(names)
+
+
+def test_a_backup_takes_nothing_from_the_log_that_is_being_read(tmp_path: Path) -> None:
+    write(tmp_path, "train.log", steps(50))
+    discovery = Discovery([tmp_path], Rulebook([], []).packs)
+    discovery.scan()
+    write(tmp_path, "before.log", PROLOGUE + steps(50))
+    write(tmp_path, "copied.log", steps(50))
+    found = {found.source.file for found in discovery.scan().found}
+    assert found == {"before.log", "train.log"}
+
+
+def test_a_log_that_goes_on_is_no_copy_of_one_that_does_not(tmp_path: Path) -> None:
+    write(tmp_path, "train.log", steps(50))
+    write(tmp_path, "backup.log", steps(50))
+    os.utime(tmp_path / "backup.log", (1_700_000_000, 1_700_000_000))
+    assert "train.log" in read(tmp_path)[0]
 
 
 def test_two_logs_of_one_minute_are_no_copies(tmp_path: Path) -> None:
