@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rli_agent.cli import main
@@ -117,6 +117,7 @@ WORDS = st.sampled_from(
 
 @pytest.mark.real
 @given(st.lists(st.tuples(st.lists(WORDS, max_size=8), st.integers(3, 5)), min_size=1, max_size=4))
+@example([(["{0}"], 4)])  # the word behind the first figure is the name of the second
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_lines_there_are_the_pack_passes_its_check(tmp_path: Path, kinds: list[tuple[list[str], int]]) -> None:
     log, pack = tmp_path / "train.log", tmp_path / "pack.yaml"

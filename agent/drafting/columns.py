@@ -22,7 +22,9 @@ _PART = re.compile(r"<(n|d|time|address|path|id|text)>")
 _BEFORE = re.compile(
     r"""([A-Za-z_][\w./@-]*)['"]?(?:\s+(?:in|is|took|of|at|for|to|was|after|by|with))?\s*[:=]?\s*[\[(]?$"""
 )
-_BEHIND = re.compile(r"(%|(?!(?:in|is|of|at|on|for|to|was|after|by|with|and|the|from)\b)[A-Za-z][\w/%]*)")
+_BEHIND = re.compile(  # no name of what is assigned next
+    r"(%|(?!(?:in|is|of|at|on|for|to|was|after|by|with|and|the|from)\b)[A-Za-z][\w/%]*(?![\w/%]|\s*[:=]))"
+)
 _STEPS: Final = ("step", "global_step", "iter", "iteration", "it", "update", "train_step", "steps")
 #: Groups that mean something by themselves.
 _MEANING = frozenset({"step", "steps", "total", "rest", "duration"})
