@@ -21,14 +21,13 @@ from msgspec import Struct
 from rli_agent.errors import UserError
 from rli_agent.export.openmetrics import Written, write_openmetrics
 from rli_agent.publish.naming import RunLabels
-
-from .configure.settings import hours
-from .files import make_folder, write_whole
-from .launch import Launch
-from .places import Places
-from .receiver import takes_back
-from .supervise.state import read_state
-from .targets import JOB
+from rli_agent.server.configure.settings import hours
+from rli_agent.server.files import make_folder, write_whole
+from rli_agent.server.launch import Launch
+from rli_agent.server.places import Places
+from rli_agent.server.receiver import takes_back
+from rli_agent.server.supervise.state import read_state
+from rli_agent.server.targets import JOB
 
 #: Seconds before now whose samples a Prometheus has in memory: blocks of that time would be in its way.
 RECENT = 3 * 3600.0

@@ -12,11 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from rli_agent.errors import UserError
+from rli_agent.server.ask import get_json
+from rli_agent.server.places import Places
+from rli_agent.server.supervise.state import read_state
 from rli_agent.terminal import plain
-
-from .ask import get_json
-from .places import Places
-from .supervise.state import read_state
 
 Say = Callable[[str], None]
 #: What one would ask of a run.

@@ -13,15 +13,14 @@ from msgspec import Struct
 from rli_agent.errors import UserError
 from rli_agent.follow.filesystems import file_system_type, is_network
 from rli_agent.port_holder import held_by
-
-from .configure.settings import Settings, load_settings
-from .install.releases import architecture
-from .locate import look_for
-from .places import Places
-from .ports import is_taken, why_not
-from .programs import PROGRAMS
-from .supervise.preparing import data_folder
-from .supervise.state import read_state, supervised, survivors
+from rli_agent.server.configure.settings import Settings, load_settings
+from rli_agent.server.install.releases import architecture
+from rli_agent.server.locate import look_for
+from rli_agent.server.places import Places
+from rli_agent.server.ports import is_taken, why_not
+from rli_agent.server.programs import PROGRAMS
+from rli_agent.server.supervise.preparing import data_folder
+from rli_agent.server.supervise.state import read_state, supervised, survivors
 
 #: Free bytes below which data and programs may not fit: Grafana alone takes 0.9 GB.
 ROOM = 3 << 30

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from rli_agent.events import Event, Source
-
-from .places import Places, default_root
-from .targets import TOUCH, put, target_group
+from rli_agent.server.places import Places, default_root
+from rli_agent.server.targets import TOUCH, put, target_group
 
 if TYPE_CHECKING:
     from rli_agent.engines.addresses import Address  # it brings what reads configurations with it

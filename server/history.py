@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from rli_agent.events import Event, Source
-
-from .places import Places, default_root
-from .receiver import StackReceiver, stack_receiver
-from .targets import JOB
+from rli_agent.server.places import Places, default_root
+from rli_agent.server.receiver import StackReceiver, stack_receiver
+from rli_agent.server.targets import JOB
 
 if TYPE_CHECKING:
     from rli_agent.publish.remote_write.exporter import RemoteWrite

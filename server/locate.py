@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .places import Places
-from .programs import Program
-from .version import Version, VersionError, version_of
+from rli_agent.server.places import Places
+from rli_agent.server.programs import Program
+from rli_agent.server.version import Version, VersionError, version_of
 
 Prefer = Literal["system", "managed"]
 

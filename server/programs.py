@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from .version import Version
+from rli_agent.server.version import Version
 
 
 class Program(Struct, frozen=True):

@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from .files import write_whole
-from .places import Places
-from .processes import is_running
-from .supervise.state import read_state
+from rli_agent.server.files import write_whole
+from rli_agent.server.places import Places
+from rli_agent.server.processes import is_running
+from rli_agent.server.supervise.state import read_state
 
 PATH = "/api/v1/write"
 _IDENTITY = ".rli-agent.id"

@@ -18,9 +18,8 @@ from loguru import logger
 
 from rli_agent.publish.listen import reached, shown
 from rli_agent.publish.naming import clean
-
-from .files import write_whole
-from .places import Places, default_root
+from rli_agent.server.files import write_whole
+from rli_agent.server.places import Places, default_root
 
 #: The job under which the stack's Prometheus scrapes agents.
 JOB = "rli-agent"

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rli_agent.errors import UserError
-
-from .files import locked, make_folder
-from .install import manifest
-from .install.carry_out import MARK
-from .places import Places
-from .programs import NAMES
-from .supervise.state import read_state, supervised, survivors
+from rli_agent.server.files import locked, make_folder
+from rli_agent.server.install import manifest
+from rli_agent.server.install.carry_out import MARK
+from rli_agent.server.places import Places
+from rli_agent.server.programs import NAMES
+from rli_agent.server.supervise.state import read_state, supervised, survivors
 
 
 def what_goes(places: Places, only: Sequence[str], data: bool) -> list[Path]:

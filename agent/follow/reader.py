@@ -15,10 +15,10 @@ from typing import Protocol
 
 import msgspec
 
-from .cursor import Block, Cursor, Framing, Overwritten
-from .handles import IDLE, Handles
-from .rotation import TRIES, find_moved, identity
-from .succession import Followed, Succession
+from rli_agent.follow.cursor import Block, Cursor, Framing, Overwritten
+from rli_agent.follow.handles import IDLE, Handles
+from rli_agent.follow.rotation import TRIES, find_moved, identity
+from rli_agent.follow.succession import Followed, Succession
 
 __all__ = ["Block", "FileReader", "Framing", "Handles", "Position"]
 

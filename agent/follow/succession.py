@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from .cursor import Cursor
-from .handles import Handle, Handles
-from .rotation import TRIES, find_moved, named_since
+from rli_agent.follow.cursor import Cursor
+from rli_agent.follow.handles import Handle, Handles
+from rli_agent.follow.rotation import TRIES, find_moved, named_since
 
 #: Seconds that a file must be quiet after its path names another one before it counts as finished …
 QUIET = 5.0

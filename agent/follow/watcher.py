@@ -17,9 +17,9 @@ from typing import Literal, TypeAlias
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
-from .filesystems import announces_writes, file_system_type
-from .inotify import Inotify, reason
-from .tree import Tree
+from rli_agent.follow.filesystems import announces_writes, file_system_type
+from rli_agent.follow.inotify import Inotify, reason
+from rli_agent.follow.tree import Tree
 
 Mode: TypeAlias = Literal["inotify", "polling"]
 _Identity: TypeAlias = tuple[Literal["directory", "file"], int, int]

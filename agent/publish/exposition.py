@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from loguru import logger
 
-from ..catalogue import Catalogue
-from ..events import Event, Interval, Labels, Samples, Shape, Source
-from ..hardware.figures import Figure
-from ..life.state import LifeState
-from ..parsers.timeline import intervals
-from ..rollout_statistics import BOUNDS, Distribution
-from .families import MetricType, Series, Table, Text
-from .inbox import Inbox, Newest, OpenState
-from .life_figures import life_figures
-from .naming import Naming, RunLabels, clean, duration_series, label_set
-from .selfmetrics import SelfMetrics, of_process
-from .tallies import Tally
+from rli_agent.catalogue import Catalogue
+from rli_agent.events import Event, Interval, Labels, Samples, Shape, Source
+from rli_agent.hardware.figures import Figure
+from rli_agent.life.state import LifeState
+from rli_agent.parsers.timeline import intervals
+from rli_agent.publish.families import MetricType, Series, Table, Text
+from rli_agent.publish.inbox import Inbox, Newest, OpenState
+from rli_agent.publish.life_figures import life_figures
+from rli_agent.publish.naming import Naming, RunLabels, clean, duration_series, label_set
+from rli_agent.publish.selfmetrics import SelfMetrics, of_process
+from rli_agent.publish.tallies import Tally
+from rli_agent.rollout_statistics import BOUNDS, Distribution
 
 #: Different things that may wait for a scrape before `record` unfolds them itself.
 WAITING_LIMIT = 4096

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 from loguru import logger
 
-from ..events import Labels
-from ..rollout_statistics import Distribution
-from .naming import RunLabels, clean
+from rli_agent.events import Labels
+from rli_agent.publish.naming import RunLabels, clean
+from rli_agent.rollout_statistics import Distribution
 
 MetricType = Literal["gauge", "counter", "histogram"]
 

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
-from .naming import clean
+from rli_agent.publish.naming import clean
 
 #: A request to wait longer than this is not followed.
 LONGEST_WAIT = 3600.0

@@ -9,8 +9,19 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from ..events import PROBLEM_KINDS, Event, Interval, Labels, Problem, RolloutBatch, RunFact, Samples, Source, role_of
-from .rollout_figures import Figure, RolloutFigures
+from rli_agent.events import (
+    PROBLEM_KINDS,
+    Event,
+    Interval,
+    Labels,
+    Problem,
+    RolloutBatch,
+    RunFact,
+    Samples,
+    Source,
+    role_of,
+)
+from rli_agent.publish.rollout_figures import Figure, RolloutFigures
 
 #: Lanes' states that may be open at once.
 OPEN_LIMIT = 1000

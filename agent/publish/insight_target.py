@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import requests
 from loguru import logger
 
-from .address import is_loopback
-from .listen import reached, shown
-from .spans.endpoint import SERVER_PORT, span_port, with_port
+from rli_agent.publish.address import is_loopback
+from rli_agent.publish.listen import reached, shown
+from rli_agent.publish.spans.endpoint import SERVER_PORT, span_port, with_port
 
 TARGETS = "/api/v1/prometheus/targets"
 JOB = "trainer_metrics"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..events import Labels
-from ..life.state import ENDS, LifeState
+from rli_agent.events import Labels
+from rli_agent.life.state import ENDS, LifeState
 
 LIVES = ("starting", "running", "stalled", *sorted(ENDS))
 

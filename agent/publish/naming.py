@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from loguru import logger
 from msgspec import Struct
 
-from ..catalogue import Catalogue, Quantity, base_factor
-from ..discover import Run
-from ..events import Labels, Shape, Source, role_of
+from rli_agent.catalogue import Catalogue, Quantity, base_factor
+from rli_agent.discover import Run
+from rli_agent.events import Labels, Shape, Source, role_of
 
 #: Text from logs is hostile: longer names and values are cut here.
 NAME_LIMIT = 200

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from ..events import Labels, RolloutBatch, Source
-from ..rollout_statistics import Distribution, RolloutStatistics
+from rli_agent.events import Labels, RolloutBatch, Source
+from rli_agent.rollout_statistics import Distribution, RolloutStatistics
 
 #: Combinations of role, labels, environment and phase that are kept, and batches that are known again.
 KEPT = 1024

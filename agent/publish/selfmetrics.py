@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .families import Text, figure, pairs
-from .naming import clean
+from rli_agent.publish.families import Text, figure, pairs
+from rli_agent.publish.naming import clean
 
 #: Sources of which the lag is shown. A run has thousands of files; those that lag most are the ones to see.
 SHOWN_SOURCES = 200

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, TypeAlias
 from loguru import logger
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
-from .listen import shown
-from .naming import clean
+from rli_agent.publish.listen import shown
+from rli_agent.publish.naming import clean
 
 #: Bounds on what a client may take: connections at once, bytes of a request, seconds for request and answer together.
 CONNECTIONS = 16

@@ -13,10 +13,10 @@ import msgspec
 from loguru import logger
 from msgspec import Struct
 
-from ..events import Event, Labels, Samples, Shape, Source
-from ..rollout_statistics import Distribution
-from ..store.knowledge import Knowledge
-from .naming import clean, label_set
+from rli_agent.events import Event, Labels, Samples, Shape, Source
+from rli_agent.publish.naming import clean, label_set
+from rli_agent.rollout_statistics import Distribution
+from rli_agent.store.knowledge import Knowledge
 
 #: The bounds of a histogram for which none are named: RL-Insight's (0.3.0).
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from ..locate import Installed
-from .merge import merged
-from .settings import AlertmanagerSettings, hours
+from rli_agent.server.configure.merge import merged
+from rli_agent.server.configure.settings import AlertmanagerSettings, hours
+from rli_agent.server.locate import Installed
 
 
 def render(settings: AlertmanagerSettings) -> str:

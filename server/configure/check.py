@@ -6,9 +6,8 @@ import subprocess
 from pathlib import Path
 
 from rli_agent.errors import UserError
+from rli_agent.server.locate import Installed
 from rli_agent.terminal import plain
-
-from ..locate import Installed
 
 PATIENCE = 30.0
 SHOWN = 10

@@ -15,11 +15,10 @@ from typing import Any
 import yaml
 
 from rli_agent.errors import UserError
-
-from ..files import write_whole
-from ..locate import Installed
-from ..places import Places
-from .settings import GrafanaSettings
+from rli_agent.server.configure.settings import GrafanaSettings
+from rli_agent.server.files import write_whole
+from rli_agent.server.locate import Installed
+from rli_agent.server.places import Places
 
 #: RL-Insight's uids: its dashboards show our data sources.
 PROMETHEUS_UID, TEMPO_UID = "prometheus", "tempo"

@@ -11,12 +11,12 @@ from typing import Any
 
 import yaml
 
-from ..locate import Installed
-from ..places import Places
-from ..targets import JOB
-from ..version import Version
-from .merge import merged
-from .settings import PrometheusSettings
+from rli_agent.server.configure.merge import merged
+from rli_agent.server.configure.settings import PrometheusSettings
+from rli_agent.server.locate import Installed
+from rli_agent.server.places import Places
+from rli_agent.server.targets import JOB
+from rli_agent.server.version import Version
 
 #: Steps that were logged before the agent was attached are sent with their own times.
 LATE = "30d"

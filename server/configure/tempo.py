@@ -14,11 +14,10 @@ from typing import Any
 import yaml
 
 from rli_agent.publish.listen import shown
-
-from ..locate import Installed
-from ..version import Version
-from .merge import merged
-from .settings import TempoSettings, hours
+from rli_agent.server.configure.merge import merged
+from rli_agent.server.configure.settings import TempoSettings, hours
+from rli_agent.server.locate import Installed
+from rli_agent.server.version import Version
 
 #: How old a span may be when it arrives and still be found.
 SLACK = "720h"

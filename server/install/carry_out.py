@@ -11,18 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rli_agent.errors import UserError
-
-from ..files import make_folder
-from ..locate import Installed, find_inside, grafana_home
-from ..places import Places
-from ..programs import Program
-from ..version import VersionError, version_of
-from . import manifest
-from .fetch import Fetcher, FetchError, Progress
-from .plan import Step, Wish
-from .releases import Release
-from .sums import find_sum, sum_of
-from .unpack import ArchiveError, remove, unpack
+from rli_agent.server.files import make_folder
+from rli_agent.server.install import manifest
+from rli_agent.server.install.fetch import Fetcher, FetchError, Progress
+from rli_agent.server.install.plan import Step, Wish
+from rli_agent.server.install.releases import Release
+from rli_agent.server.install.sums import find_sum, sum_of
+from rli_agent.server.install.unpack import ArchiveError, remove, unpack
+from rli_agent.server.locate import Installed, find_inside, grafana_home
+from rli_agent.server.places import Places
+from rli_agent.server.programs import Program
+from rli_agent.server.version import VersionError, version_of
 
 #: A file in each directory that we installed: RL-Insight installs into the same ones.
 MARK = ".installed-by-rli-agent"

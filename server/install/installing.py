@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from rli_agent.errors import UserError
-
-from ..files import locked, make_folder
-from ..locate import Installed
-from ..places import Places
-from ..programs import PROGRAMS
-from .carry_out import Installer, InstallError
-from .fetch import Fetcher, Progress
-from .plan import Step, Wish, make_plan
+from rli_agent.server.files import locked, make_folder
+from rli_agent.server.install.carry_out import Installer, InstallError
+from rli_agent.server.install.fetch import Fetcher, Progress
+from rli_agent.server.install.plan import Step, Wish, make_plan
+from rli_agent.server.locate import Installed
+from rli_agent.server.places import Places
+from rli_agent.server.programs import PROGRAMS
 
 Say = Callable[[str], None]
 #: Told what each program's download has: bytes here, bytes in all.

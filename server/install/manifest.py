@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rli_agent.errors import UserError
-
-from ..files import write_whole
-from ..locate import Installed
+from rli_agent.server.files import write_whole
+from rli_agent.server.locate import Installed
 
 
 def read(path: Path) -> dict[str, dict[str, Any]]:

@@ -8,14 +8,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from rli_agent.errors import UserError
-
-from ..locate import Installed, Prefer, look_for
-from ..places import Places
-from ..programs import Program
-from ..version import Version
-from .fetch import Fetcher, FetchError
-from .releases import GRAFANA_VERSIONS, Release, mirrored, release
-from .sums import packages
+from rli_agent.server.install.fetch import Fetcher, FetchError
+from rli_agent.server.install.releases import GRAFANA_VERSIONS, Release, mirrored, release
+from rli_agent.server.install.sums import packages
+from rli_agent.server.locate import Installed, Prefer, look_for
+from rli_agent.server.places import Places
+from rli_agent.server.programs import Program
+from rli_agent.server.version import Version
 
 
 class Wish(Struct, frozen=True):

@@ -15,9 +15,8 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from rli_agent.errors import UserError
-
-from ..programs import Program
-from ..version import Version, find_version
+from rli_agent.server.programs import Program
+from rli_agent.server.version import Version, find_version
 
 #: Build numbers in the names of Grafana's archives, as its download pages give them.
 GRAFANA_BUILDS: Mapping[str, str] = {

@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 
 from rli_agent.port_holder import holders_of
-
-from ..ask import get
-from ..launch import Launch
-from ..processes import just_started
-from .logs import tail
-from .state import Service
+from rli_agent.server.ask import get
+from rli_agent.server.launch import Launch
+from rli_agent.server.processes import just_started
+from rli_agent.server.supervise.logs import tail
+from rli_agent.server.supervise.state import Service
 
 #: Seconds for a program to become ready: Prometheus reads its write-ahead log first.
 START_LIMIT = 90.0

@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from rli_agent.errors import UserError
-
-from ..files import write_whole
-from ..locate import Installed
-from ..version import find_version
+from rli_agent.server.files import write_whole
+from rli_agent.server.locate import Installed
+from rli_agent.server.version import find_version
 
 NAME = ".rli-agent.version"
 

@@ -14,17 +14,16 @@ from rli_agent.errors import UserError
 from rli_agent.follow.filesystems import file_system_type, is_network
 from rli_agent.port_holder import held_by
 from rli_agent.publish.listen import shown
-
-from ..configure import alertmanager, check, grafana, prometheus, tempo
-from ..configure.settings import Settings
-from ..files import make_folder, try_lock, write_whole
-from ..launch import Launch, reached_at
-from ..locate import Installed, Prefer, look_for
-from ..places import Places
-from ..ports import is_taken, next_free, why_not
-from ..processes import users_of
-from ..programs import PROGRAMS, Program, program
-from . import lineage
+from rli_agent.server.configure import alertmanager, check, grafana, prometheus, tempo
+from rli_agent.server.configure.settings import Settings
+from rli_agent.server.files import make_folder, try_lock, write_whole
+from rli_agent.server.launch import Launch, reached_at
+from rli_agent.server.locate import Installed, Prefer, look_for
+from rli_agent.server.places import Places
+from rli_agent.server.ports import is_taken, next_free, why_not
+from rli_agent.server.processes import users_of
+from rli_agent.server.programs import PROGRAMS, Program, program
+from rli_agent.server.supervise import lineage
 
 Say = Callable[[str], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .status import Program, Report
+from rli_agent.server.supervise.status import Program, Report
 
 
 def lines(it: Report) -> Iterator[str]:

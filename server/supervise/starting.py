@@ -10,16 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rli_agent.errors import UserError
+from rli_agent.server.files import make_folder, try_lock
+from rli_agent.server.places import Places
+from rli_agent.server.processes import end, process
+from rli_agent.server.programs import NAMES
+from rli_agent.server.supervise.child import Child
+from rli_agent.server.supervise.preparing import Ready, Wanted, prepare
+from rli_agent.server.supervise.state import Options, State, read_state, supervised, survivors
+from rli_agent.server.supervise.supervisor import Supervisor
 from rli_agent.terminal import log_to_stderr
-
-from ..files import make_folder, try_lock
-from ..places import Places
-from ..processes import end, process
-from ..programs import NAMES
-from .child import Child
-from .preparing import Ready, Wanted, prepare
-from .state import Options, State, read_state, supervised, survivors
-from .supervisor import Supervisor
 
 Say = Callable[[str], None]
 #: Ends what the supervisor tells the command that left it behind.

@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from ..files import write_whole
-from ..launch import Launch
-from ..processes import Process, is_running
+from rli_agent.server.files import write_whole
+from rli_agent.server.launch import Launch
+from rli_agent.server.processes import Process, is_running
 
 #: starting: not ready yet. ready: answered. unready: runs, but did not answer in time. waiting: has ended, and is
 #: started again in a moment. failed: ended before it was ever ready, and is left alone. stopped: was told to end.

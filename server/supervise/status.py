@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..ask import get, get_json
-from ..places import Places
-from ..processes import is_running
-from ..programs import NAMES
-from .state import Service, read_state, supervised
+from rli_agent.server.ask import get, get_json
+from rli_agent.server.places import Places
+from rli_agent.server.processes import is_running
+from rli_agent.server.programs import NAMES
+from rli_agent.server.supervise.state import Service, read_state, supervised
 
 #: Exit statuses: all that was started is ready; some is not; nothing runs (as for init scripts).
 ALL_READY, SOME_NOT, NOTHING_RUNS = 0, 1, 3

@@ -6,10 +6,9 @@ import signal
 from collections.abc import Callable, Mapping
 
 from rli_agent.errors import UserError
-
-from ..places import Places
-from ..processes import end, is_running, send, wait
-from .state import Service, State, read_state, supervised, survivors
+from rli_agent.server.places import Places
+from rli_agent.server.processes import end, is_running, send, wait
+from rli_agent.server.supervise.state import Service, State, read_state, supervised, survivors
 
 Say = Callable[[str], None]
 #: Seconds beyond the programs' own patience before the supervisor is taken for hung.

@@ -12,11 +12,11 @@ from types import FrameType
 
 from loguru import logger
 
-from ..places import Places
-from ..targets import sweep
-from .child import Child
-from .logs import rotate
-from .state import State, write_state
+from rli_agent.server.places import Places
+from rli_agent.server.supervise.child import Child
+from rli_agent.server.supervise.logs import rotate
+from rli_agent.server.supervise.state import State, write_state
+from rli_agent.server.targets import sweep
 
 #: Seconds between two looks at the programs: while one is starting, and after.
 BUSY, CALM = 0.1, 0.5
