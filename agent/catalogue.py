@@ -63,7 +63,7 @@ class Catalogue:
         for quantity in quantities:
             name = quantity.name
             if not _NAME.fullmatch(name):
-                raise CatalogueError(f"{origin}: `{name}` is no legal name; use rl_ and lower-case words joined by `_`")
+                raise CatalogueError(f"{origin}: `{name}` is not allowed; use rl_ and lower-case words joined by `_`")
             if name in self._by_name:
                 raise CatalogueError(f"{origin}: `{name}` is defined twice; keep one of them")
             if (quantity.type == "counter") != name.endswith("_total"):

@@ -11,5 +11,5 @@ def seconds(text: str) -> float:
     """A duration like `30s`, `5m`, `4h` or `2d`, in seconds. Raises ValueError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
     if found is None:
-        raise ValueError(f"`{text}` is no duration; write 30s, 5m, 4h or 2d")
+        raise ValueError(f"`{text}` is not a duration; write 30s, 5m, 4h or 2d")
     return float(found[1]) * _UNITS[found[2]]

@@ -84,7 +84,7 @@ def _common_names(document: Document[Pack]) -> Iterator[_Found]:
         if common not in known:
             near = difflib.get_close_matches(common, [q.name for q in known], n=1)
             mend = f"did you mean `{near[0]}`?" if near else "docs/metrics.md lists them; without one leave the key out"
-            yield "error", f".catalogue.{native}", f"`{common}` is no common metric; {mend}"
+            yield "error", f".catalogue.{native}", f"`{common}` is not a common metric; {mend}"
 
 
 def events_of(pack: Pack, example: Example) -> list[dict[str, Any]]:

@@ -119,7 +119,7 @@ def _refuse_broken(files: Sequence[Path]) -> None:
         try:
             load_pack(path)
         except PackError as e:
-            raise UserError(str(e), "mend the rule pack that --rules names, or leave it out") from None
+            raise UserError(str(e), "fix the rule pack that --rules names, or leave it out") from None
 
 
 def _rank(pack: Pack) -> int:

@@ -58,7 +58,7 @@ def dashboard() -> Dashboard:
             [("run", "Run"), ("lane", "Lane"), ("state", "State")],
             value="For",
             unit="s",
-            about="A state that has not ended is no span yet: it is here until it ends.",
+            about="A state that has not ended is not a span yet: it is here until it ends.",
         )
     )
     found.with_row(Row("Who waits for whom?"))

@@ -1,4 +1,4 @@
-"""`rli-agent server doctor`: what would keep the stack from being installed, started or trusted, and the mend."""
+"""`rli-agent server doctor`: what would keep the stack from being installed, started or trusted, and how to fix it."""
 
 from __future__ import annotations
 

@@ -39,18 +39,18 @@ def opened(tmp_path: Path, text: str) -> Alerts:
         (HOOK + "routes:\n  - {to: hook, severity: fatal}\n", "4:26: unknown value `fatal`; there are: critical"),
         (HOOK + "routes:\n  - {to: hook, kinds: [nan]}\n", "4:16: unknown key `kinds`; did you mean `kind`?"),
         (HOOK + HOOK.partition("\n")[2], "3:12: a second channel with the name `hook`"),
-        (HOOK + "group: 5 minutes\n", "3:8: `5 minutes` is no duration; write 30s, 5m, 4h or 2d"),
+        (HOOK + "group: 5 minutes\n", "3:8: `5 minutes` is not a duration; write 30s, 5m, 4h or 2d"),
         (HOOK + "repeat: 1s\n", "3:9: `1s` is too short, at least 60s"),
         (HOOK + "hourly: 0\n", "3:9: at least 1"),
         ("channels: [{name: a, type: webhook, url: '${GONE}'}]", "the environment variable GONE is not set"),
         ("channels: [{name: a, type: slack, url: 'file:gone'}]", "gone cannot be read: No such file or directory"),
         ("channels: [{name: a, type: slack, url: 'ftp://x/${TOKEN}'}]", "does not begin with http:// or https://"),
         ("channels: [{name: a, type: pagerduty, routing_key: short}]", "`routing_key` is not 32 letters and digits"),
-        ("channels: [{name: a, type: email, host: h, from: nobody, to: a@b}]", "`nobody` is no mail address"),
+        ("channels: [{name: a, type: email, host: h, from: nobody, to: a@b}]", "`nobody` is not a mail address"),
         ("channels: [{name: a, type: command, command: [no-such-program]}]", "there is no program no-such-program"),
         ("channels: [{name: a, type: apprise, url: 'nosuch://x'}]", "apprise knows no service for this address"),
-        (HOOK.replace("}", ", body: {text: '{{titel}}'}}"), "`{{titel}}` is no part of a message; did you mean"),
-        (HOOK.replace("}", ", body: '{\"text\": {{title}}x}'}"), "the body, filled in, is no JSON"),
+        (HOOK.replace("}", ", body: {text: '{{titel}}'}}"), "`{{titel}}` is not a field of a message; did you mean"),
+        (HOOK.replace("}", ", body: '{\"text\": {{title}}x}'}"), "the body, filled in, is not JSON"),
         (HOOK.replace("}", ", headers: {X-A: \"a\\nb\"}}"), "characters that no header can hold"),
         ("- nothing", "1:1: not a mapping; known keys: channels, grafana, group, hourly, page, repeat, routes"),
     ],
@@ -182,5 +182,5 @@ def test_the_environment_alone_makes_a_channel_whose_form_follows_the_host(tmp_p
 def test_durations() -> None:
     assert [seconds(text) for text in ("30s", "5m", "4h", "2d", "0.5 s")] == [30, 300, 14_400, 172_800, 0.5]
     for text in ("", "5", "-3s", "1h30m"):
-        with pytest.raises(ValueError, match="is no duration"):
+        with pytest.raises(ValueError, match="is not a duration"):
             seconds(text)

@@ -79,8 +79,8 @@ ENTRY = "{name: rl_x, help: X, unit: none, better: up, healthy: null}"
     ("text", "says"),
     [
         (f"metrics: [{ENTRY}, {ENTRY}]", "defined twice"),
-        (f"metrics: [{ENTRY.replace('rl_x', 'reward')}]", "no legal name"),
-        (f"metrics: [{ENTRY.replace('rl_x', 'rl_X')}]", "no legal name"),
+        (f"metrics: [{ENTRY.replace('rl_x', 'reward')}]", "is not allowed"),
+        (f"metrics: [{ENTRY.replace('rl_x', 'rl_X')}]", "is not allowed"),
         (f"metrics: [{ENTRY.replace('rl_x', 'rl_x_total')}]", "end in `_total`"),
         (f"metrics: [{ENTRY.replace('null', '[2, 1]')}]", "2.0 is above 1.0"),
         (f"metrics: [{ENTRY.replace('none', 'parsecs')}]", "parsecs"),

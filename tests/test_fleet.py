@@ -44,7 +44,7 @@ def test_runs_of_the_day_before_yesterday_are_left_out_unless_asked_for() -> Non
     assert names(in_order(runs, NOW)) == ["new"]
     assert names(in_order(runs, NOW, everything=True)) == ["old", "new"]
     assert headline(in_order(runs, NOW)) == "all is well: 1 going on"
-    assert headline([]) == "no run is to be seen"
+    assert headline([]) == "no runs found"
 
 
 def test_gpu_hours_count_from_the_last_step_while_the_run_holds_its_gpus() -> None:
@@ -85,7 +85,7 @@ def test_stores_of_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_no_store_and_a_broken_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fleet", "--state-dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "no run is to be seen\n"
+    assert capsys.readouterr().out == "no runs found\n"
     write(tmp_path, "runs/x/run.sqlite", "no data base, and \x1b[31mred")
     status, runs = fleet(capsys, "--state-dir", tmp_path)
     assert (status, runs[0]["run"], runs[0]["health"]) == (2, "x", "Unknown")
@@ -96,7 +96,7 @@ def test_a_store_in_which_nothing_was_read_needs_nobody(tmp_path: Path, capsys: 
     watched_once(tmp_path / "wrong", tmp_path / "state")
     capsys.readouterr()
     assert main(["fleet", "--state-dir", str(tmp_path / "state")]) == 0
-    assert capsys.readouterr().out == "no run is to be seen\n"
+    assert capsys.readouterr().out == "no runs found\n"
     assert main(["fleet", "--all", "--state-dir", str(tmp_path / "state")]) == 2
     assert capsys.readouterr().out.startswith("wrong-")
 

@@ -134,7 +134,7 @@ def test_all_nodes_print_the_same_division(tmp_path: Path, capsys: pytest.Captur
 
 def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", str(tmp_path), "--nodes", "a[1", "--once"]) == 2
-    assert "error: --nodes: 'a[1' is no list of nodes" in capsys.readouterr().err
+    assert "error: --nodes: 'a[1' is not a list of nodes" in capsys.readouterr().err
     assert main(["watch", str(tmp_path), "--nodes", "a,b", "--node", "c", "--once"]) == 2
     assert "this node is called c, which is none of a, b" in capsys.readouterr().err
     assert main(["watch", str(tmp_path), "--run-id", "../x", "--once"]) == 2

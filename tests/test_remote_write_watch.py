@@ -93,9 +93,9 @@ def test_a_node_that_nobody_scrapes_sends_its_counters_too(tmp_path: Path, recei
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--remote-write", "prometheus:9090"], "is no place to send figures to: give a URL like http://"),
+        (["--remote-write", "prometheus:9090"], "is not a URL to send figures to: give a URL like http://"),
         (["--remote-write", "http://u:p@h/api/v1/write"], "carries a password"),
-        (["--remote-write-labels", "0x=1"], "is no label: give NAME=VALUE"),
+        (["--remote-write-labels", "0x=1"], "is not a label: give NAME=VALUE"),
         (["--remote-write", "http://h/x", "--remote-write-headers-file", "gone"], "cannot be read from gone"),
         (["--remote-write", "http://h/x", "--remote-write-ca", "gone"], "'gone' does not exist"),
         (["--remote-write-interval", "often"], "often"),

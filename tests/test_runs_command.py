@@ -114,7 +114,7 @@ def test_watch_without_a_directory_lists_the_runs_below(state: Path, monkeypatch
     assert {"outputs/a", "outputs/b"} <= set(str(said.exception).split())
     (state.parent / "empty").mkdir()
     monkeypatch.chdir(state.parent / "empty")
-    assert "no run is to be seen" in str(run("watch").exception)
+    assert "no run was found" in str(run("watch").exception)
     monkeypatch.chdir(state.parent / "outputs" / "a")
     once = run("watch", "--once", "--listen", "none", "--state-dir", state)
     assert "step 2 of 2" in once.output, once.output

@@ -151,7 +151,7 @@ def test_a_wrong_value_in_the_environment_is_told_by_its_variable(
     assert main(["watch", "--once", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert "RLI_AGENT_SPAN_LAYOUT in the environment: 'round' is not one of" in said
-    assert "RLI_AGENT_LISEN in the environment is no setting; did you mean RLI_AGENT_LISTEN?" in said
+    assert "RLI_AGENT_LISEN in the environment is not a setting; did you mean RLI_AGENT_LISTEN?" in said
 
 
 def test_help_is_given_also_where_a_file_is_broken(mine: Path) -> None:

@@ -162,7 +162,7 @@ def test_what_is_no_trace_is_refused_and_what_is_cut_off_is_read_as_far_as_it_go
     assert "1 of 1 traces could not be read to their end." in page.told("words")
     for name, text in (("empty", ""), ("word", "hello"), ("object", '{"a": 1}'), ("nothing", "{}")):
         (tmp_path / name).write_text(text)
-        assert "is no trace" in refused(run, "--trace", tmp_path / name)
+        assert "is not a trace" in refused(run, "--trace", tmp_path / name)
     (tmp_path / "folder").mkdir()
     assert "holds no trace" in refused(run, "--trace", tmp_path / "folder")
     assert "no such file" in refused(run, "--trace", tmp_path / "nowhere")

@@ -69,7 +69,7 @@ class Secrets:
         except OSError as e:
             raise ValueError(f"{path} cannot be read: {e.strerror}") from None
         except UnicodeDecodeError:
-            raise ValueError(f"{path} is no text") from None
+            raise ValueError(f"{path} is not text") from None
         if not secret:
             raise ValueError(f"{path} is empty")
         return secret

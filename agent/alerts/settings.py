@@ -151,7 +151,7 @@ def load_alerts(path: Path) -> Document[AlertsAre]:
         document = read_typed(text, str(path), AlertsAre)
         _check(document)
     except TypedYamlError as e:
-        raise UserError(str(e), "nothing is watched until it is mended, or left out") from None
+        raise UserError(str(e), "fix it, or leave it out; nothing is watched until then") from None
     return document
 
 

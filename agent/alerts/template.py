@@ -41,7 +41,7 @@ class Template:
                 json.loads(filled)
             except ValueError as error:
                 raise ValueError(
-                    f"the body, filled in, is no JSON ({error}): put text places within double quotes, or give a "
+                    f"the body, filled in, is not JSON ({error}): put text places within double quotes, or give a "
                     "Content-Type header that is not JSON"
                 ) from None
 
@@ -83,5 +83,5 @@ def _value(name: str, data: dict[str, Any]) -> Any:
         known = [*data, *_LABELS, "json", "severity_upper"]
         near = difflib.get_close_matches(name, known, n=1)
         mend = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(known)}"
-        raise ValueError(f"`{{{{{name}}}}}` is no part of a message; {mend}")
+        raise ValueError(f"`{{{{{name}}}}}` is not a field of a message; {mend}")
     return data.get(name, "")

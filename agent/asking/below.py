@@ -26,7 +26,7 @@ def choose(here: Path, rules: Sequence[Path], ask: bool) -> Path:
     if not places and finder.settled:
         return here
     if not places:
-        raise UserError(f"no run is to be seen in {here} or below", "name its directory: rli-agent watch OUTPUT_DIR")
+        raise UserError(f"no run was found in {here} or below it", "name its directory: rli-agent watch OUTPUT_DIR")
     now = time.time()
     names = [os.path.relpath(place.path, here) for place in places[:OFFERED]]
     lines = [
@@ -35,7 +35,7 @@ def choose(here: Path, rules: Sequence[Path], ask: bool) -> Path:
     ]
     if not ask:
         hint = "name one, or the directory that holds them: rli-agent watch OUTPUT_DIR"
-        raise UserError("\n".join([f"which run? {len(places)} to be seen below {here}:", *lines]), hint)
+        raise UserError("\n".join([f"which run? There are {len(places)} below {here}:", *lines]), hint)
     click.echo("\n".join([f"below {here}, the last written first:", *lines]))
     number = click.prompt("which (0: all of them)", type=click.IntRange(0, len(names)), default=1)
     return Path(names[number - 1]) if number else here

@@ -103,7 +103,7 @@ def _selection(wanted: Wanted, db: sqlite3.Connection | None = None, zone: tzinf
         pattern = re.compile(wanted.text) if wanted.text is not None else None
     except re.error as error:
         hint = "put a backslash before what is meant as it is"
-        raise UserError(f"--text {wanted.text!r} is no regular expression: {error}", hint) from None
+        raise UserError(f"--text {wanted.text!r} is not a regular expression: {error}", hint) from None
     return Selection(wanted.level, wanted.role, wanted.rank, pattern, since, until)
 
 

@@ -76,7 +76,7 @@ def _of_store(store: Path, options: WatchOptions) -> OpenedRun:
     with closing(read_only(store)) as db:
         row = db.execute("SELECT run, root FROM runs").fetchone()
     if row is None:
-        raise UserError(f"{store} is the store of no run", "name a run's output directory")
+        raise UserError(f"{store} is not the store of a run", "name a run's output directory")
     root, facts = Path(row[1]), _told(store)
     name = root.name or row[0]
     labels = RunLabels(

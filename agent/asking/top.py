@@ -22,7 +22,7 @@ def top(options: WatchOptions, zone: tzinfo) -> None:
     """Show the runs in `options.paths` until SIGINT or SIGTERM: those that are watched, if there are any. Raises
     UserError."""
     if not can_draw(sys.stdout):
-        raise UserError("this is no terminal that can be drawn on", "`rli-agent status` prints one screen")
+        raise UserError("top draws on a terminal, and this is none", "`rli-agent status` prints one screen")
     view = View(zone)
     log_to(view.say, "ERROR")
     runs = runs_in(options)

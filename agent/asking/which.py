@@ -50,7 +50,7 @@ def run_of_job(number: str, state: Path, zone: tzinfo) -> list[Path]:
     """Where a SLURM job's run writes: around its output file. Raises UserError."""
     hint = "give the run's output directory"
     if not slurm.is_job_id(number):
-        raise UserError(f"{number!r} is no job id", "give a number, as `squeue --me` lists it")
+        raise UserError(f"{number!r} is not a job id", "give a number, as `squeue --me` lists it")
     job = slurm.job(number, zone)
     if job is None:
         raise UserError(f"no SLURM here knows a job {number}", hint)

@@ -49,7 +49,7 @@ def command(
     except ValueError as e:
         raise UserError(f"--most {e}", "such as --most 20MB") from None
     if size is None:
-        raise UserError(f"--most {most} is no size", "such as --most 20MB")
+        raise UserError(f"--most {most} is not a size", "such as --most 20MB")
     options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir)
     for line in pack(
         options, named_zone(zone), output, with_prompts=with_prompts, people=people, most=size, force=force

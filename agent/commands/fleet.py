@@ -23,7 +23,7 @@ def command(zone: str | None, state_dir: Path | None, prometheus: str | None, ev
     """Say how all runs are: those with a store on this machine, or those that a Prometheus knows. The first line names
     the run that needs somebody.
 
-    Exit code 0: all healthy or finished, or none to be seen. 1: one is degraded. 2: one is down, or cannot be told.
+    Exit code 0: all healthy or finished, or no runs found. 1: one is degraded. 2: one is down, or cannot be told.
     """
     import time
 

@@ -74,7 +74,7 @@ def show(pack: str, rules: tuple[Path, ...]) -> int:
 @command.command(short_help="Run the examples of packs, and say what is wrong.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 def check(files: tuple[Path, ...]) -> int:
-    """Load each pack, run its examples, and say what is wrong or missing, where, and how to mend it.
+    """Load each pack, run its examples, and say what is wrong or missing, where, and how to fix it.
 
     Exit status 1 if any pack fails.
     """

@@ -43,7 +43,7 @@ def _places(root: Path | None) -> Any:
 @_with
 @click.option(
     "--set", "which", type=click.Choice(["reference", "current"]), default="reference", show_default=True,
-    help="Which versions: RL-Insight's, or newer ones that their makers still mend.",
+    help="Which versions: RL-Insight's, or newer ones that still get fixes.",
 )  # fmt: skip
 @click.option("--prometheus-version", metavar="N.N.N", help="Exactly this Prometheus.")
 @click.option("--tempo-version", metavar="N.N.N", help="Exactly this Tempo.")
@@ -257,7 +257,7 @@ def doctor(root: Path | None, config: Path | None) -> int:
     for finding in examine(places, config or places.settings):
         bad += finding.level == "bad"
         say(f"{finding.level:4} {finding.what}" + (f"\n     {finding.mend}" if finding.mend else ""))
-    say(f"{bad} to mend" if bad else "nothing keeps the stack from working")
+    say(f"{bad} to fix" if bad else "nothing keeps the stack from working")
     return 1 if bad else 0
 
 

@@ -44,7 +44,7 @@ def _labels(ctx: click.Context, param: click.Parameter, labels: tuple[str, ...])
     del ctx, param
     for label in labels:
         if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*=.+", label) or label.startswith("__"):
-            raise click.BadParameter(f"{label!r} is no label: give NAME=VALUE, the name of letters, digits and _")
+            raise click.BadParameter(f"{label!r} is not a label: give NAME=VALUE, NAME of letters, digits and _")
     return list(labels)
 
 

@@ -102,7 +102,7 @@ def nodes_of(listed: str | None, own: str | None, files: Files, roles: Iterable[
 def expanded(text: str) -> list[str]:
     """The names of a list as SLURM writes it (SLURM_JOB_NODELIST): `login,node[01-03,7]-ib`. Raises ValueError."""
     if _LIST.fullmatch(text.strip()) is None:
-        raise ValueError(f"{text[:200]!r} is no list of nodes such as node[01-04],login")
+        raise ValueError(f"{text[:200]!r} is not a list of nodes such as node[01-04],login")
     found: list[str] = []
     for part in _NAMES.findall(text):
         found += _expanded(part)
@@ -119,7 +119,7 @@ def _expanded(part: str) -> list[str]:
     for piece in match[2].split(","):
         numbers = _RANGE.fullmatch(piece)
         if numbers is None or int(numbers[2] or numbers[1]) - int(numbers[1]) >= MOST:
-            raise ValueError(f"{piece[:50]!r} is no range of nodes such as 01-04")
+            raise ValueError(f"{piece[:50]!r} is not a range of nodes such as 01-04")
         last = int(numbers[2] or numbers[1])
         names += [f"{match[1]}{number:0{len(numbers[1])}}" for number in range(int(numbers[1]), last + 1)]
     ends = _expanded(part[match.end() :])

@@ -39,7 +39,7 @@ class Page:
         try:
             said_now = values_of(text)
         except ValueError as e:
-            raise NoPage(f"what it answers is no page of metrics: {str(e)[:100]}") from None
+            raise NoPage(f"its answer is not a page of metrics: {str(e)[:100]}") from None
         if not said_now:
             raise NoPage("its page shows no engine, router or queue that is known")
         role = role_of(said_now)

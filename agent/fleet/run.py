@@ -60,7 +60,7 @@ def in_order(runs: Iterable[FleetRun], now: float, everything: bool = False) -> 
 def headline(runs: list[FleetRun]) -> str:
     """The answer: which run needs somebody, or that none does. `runs` as `in_order` gives them."""
     if not runs:
-        return "no run is to be seen"
+        return "no runs found"
     worst = runs[0]
     if worst.health == "Healthy":
         going = sum(run.life not in ENDS for run in runs)

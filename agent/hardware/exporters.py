@@ -42,7 +42,7 @@ class NodeExporter:
         self._address = address
         self._before: tuple[float, float] | None = None
         if "node_cpu_seconds_total" not in _page(address):
-            raise OSError("what answers is no node-exporter")
+            raise OSError("what answers is not a node-exporter")
 
     def read(self) -> Iterator[Figure]:
         """Raises OSError."""

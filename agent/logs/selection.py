@@ -81,5 +81,5 @@ def moment(text: str, db: sqlite3.Connection, zone: tzinfo, last: float) -> floa
         kinds = [str(kind) for (kind,) in db.execute("SELECT DISTINCT kind FROM problems ORDER BY kind")]
         there = f"problems seen: {', '.join(kinds)}" if kinds else "no problem was seen"
         hint = f"give 14:05, an ISO time or FILE:LINE; {there}"
-        raise UserError(f"{text!r} is no time and no problem of this run", hint)
+        raise UserError(f"{text!r} is neither a time nor a problem of this run", hint)
     return float(row[0])

@@ -14,7 +14,7 @@ def checked_url(text: str, what: str, example: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError(f"{text!r} is no place to send {what} to: give a URL like {example}")
+        raise ValueError(f"{text!r} is not a URL to send {what} to: give a URL like {example}")
     if parts.username or parts.password:
         raise ValueError(f"the URL for {what} carries a password, which others see in the list of processes: remove it")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))

@@ -24,7 +24,7 @@ def of_file(file: Path, what: str) -> dict[str, str]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
-        reason = e.strerror if isinstance(e, OSError) else "it is no text"
+        reason = e.strerror if isinstance(e, OSError) else "it is not text"
         raise UserError(f"the headers for {what} cannot be read from {file}: {reason}") from None
     lines = [
         (f"line {number}", *_split(line, ":"))

@@ -39,7 +39,7 @@ def bind(listen: str, explicit: bool) -> tuple[socket.socket, str] | None:
                 continue
             raise ListenError(_why(e, host, candidate)) from None
         except UnicodeError:
-            raise ListenError(f"--listen {listen!r} is not understood: {host!r} is no host name; {EXAMPLE}") from None
+            raise ListenError(f"--listen {listen!r}: {host!r} is not a host name; {EXAMPLE}") from None
         notice = ""
         if candidate != first:
             notice = f"port {first} is taken{held_by(first)}; listening on {shown(host, candidate)} instead"
@@ -76,7 +76,7 @@ def _address(listen: str) -> tuple[str, int | None]:
     if not text or any(c.isspace() for c in text):
         raise ListenError(f"{wrong}: {EXAMPLE}")
     if port and not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise ListenError(f"{wrong}: {port!r} is no port from 0 to 65535; {EXAMPLE}")
+        raise ListenError(f"{wrong}: {port!r} is not a port from 0 to 65535; {EXAMPLE}")
     return host or DEFAULT_HOST, int(port) if port else None
 
 

@@ -150,7 +150,7 @@ class Naming:
         if metric not in self._unknown and len(self._unknown) < 1000:
             self._unknown.add(metric)
             logger.warning(
-                "a rule pack maps a figure to {}, which is no gauge of the catalogue: it is published under its own "
+                "a rule pack maps a figure to {}, which is not a gauge of the catalogue: it is published under its own "
                 "name only; correct the pack's `catalogue`", clean(metric)
             )  # fmt: skip
         return None

@@ -40,7 +40,7 @@ def log_window(db: sqlite3.Connection, zone: tzinfo, wanted: LogsWanted) -> Wind
     try:
         place = place if wanted.cursor is None else key_of(wanted.cursor)
     except ValueError:
-        raise UserError(f"{wanted.cursor!r} is no place in the log", "take `first` or `last` of an answer") from None
+        raise UserError(f"{wanted.cursor!r} is not a place in the log", "take `first` or `last` of an answer") from None
     pattern = re.compile(re.escape(wanted.text), re.IGNORECASE) if wanted.text else None
     selection = Selection(wanted.level, wanted.role, wanted.rank, pattern, since, until)
     before = wanted.before or (wanted.after if place == END else 0)

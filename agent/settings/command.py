@@ -57,7 +57,7 @@ class Configured(click.Command):
         except click.BadParameter as e:
             variable = e.param.envvar if e.param is not None and e.param.name not in asked else None
             if isinstance(variable, str) and os.environ.get(variable):
-                raise UserError(f"{variable} in the environment: {e.message}", "mend it, or unset it") from None
+                raise UserError(f"{variable} in the environment: {e.message}", "fix it, or unset it") from None
             raise
 
     def _look_up(self, ctx: click.Context, asked: dict[str, Any]) -> None:

@@ -78,5 +78,5 @@ def misspelt(environment: Mapping[str, str], settings: Iterable[Setting]) -> lis
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
             if near:
-                told.append(f"{name} in the environment is no setting; did you mean {near[0]}?")
+                told.append(f"{name} in the environment is not a setting; did you mean {near[0]}?")
     return told

@@ -82,7 +82,7 @@ class Events:
 
     def _refuse(self) -> None:
         hint = "a trace is a JSON array of events, or an object with `traceEvents`"
-        raise UserError(f"{self.path} is no trace", hint)
+        raise UserError(f"{self.path} is not a trace", hint)
 
     def _members(self) -> Iterator[Event]:
         """The object's values: events are handed out, the rest kept."""
@@ -169,7 +169,7 @@ class Events:
                     self.cut = self.cut or "it ends in its middle"
                     return None
             if len(self._text) - self._at > LONGEST:
-                self.cut = "it holds something that is no event"
+                self.cut = "it holds something that is not an event"
                 return None
             self._more()
 

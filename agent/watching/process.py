@@ -102,7 +102,7 @@ class Watch:
     def _watch(self, options: WatchOptions, setting: Setting, why: str, pipe: Pipe | None) -> None:
         missing = [path for path in options.paths if not path.exists()] if options.once else []
         if missing:
-            raise UserError(f"{missing[0]}: no such file or directory", "without --once it is waited for")
+            raise UserError(f"{missing[0]}: no such file or directory", "without --once, watch waits for one")
         runs = Runs(options, setting, self._say)
         server = None
         try:

@@ -90,7 +90,7 @@ class Site:
         run, _, name = request.path.removeprefix("/api/runs/").partition("/")
         route = ROUTES.get(name)
         if route is None or not request.path.startswith("/api/runs/"):
-            raise UserError("there is no such question", "/api/openapi.json lists them")
+            raise UserError("there is no such page", "/api/openapi.json lists them")
         queries = self._stores.queries(unquote(run))
         return msgspec.json.encode(route.ask(queries, read(request.query, route.parameters)))
 

@@ -40,5 +40,5 @@ def accepted(it: Installed, config: Path) -> None:
         said = [plain(line).strip()[:300] for line in text.splitlines() if line.strip()][-SHOWN:]
         raise UserError(
             f"{it.program} {it.version} refuses its configuration {file}:\n    " + "\n    ".join(said),
-            f"mend `{it.program}: extra:` in server.yaml; nothing was started",
+            f"fix `{it.program}: extra:` in server.yaml; nothing was started",
         )

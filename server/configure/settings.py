@@ -102,7 +102,7 @@ def hours(duration: str) -> float:
     """The hours of a duration like `30d`. Raises ValueError."""
     found = _DURATION.fullmatch(duration)
     if found is None:
-        raise ValueError(f"{duration!r} is no duration; write it like 30d, 12h or 4w")
+        raise ValueError(f"{duration!r} is not a duration; write it like 30d, 12h or 4w")
     return int(found[1]) * _HOURS[found[2]]
 
 

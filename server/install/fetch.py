@@ -133,7 +133,7 @@ def _asking(url: str) -> Iterator[None]:
     try:
         yield
     except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema) as e:
-        raise FetchError(f"{url} is no address that can be fetched: {e}") from None
+        raise FetchError(f"{url} cannot be fetched: {e}") from None
     except requests.exceptions.ProxyError as e:
         error = FetchError(f"the proxy for {host} cannot be used: {_reason(e)}", offline=True)
         raise _Passing(error) from None

@@ -25,7 +25,7 @@ def install(
 ) -> int:
     """Install what was asked for. 0: all that was asked for is there; 1: some is not, and was said why."""
     if wish.source is not None and not wish.source.is_dir():
-        raise UserError(f"{wish.source} is no directory", "give with --from the folder that holds the archives")
+        raise UserError(f"{wish.source} is not a directory", "give with --from the folder that holds the archives")
     stop = threading.Event()
     fetcher = fetcher or Fetcher(stop)
     steps = make_plan(PROGRAMS, places, wish, fetcher)
@@ -38,7 +38,7 @@ def install(
     failed += [s.program.name for s in steps if s.problem]
     there = [s.program.name for s in steps if s.program.name not in failed]
     if failed:
-        say(f"not installed: {', '.join(failed)}. When that is mended: rli-agent server install{_only(failed)}")
+        say(f"not installed: {', '.join(failed)}. When that is fixed: rli-agent server install{_only(failed)}")
     if there:
         say(f"ready to start: {', '.join(there)}. Next: rli-agent server start")
     return 1 if failed else 0

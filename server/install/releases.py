@@ -63,7 +63,7 @@ def parse_version(text: str, option: str) -> Version:
     """A version as a user writes it: `2.54.1`, or `v2.54.1`. Raises UserError."""
     version = find_version(text)
     if version is None or text.strip().removeprefix("v") != str(version):
-        raise UserError(f"{option} {text!r} is no version", "give three numbers, such as 2.54.1")
+        raise UserError(f"{option} {text!r} is not a version", "give three numbers, such as 2.54.1")
     return version
 
 

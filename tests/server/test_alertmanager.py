@@ -77,5 +77,5 @@ def test_a_configuration_that_it_refuses_ends_the_start(stack: Stack) -> None:
     assert said.code != 0
     assert "alertmanager" in said.err
     assert "gone" in said.err
-    assert "mend `alertmanager: extra:` in server.yaml" in said.all
+    assert "fix `alertmanager: extra:` in server.yaml" in said.all
     assert stack.pids() == []

@@ -97,7 +97,7 @@ def test_one_that_fails_does_not_undo_the_others(server: Run, mirror: Mirror, ro
     said = server("install", *OURS, "--mirror", mirror.url)
     assert said.code == 1
     assert "tempo: NOT installed: tempo_2.6.1" in said.out
-    assert "When that is mended: rli-agent server install --only tempo" in said.out
+    assert "When that is fixed: rli-agent server install --only tempo" in said.out
     assert set(manifest(root)) == {"prometheus", "grafana"}
     assert leftovers(root) == []
 

@@ -195,11 +195,11 @@ def test_a_grafana_whose_build_number_nobody_knows(server: Run, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["--tempo-version", "2.6"], "--tempo-version '2.6' is no version"),
+        (["--tempo-version", "2.6"], "--tempo-version '2.6' is not a version"),
         (["--tempo-version", "1.0.0"], "Tempo 1.0.0 is too old: the stack needs 2.0.0 or later"),
         (["--grafana-build", "12"], "goes with --grafana-version"),
         (["--sha256", "tempo=12"], "give PROGRAM=SUM"),
-        (["--from", "/nowhere"], "/nowhere is no directory"),
+        (["--from", "/nowhere"], "/nowhere is not a directory"),
     ],
 )
 def test_mistakes_in_what_was_asked_for(server: Run, arguments: list[str], what: str) -> None:

@@ -128,7 +128,7 @@ def test_durations(text: str, expected: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "30", "d", "-1d", "1.5d", "30 d", "3e4d"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is not a duration"):
         hours(text)
 
 

@@ -67,7 +67,7 @@ def test_nothing_is_installed_at_all(stack: Stack) -> None:
         ("prometheus: {prot: 9090}\n", "server.yaml:1:14: unknown key `prot`; did you mean `port`?"),
         ("prometheus: {port: ninety}\n", "server.yaml:1:20: Expected `int`, got `str`"),
         ("bind: [\n", "server.yaml:2:1: "),
-        ("prometheus: {retention: for ever}\n", "server.yaml:1:25: 'for ever' is no duration"),
+        ("prometheus: {retention: for ever}\n", "server.yaml:1:25: 'for ever' is not a duration"),
         ("prometheus: {port: 70000}\n", "server.yaml:1:20: "),
         ("grafana: {port: 9090}\n", "server.yaml:1:17: port 9090 is that of prometheus.port too"),
         ("- a list\n", "server.yaml:1:1: not a mapping"),

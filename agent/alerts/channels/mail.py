@@ -148,7 +148,7 @@ def _header(text: str, most: int) -> str:
 def _address(text: str) -> str:
     name, host = parseaddr(text)[1].rpartition("@")[::2]
     if not name or not host or not (name + host).isascii() or any(c < " " for c in text):
-        raise ValueError(f"`{text}` is no mail address")
+        raise ValueError(f"`{text}` is not a mail address")
     return text.strip()
 
 
