@@ -77,11 +77,11 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as e:
-            raise click.UsageError(e.message + _meant(args[0]), ctx) from None
+            raise click.UsageError(e.message + _suggestion(args[0]), ctx) from None
 
 
-def _meant(word: str) -> str:
-    """What somebody may have wanted who gave this for a command."""
+def _suggestion(word: str) -> str:
+    """What may have been meant by a word that is no command."""
     from difflib import get_close_matches
 
     if os.path.exists(word):
@@ -107,31 +107,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except UserError as e:
-        return _complain(str(e), e.hint)
+        return _user_error(str(e), e.hint)
     except click.exceptions.NoArgsIsHelpError as e:
         e.show()
         return e.exit_code
     except click.UsageError as e:
-        return _complain(e.format_message(), f"{e.ctx.get_usage()}; --help tells more" if e.ctx else "")
+        return _user_error(e.format_message(), f"{e.ctx.get_usage()}; --help tells more" if e.ctx else "")
     except click.ClickException as e:
-        return _complain(e.format_message(), "")
+        return _user_error(e.format_message(), "")
     except (KeyboardInterrupt, click.Abort):
         return 130
     except PermissionError as e:
-        return _complain(f"{e.filename}: {(e.strerror or 'permission denied').lower()}", "`ls -ld` says whose it is")
+        return _user_error(f"{e.filename}: {(e.strerror or 'permission denied').lower()}", "`ls -ld` says whose it is")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it flushes on its way out
         return 1
     except Exception as e:
-        return _confess(e)
+        return _internal_error(e)
 
 
-def _complain(message: str, hint: str) -> int:
+def _user_error(message: str, hint: str) -> int:
     click.echo(f"error: {message}" + (f"\n  {hint}" if hint else ""), err=True)
     return 2
 
 
-def _confess(error: Exception) -> int:
+def _internal_error(error: Exception) -> int:
     """One line for the user; the traceback goes into a file."""
     import tempfile
     import traceback

@@ -11,19 +11,25 @@ from rli_agent.discover.nodes import Nodes
 
 
 class WatchOptions(Struct):
-    """paths: the run's places. engines: pages of metrics to ask, beside those of the servers that the run's files name.
-    start: where reading begins (`--from`). listen: None = the default port or the next free
-    one. once: read all that is there and end. project, experiment: labels; None = what the run says. otlp_endpoint:
-    where spans go, laid out as `span_layout` says, with the headers that `otlp_headers_file` holds. alerts: the file
-    that says whom the agent tells. one_run: all that lies below the path is one run, whatever it looks like. tee: pass
-    on what comes from standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them.
-    detectors: files that change detectors of learning failures, or add some. status_md: seconds between two entries in
-    `status_file` (None: STATUS.md in the run's directory). private: nobody is told of anything.
-    no_host: the machine's own figures are not shown. launched: when the agent started the run itself (Unix seconds).
-    run_id: what the run is called; None = after its directory. nodes: those of a run that has an agent on each.
-    remote_write: where figures go (`none`: nowhere,
-    also not to this machine's own Prometheus): all that a scrape would show every `remote_write_interval` seconds, or
-    the history alone, with labels NAME=VALUE, the headers in a file, and certificates."""
+    """paths: the run's places. framework: its pack's name; None = detected. rules: more packs. engines: pages of
+    metrics to ask, beside those of the servers that the run's files name. project, experiment: labels; None = what the
+    run says.
+
+    listen: where /metrics is served; None = the default port or the next free one. start: where reading begins
+    (`--from`). once: read all that is there and end. state_dir: where stores are kept. namespace: prefix of native
+    metrics. one_run: all that lies below the path is one run, whatever it looks like. tee: pass on what comes from
+    standard input (a path `-`). keep: bounds on what a store holds, as `store.keep` reads them. run_id: what the run is
+    called; None = after its directory. nodes: those of a run that has an agent on each.
+
+    otlp_endpoint: where spans go, laid out as `span_layout` says, with the headers in `otlp_headers_file`.
+    remote_write: where figures go (`none`: nowhere, also not to this machine's own Prometheus): all that a scrape would
+    show every `remote_write_interval` seconds, or the history alone (`remote_write_mode`), with labels NAME=VALUE, the
+    headers in a file, and certificates.
+
+    alerts: the file that says whom the agent tells. detectors: files that change detectors of learning failures, or add
+    some. private: nobody is told of anything. status_md: seconds between two entries in `status_file` (None: STATUS.md
+    in the run's directory). no_host: the machine's own figures are not shown. launched: when the agent started the run
+    itself (Unix seconds)."""
 
     paths: list[Path]
     framework: str | None = None

@@ -145,8 +145,8 @@ def _timed(files: dict[str, list[str]], times: dict[str, list[float]]) -> list[_
 
 def _day(files: dict[str, list[str]], times: dict[str, list[float]]) -> datetime:
     """The day of the run: that of the first line with a full date or Unix time."""
-    for known in times.values():
-        return datetime.fromtimestamp(known[0], timezone.utc)
+    if times:
+        return datetime.fromtimestamp(next(iter(times.values()))[0], timezone.utc)
     for name, lines in files.items():
         for text in lines:
             for pattern, form in _STAMPS[:_DATED]:

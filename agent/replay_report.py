@@ -15,6 +15,7 @@ from rli_agent.detect.language import Detector
 from rli_agent.detect.readings import Reader, Reading
 from rli_agent.detect.wording import explained, title
 from rli_agent.errors import UserError
+from rli_agent.parsing import refuse_missing
 from rli_agent.printing import json_line
 from rli_agent.replaying import as_object, is_trace, replay, run_readings, trace_readings, traces_in
 from rli_agent.rulebook import Rulebook
@@ -40,9 +41,7 @@ def report(
 ) -> None:  # fmt: skip
     """Replay each trace, also those of a directory of traces, and what is left of `paths` as one run; print the alerts
     as they arise. Raises UserError, at the end, where there was nothing to judge."""
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"{path}: no such file or directory", "give a run's output directory, or a metric trace")
+    refuse_missing(paths, "a metric trace")
     known = {detector.name: detector for detector in detectors}
     given = [file for path in paths for file in ((path.is_dir() and traces_in(path)) or [path])]
     runs: list[tuple[str, tuple[Path, ...]]] = [(path.name, (path,)) for path in given if is_trace(path)]

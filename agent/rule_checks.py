@@ -14,13 +14,20 @@ from msgspec import Struct
 
 from rli_agent.catalogue import Catalogue
 from rli_agent.events import Source
+from rli_agent.parsers.bars import bars
 from rli_agent.parsers.compiled import RuleSet, compiled
+from rli_agent.parsers.headers import read_header
+from rli_agent.parsers.literals import required_literals
 from rli_agent.parsers.pack_files import read_pack
 from rli_agent.parsers.packs import Example, Expected, Pack
 from rli_agent.parsers.settling import settle_events
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.parsers.typed_yaml import Document
+from rli_agent.parsers.wrappers import segments, split_bar, unwrap
 from rli_agent.printing import printed
+
+#: Level, place in the file, what is wrong and the mend.
+_Found = tuple[Literal["error", "warning"], str, str]
 
 #: Lines of an example are taken to have been written at about this time (2026-01-02 00:00 UTC).
 EXAMPLE_TIME = 1767312000.0
@@ -44,10 +51,6 @@ def check_document(document: Document[Pack]) -> list[Finding]:
     """All that is wrong or doubtful in a pack."""
     found = [*_examples(document), *_literals(document), *_common_names(document)]
     return [Finding(level, str(document.error(at, text))) for level, at, text in found]
-
-
-#: Level, place in the file, what is wrong and the mend.
-_Found = tuple[Literal["error", "warning"], str, str]
 
 
 def _examples(document: Document[Pack]) -> Iterator[_Found]:
@@ -141,10 +144,6 @@ def _short(got: dict[str, Any]) -> dict[str, Any]:
 
 def _messages(pack: Pack, text: str) -> list[str]:
     """A text's lines as rules see them."""
-    from rli_agent.parsers.bars import bars
-    from rli_agent.parsers.headers import read_header
-    from rli_agent.parsers.wrappers import segments, split_bar, unwrap
-
     found = []
     for raw in text.encode().split(b"\n"):
         found += bars(raw)
@@ -170,8 +169,6 @@ def _is_near(rule_id: str, example: Example, pack: Pack, text: str) -> bool:
         return True
     rule = next(r for r in pack.rules if r.id == rule_id)
     literals = [rule.contains] if isinstance(rule.contains, str) else rule.contains
-    from rli_agent.parsers.literals import required_literals
-
     return any(literal in text for literal in (*literals, *required_literals(rule.pattern)) if literal)
 
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rli_agent.answer.reader import StoreReader
-from rli_agent.answer.report import Report
+from rli_agent.answer.report import URGENCY, Report
 from rli_agent.machine.host import Host, look
 from rli_agent.reporters.screen import answer, answer_of, render, standard_output
 from rli_agent.store.errors import StoreError
@@ -31,7 +31,6 @@ HOST_EVERY = 30.0
 PATIENCE = 5.0
 #: What the agent said that is shown, and runs that are shown beside the one in full.
 _SAID, _RUNS = 4, 20
-_ORDER = {"Down": 0, "Degraded": 1, "Unknown": 2, "Healthy": 3}
 
 
 class Shown:
@@ -130,7 +129,7 @@ class View:
         rest += [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in lines if line]
         parts: list[RenderableType] = []
         if reports:
-            reports.sort(key=lambda one: (_ORDER[one[0].health], -(one[0].progress.last_written_at or 0.0)))
+            reports.sort(key=lambda one: (URGENCY[one[0].health], -(one[0].progress.last_written_at or 0.0)))
             first, shown = reports[0]
             self._last = first
             room = self._console.height - len(rest) - len(reports[1:])

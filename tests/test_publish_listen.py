@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from rli_agent.errors import UserError
 from rli_agent.publish import listen
-from rli_agent.publish.listen import ListenError, bind
+from rli_agent.publish.listen import bind
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ def test_the_default_port_taken_gives_the_next_free_one_and_says_so(
     taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listen, "DEFAULT_PORT", taken)
-    for text in ("127.0.0.1", f"127.0.0.1:{taken}"):
-        bound = bind(text, explicit=False)
+    for text in ("127.0.0.1", None):
+        bound = bind(text)
         assert bound
         sock, notice = bound
         port = sock.getsockname()[1]
@@ -53,8 +54,8 @@ def test_the_default_port_taken_gives_the_next_free_one_and_says_so(
 
 
 def test_a_port_asked_for_and_taken_is_an_error_that_names_the_holder(taken: int) -> None:
-    with pytest.raises(ListenError) as error:
-        bind(f"127.0.0.1:{taken}", explicit=True)
+    with pytest.raises(UserError) as error:
+        bind(f"127.0.0.1:{taken}")
     message = str(error.value)
     assert re.search(rf"127\.0\.0\.1:{taken}: the port is taken by process \d+ \(.*python", message)
     assert f"--listen 127.0.0.1:{taken + 1}" in message
@@ -63,8 +64,8 @@ def test_a_port_asked_for_and_taken_is_an_error_that_names_the_holder(taken: int
 def test_no_free_port_in_the_range(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen, "DEFAULT_PORT", taken)
     monkeypatch.setattr(listen, "TRIED_PORTS", 1)
-    with pytest.raises(ListenError, match=f"no free port from {taken} to {taken}"):
-        bind("127.0.0.1", explicit=True)
+    with pytest.raises(UserError, match=f"no free port from {taken} to {taken}"):
+        bind("127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_no_free_port_in_the_range(taken: int, monkeypatch: pytest.MonkeyPatch) 
 def test_addresses_that_are_understood(text: str, host: str, family: socket.AddressFamily) -> None:
     if family == socket.AF_INET6 and not os.path.exists("/proc/net/if_inet6"):
         pytest.skip("this machine has no IPv6")
-    bound = bind(text, explicit=True)
+    bound = bind(text)
     assert bound
     sock, notice = bound
     with sock:
@@ -89,8 +90,8 @@ def test_addresses_that_are_understood(text: str, host: str, family: socket.Addr
 
 
 def test_none_means_no_server() -> None:
-    assert bind("none", explicit=True) is None
-    assert bind(" None ", explicit=True) is None
+    assert bind("none") is None
+    assert bind(" None ") is None
 
 
 @pytest.mark.parametrize(
@@ -111,8 +112,8 @@ def test_none_means_no_server() -> None:
     ],
 )
 def test_addresses_that_are_not(text: str, says: str) -> None:
-    with pytest.raises(ListenError) as error:
-        bind(text, explicit=True)
+    with pytest.raises(UserError) as error:
+        bind(text)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
 

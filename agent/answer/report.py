@@ -17,6 +17,10 @@ VERSION = 1
 
 #: Unknown: nothing of the run could be read.
 Health: TypeAlias = Literal["Healthy", "Degraded", "Down", "Unknown"]
+#: By how much a run needs somebody, the most first.
+URGENCY: dict[Health, int] = {"Down": 0, "Degraded": 1, "Unknown": 2, "Healthy": 3}
+#: Exit codes of commands: what a script asks for.
+EXIT_CODES: dict[Health, int] = {"Healthy": 0, "Degraded": 1, "Down": 2, "Unknown": 2}
 
 
 class RunFacts(Struct, frozen=True, omit_defaults=True):

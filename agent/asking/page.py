@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from rli_agent.asking.ask import runs_in, store_of
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
-from rli_agent.publish.listen import DEFAULT_HOST, DEFAULT_PORT, ListenError, bind
+from rli_agent.publish.listen import bind
 from rli_agent.publish.server import MetricsServer
 from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
@@ -32,10 +32,7 @@ def serve(options: WatchOptions, zone: tzinfo, say: Callable[[str], None], prome
         own = _stores(options, zone, kept, stop)
         if not own and not stores_in(state) and prometheus is None and not stop.is_set():
             raise UserError(f"no run is known in {state}", "name one: rli-agent page OUTPUT_DIR")
-        try:
-            bound = bind(options.listen or f"{DEFAULT_HOST}:{DEFAULT_PORT}", options.listen is not None)
-        except ListenError as error:
-            raise UserError(str(error)) from None
+        bound = bind(options.listen)
         if bound is None:
             raise UserError("--listen none leaves nothing to look at", "give HOST:PORT, or leave it out")
         socket, notice = bound

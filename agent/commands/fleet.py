@@ -9,9 +9,6 @@ import click
 from rli_agent.commands import reading
 from rli_agent.settings.command import Configured
 
-#: Exit codes by the health of the first run: what a script asks for.
-CODES = {"Healthy": 0, "Degraded": 1, "Down": 2, "Unknown": 2}
-
 
 @click.command(cls=Configured)
 @reading.zone
@@ -29,6 +26,7 @@ def command(zone: str | None, state_dir: Path | None, prometheus: str | None, ev
 
     import msgspec
 
+    from rli_agent.answer.report import EXIT_CODES
     from rli_agent.errors import UserError
     from rli_agent.fleet.run import in_order
     from rli_agent.store.errors import StoreError
@@ -56,4 +54,4 @@ def command(zone: str | None, state_dir: Path | None, prometheus: str | None, ev
         from rli_agent.reporters.fleet import print_fleet
 
         print_fleet(runs, now, stamps)
-    return CODES[runs[0].health] if runs else 0
+    return EXIT_CODES[runs[0].health] if runs else 0

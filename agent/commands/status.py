@@ -9,9 +9,6 @@ import click
 from rli_agent.commands import reading
 from rli_agent.settings.command import Configured
 
-#: Exit codes by health: what a script asks for.
-CODES = {"Healthy": 0, "Degraded": 1, "Down": 2, "Unknown": 2}
-
 
 @click.command(cls=Configured)
 @reading.optional_paths
@@ -40,7 +37,7 @@ def command(
 
     import msgspec
 
-    from rli_agent.answer.report import brief, of_late
+    from rli_agent.answer.report import EXIT_CODES, brief, of_late
     from rli_agent.asking.ask import ask, note_down, runs_in
     from rli_agent.asking.restart import restart_hint
     from rli_agent.asking.which import newest_run, run_of_job, run_of_process
@@ -78,4 +75,4 @@ def command(
         print_reports(reports)
     else:
         print_report(reports[0], stamps)
-    return max(CODES[report.health] for report in of_late(reports))
+    return max(EXIT_CODES[report.health] for report in of_late(reports))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from rli_agent.discover.look import UNREADABLE
 from rli_agent.events import METRIC_FILES, Reader
 
 #: A directory's listing is trusted once it is so much younger (seconds) than the directory's last change: file systems
@@ -259,4 +260,4 @@ def _kind(mode: int) -> str:
 
 
 def _cause(e: OSError) -> str:
-    return f"cannot be read: {e.strerror or e}"
+    return f"{UNREADABLE}: {e.strerror or e}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from rli_agent.answer.health import DOWN, FLOOR, LATE
 from rli_agent.answer.report import Health
 from rli_agent.errors import UserError
 from rli_agent.fleet.run import FleetRun, idle_gpu_hours
@@ -17,8 +18,6 @@ from rli_agent.publish.address import is_loopback
 
 #: Seconds to wait for an answer; after which an agent that says nothing is lost, while its run goes on.
 WAIT, LOST = 15.0, 300.0
-#: A step is late after so many usual ones, but not before FLOOR seconds (answer/health.py).
-LATE, FLOOR = 5.0, 120.0
 #: How far back runs are looked for; problems of this time degrade a run.
 SPAN, FRESH = "1d", "15m"
 _BY = "run, project, experiment_name, framework"
@@ -36,7 +35,6 @@ _QUERIES = {
     "problems": f"sum by (run, kind) ({_ERRORS} - ({_ERRORS} offset {FRESH} or 0 * {_ERRORS})) > 0",
     "hosts": f"group by (run, host) (last_over_time(rli_agent_build_info{{host!=''}}[{SPAN}]))",
 }
-_DOWN = frozenset({"failed", "cancelled", "preempted", "stalled"})
 
 
 def runs_of_prometheus(url: str, now: float) -> list[FleetRun]:
@@ -90,7 +88,7 @@ def _judged(
     life: str, silent: float, since: float | None, usual: float | None, alerts: list[str], problems: Mapping[str, int]
 ) -> tuple[Health, str]:
     """Health and why; `silent`, `since`: seconds since the agent told of the run, and since its last step."""
-    if life in _DOWN:
+    if life in DOWN:
         return "Down", life + (f", {', '.join(problems)}" if problems else "")
     if life not in ENDS and silent > LOST:
         return "Unknown", f"its agent was last heard of {spoken(silent)} ago, when it was {life}"

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from rli_agent.answer.report import Health
+from rli_agent.answer.report import URGENCY, Health
 from rli_agent.life.state import ENDS
 from rli_agent.life.wording import spoken
 
 #: Ended runs, and those that nobody has heard of, are left out after so many seconds.
 RECENT = 86_400.0
-_RANK: dict[Health, int] = {"Down": 0, "Degraded": 1, "Unknown": 2, "Healthy": 3}
 
 
 class FleetRun(Struct, frozen=True, omit_defaults=True):
@@ -54,7 +53,7 @@ def in_order(runs: Iterable[FleetRun], now: float, everything: bool = False) -> 
     `everything` those that ended, or were last heard of, long ago are left out."""
     shown = [run for run in runs if everything or now - run.heard_at < RECENT]
     shown.sort(key=lambda run: (-(run.idle_gpu_hours or 0.0), -run.heard_at))
-    return sorted(shown, key=lambda run: (_RANK[run.health], run.life == "finished"))
+    return sorted(shown, key=lambda run: (URGENCY[run.health], run.life == "finished"))
 
 
 def headline(runs: list[FleetRun]) -> str:

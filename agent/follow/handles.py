@@ -64,7 +64,7 @@ class Handles:
             handle.fd = -1
 
     def close_idle(self, now: float) -> None:
-        """Close what was not used for `idle` seconds and can be opened again."""
+        """Close what was not used for IDLE seconds and can be opened again."""
         for handle in list(self._open):
             if now - handle.used < IDLE:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from rli_agent.errors import UserError
 from rli_agent.port_holder import held_by
 
 DEFAULT_HOST = "127.0.0.1"
@@ -15,20 +16,17 @@ TRIED_PORTS = 100
 EXAMPLE = f"say --listen HOST:PORT (such as {DEFAULT_HOST}:{DEFAULT_PORT}), HOST, PORT, or none"
 
 
-class ListenError(Exception):
-    """The agent cannot listen where it was told to. str() says where, why, and what to do."""
+def bind(listen: str | None) -> tuple[socket.socket, str] | None:
+    """Listen on `listen`: `HOST:PORT`, `HOST`, `PORT`, `[IPv6]:PORT`, `none` (gives None), or where nothing was asked
+    for (None) on the default address.
 
-
-def bind(listen: str, explicit: bool) -> tuple[socket.socket, str] | None:
-    """Listen on `listen`: `HOST:PORT`, `HOST`, `PORT`, `[IPv6]:PORT`, or `none` (gives None).
-
-    A port that was asked for (`explicit`, and given) is that port or an error; else, where it is taken, it is the next
-    free one, and the second value says so (it is empty otherwise). Raises ListenError.
+    A port that was asked for is that port or an error; else, where the default one is taken, it is the next free one,
+    and the second value says so (it is empty otherwise). Raises UserError.
     """
-    if listen.strip().lower() == "none":
+    if listen is not None and listen.strip().lower() == "none":
         return None
-    host, port = _address(listen)
-    exact = explicit and port is not None
+    host, port = (DEFAULT_HOST, None) if listen is None else _address(listen)
+    exact = port is not None
     first = DEFAULT_PORT if port is None else port
     ports = [first] if exact else range(first, min(first + TRIED_PORTS, 65536))
     for candidate in ports:
@@ -37,9 +35,9 @@ def bind(listen: str, explicit: bool) -> tuple[socket.socket, str] | None:
         except OSError as e:
             if e.errno == errno.EADDRINUSE:
                 continue
-            raise ListenError(_why(e, host, candidate)) from None
+            raise UserError(_why(e, host, candidate)) from None
         except UnicodeError:
-            raise ListenError(f"--listen {listen!r}: {host!r} is not a host name; {EXAMPLE}") from None
+            raise UserError(f"--listen {listen!r}: {host!r} is not a host name; {EXAMPLE}") from None
         notice = ""
         if candidate != first:
             notice = f"port {first} is taken{held_by(first)}; listening on {shown(host, candidate)} instead"
@@ -48,25 +46,25 @@ def bind(listen: str, explicit: bool) -> tuple[socket.socket, str] | None:
         holder = held_by(first)
         stop = "stop that process" if holder else f"see who holds it with `ss -ltnp sport = :{first}`"
         other = shown(host, first + 1 if first < 65535 else 0)
-        raise ListenError(
+        raise UserError(
             f"cannot listen on {shown(host, first)}: the port is taken{holder}; "
             f"{stop}, or choose another port with --listen {other}"
         )
-    raise ListenError(f"no free port from {first} to {ports[-1]} on {host}; name one with --listen {host}:PORT")
+    raise UserError(f"no free port from {first} to {ports[-1]} on {host}; name one with --listen {host}:PORT")
 
 
 def _address(listen: str) -> tuple[str, int | None]:
     text = listen.strip()
     wrong = f"--listen {listen!r} is not understood"
     if "://" in text or "/" in text:
-        raise ListenError(f"{wrong}: it is an address, not a URL; {EXAMPLE}")
+        raise UserError(f"{wrong}: it is an address, not a URL; {EXAMPLE}")
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):
-            raise ListenError(f"{wrong}: an IPv6 address reads [::1]:{DEFAULT_PORT}; {EXAMPLE}")
+            raise UserError(f"{wrong}: an IPv6 address reads [::1]:{DEFAULT_PORT}; {EXAMPLE}")
         port = rest[1:]
     elif text.count(":") > 1:
-        raise ListenError(f"{wrong}: put an IPv6 address into brackets, as in [::1]:{DEFAULT_PORT}")
+        raise UserError(f"{wrong}: put an IPv6 address into brackets, as in [::1]:{DEFAULT_PORT}")
     elif ":" in text:
         host, _, port = text.partition(":")
     elif text.isdecimal():
@@ -74,9 +72,9 @@ def _address(listen: str) -> tuple[str, int | None]:
     else:
         host, port = text, ""
     if not text or any(c.isspace() for c in text):
-        raise ListenError(f"{wrong}: {EXAMPLE}")
+        raise UserError(f"{wrong}: {EXAMPLE}")
     if port and not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise ListenError(f"{wrong}: {port!r} is not a port from 0 to 65535; {EXAMPLE}")
+        raise UserError(f"{wrong}: {port!r} is not a port from 0 to 65535; {EXAMPLE}")
     return host or DEFAULT_HOST, int(port) if port else None
 
 

@@ -24,7 +24,7 @@ from rli_agent.hardware.machine import Machine
 from rli_agent.life.outcome import Outcome
 from rli_agent.options import WatchOptions
 from rli_agent.priority import step_back
-from rli_agent.publish.listen import ListenError, bind
+from rli_agent.publish.listen import bind
 from rli_agent.publish.server import MetricsServer
 from rli_agent.server.targets import Registration, reachable
 from rli_agent.store.location import state_dir
@@ -35,9 +35,6 @@ from rli_agent.watching.setting import Setting
 
 if TYPE_CHECKING:
     from rli_agent.publish.insight_target import InsightTarget
-
-#: Where the agent listens unless told otherwise; the next free port where this one is taken.
-DEFAULT_LISTEN = "127.0.0.1:9092"
 
 
 class Watch:
@@ -134,10 +131,7 @@ class Watch:
         self._opened(store)
 
     def _serve(self, runs: Runs, state: Path) -> MetricsServer | None:
-        try:
-            bound = bind(self._options.listen or DEFAULT_LISTEN, self._options.listen is not None)
-        except ListenError as e:
-            raise UserError(str(e)) from None
+        bound = bind(self._options.listen)
         if bound is None:
             return None
         listening, notice = bound
