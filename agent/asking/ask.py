@@ -17,6 +17,7 @@ from rli_agent.alerts.opening import open_alerts
 from rli_agent.answer.reader import StoreReader
 from rli_agent.answer.report import Report
 from rli_agent.catalogue import Catalogue
+from rli_agent.discover import Scan
 from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
 from rli_agent.machine.host import look
@@ -29,6 +30,7 @@ from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
 from rli_agent.store.registry import is_held, run_at, run_id, store_path
 from rli_agent.store.retention import copy_store
+from rli_agent.terminal import many
 from rli_agent.watching.run import WatchedRun
 from rli_agent.watching.runs import MOST_RUNS
 from rli_agent.watching.setting import Setting
@@ -48,6 +50,10 @@ class Asked(Struct, frozen=True):
         """Whether an agent keeps its store up to date now."""
         return self.store.is_file() and is_held(self.store)
 
+    def scan(self) -> Scan:
+        """What its paths hold now."""
+        return discover(self.options.paths, self.book, self.options.framework)
+
 
 class _NoPatience(threading.Event):
     """Never set, but waiting for it ends at once: who asks is told that there is no room, instead of being kept."""
@@ -59,7 +65,8 @@ class _NoPatience(threading.Event):
 
 def runs_in(options: WatchOptions) -> list[Asked]:
     """The run in `options.paths`, or, where they are one directory of several, each of them, the one written last
-    first. Raises UserError."""
+    first. Whatever else the options ask for, they are read once, and nobody is told. Raises UserError."""
+    options = replace(options, once=True, private=True)
     refuse_missing(options.paths)
     book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
     home, _ = state_dir(options.state_dir, Path.home())
@@ -73,6 +80,15 @@ def runs_in(options: WatchOptions) -> list[Asked]:
         for place in places
         for path in (Path(place.path),)
     ]
+
+
+def only_run(options: WatchOptions) -> Asked:
+    """The run in `options.paths`. Raises UserError, also where they hold several."""
+    runs = runs_in(options)
+    if len(runs) > 1:
+        names = "\n".join(f"  {run.options.paths[0]}" for run in runs[:20])
+        raise UserError(f"{options.paths[0]} holds {many(len(runs), 'run')}:\n{names}", "name one of them")
+    return runs[0]
 
 
 @contextmanager
@@ -135,7 +151,7 @@ def unread(report: Report, run: Asked) -> Report:
 
 def _locked(report: Report, run: Asked) -> Report:
     """The same; where a file may not be read, no step need be missing: it is named first."""
-    reasons = locked(discover(run.options.paths, run.book, run.options.framework))
+    reasons = locked(run.scan())
     if not reasons:
         return report
     health = "Degraded" if report.health == "Healthy" else report.health
@@ -144,7 +160,7 @@ def _locked(report: Report, run: Asked) -> Report:
 
 def why_unread(run: Asked) -> list[str]:
     """Why nothing could be read, a sentence a file."""
-    return why_nothing(discover(run.options.paths, run.book, run.options.framework))
+    return why_nothing(run.scan())
 
 
 def note_down(report: Report, path: Path) -> None:

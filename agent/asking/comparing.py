@@ -12,7 +12,6 @@ from rli_agent.compare.comparison import Compared, Comparison, Pair, compare
 from rli_agent.errors import UserError
 from rli_agent.logs.merged import text_files
 from rli_agent.options import WatchOptions
-from rli_agent.parsing import discover
 from rli_agent.store.errors import StoreError, explain
 
 
@@ -34,5 +33,5 @@ def compare_runs(a: WatchOptions, b: WatchOptions, zone: tzinfo) -> tuple[Compar
 def _compared(run: OpenedRun) -> Compared:
     if run.asked is None:
         return Compared(run.name, run.store, run.watched)
-    scan = discover(run.asked.options.paths, run.asked.book, run.asked.options.framework)
+    scan = run.asked.scan()
     return Compared(run.name, run.store, run.watched, text_files(scan), scan.configs)

@@ -15,7 +15,7 @@ from datetime import datetime, tzinfo
 import click
 from msgspec import Struct
 
-from rli_agent.asking.ask import Asked, runs_in, store_of
+from rli_agent.asking.ask import Asked, only_run, store_of
 from rli_agent.discover import Discovery, Found
 from rli_agent.errors import UserError
 from rli_agent.logs.lines import LogLine
@@ -53,13 +53,11 @@ class Wanted(Struct, frozen=True):
 
 def show_logs(options: WatchOptions, wanted: Wanted, zone: tzinfo) -> bool:
     """Print the lines that are wanted; whether there were any. Raises UserError."""
-    runs = runs_in(options)
-    if len(runs) > 1:
-        raise UserError(f"{options.paths[0]} holds {many(len(runs), 'run')}", "name one run's directory")
-    finder = Discovery(options.paths, runs[0].book.packs, options.framework)
+    run = only_run(options)
+    finder = Discovery(options.paths, run.book.packs, options.framework)
     found = text_files(finder.scan())
     try:
-        number = _print_old(runs[0], found, wanted, zone)
+        number = _print_old(run, found, wanted, zone)
     except StoreError as error:
         raise UserError(str(error)) from None
     if wanted.follow:

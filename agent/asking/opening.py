@@ -8,12 +8,10 @@ from datetime import tzinfo
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from rli_agent.asking.ask import Asked, runs_in, store_of, why_unread
+from rli_agent.asking.ask import Asked, only_run, store_of, why_unread
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
-from rli_agent.parsing import discover
 from rli_agent.publish.naming import RunLabels, labels_of
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
@@ -50,9 +48,9 @@ def opened(options: WatchOptions, zone: tzinfo) -> Iterator[OpenedRun]:
         if store is not None:
             yield _of_store(store, options)
             return
-        run = _only_one(options)
+        run = only_run(options)
         with store_of(run, zone) as (path, watched):
-            found = discover(run.options.paths, run.book, options.framework).run
+            found = run.scan().run
             told = _told(path)
             labels = labels_of(found, run.store.parent.name, options.project, options.experiment, told=told)
             yield OpenedRun(found.name, found.root, path, labels, watched, run)
@@ -90,11 +88,3 @@ def _told(store: Path) -> dict[str, str]:
     """What the run says of itself."""
     with closing(read_only(store)) as db:
         return dict(db.execute("SELECT key, value FROM facts WHERE key IN ('project', 'experiment', 'framework')"))
-
-
-def _only_one(options: WatchOptions) -> Asked:
-    runs = runs_in(replace(options, once=True, private=True))
-    if len(runs) > 1:
-        names = "\n".join(f"  {run.options.paths[0]}" for run in runs[:20])
-        raise UserError(f"{options.paths[0]} holds {len(runs)} runs:\n{names}", "name one of them")
-    return runs[0]

@@ -20,12 +20,12 @@ from rli_agent.errors import UserError
 from rli_agent.export.files import new_file
 from rli_agent.logs.merged import text_files
 from rli_agent.options import WatchOptions
-from rli_agent.parsing import discover
 from rli_agent.printing import json_line
 from rli_agent.rollouts.records import rollout_files
 from rli_agent.rollouts.selecting import Wanted, select
 from rli_agent.rollouts.showing import hit_object, selection_object
 from rli_agent.store.errors import StoreError
+from rli_agent.terminal import many
 
 #: Rollouts that are taken, the worst and the best of the newest step.
 _ROLLOUTS = 5
@@ -65,7 +65,7 @@ def _material(run: OpenedRun, zone: tzinfo, with_prompts: bool) -> Material:
     }  # fmt: skip
     if run.asked is None:
         return Material(run.store, run.labels, run.root, report, [], [], versions)
-    scan = discover(run.asked.options.paths, run.asked.book, run.asked.options.framework)
+    scan = run.asked.scan()
     if not scan.found:  # logs in which nothing could be read are what a report may be about
         raise UserError(f"there is nothing to pack: {run.why_empty()}", "name the run's output directory")
     rollouts = None
@@ -82,7 +82,7 @@ def _material(run: OpenedRun, zone: tzinfo, with_prompts: bool) -> Material:
 
 def _told(path: Path, size: int, pieces: list[Piece], cut: Cut, with_prompts: bool) -> list[str]:
     secrets = sum(cut.secrets.values())
-    told = [f"{path}: {len(pieces)} files, {size / 1e3:,.0f} kB; {secrets} secret{'s' * (secrets != 1)} cut out"]
+    told = [f"{path}: {len(pieces)} files, {size / 1e3:,.0f} kB; {many(secrets, 'secret')} cut out"]
     width = max(len(piece.name) for piece in pieces)
     told += [f"  {piece.name:<{width}}  {len(piece.text):>9,}  {piece.about}" for piece in pieces]
     told += ["cut:"]

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from pathlib import Path
 
-from rli_agent.asking.ask import runs_in, store_of, unread
+from rli_agent.asking.ask import only_run, store_of, unread
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
-from rli_agent.parsing import discover
 from rli_agent.report.contents import Contents, answered, gather
 from rli_agent.report.rollouts import Rollouts, some_rollouts
 from rli_agent.rollouts.records import rollout_files
@@ -26,11 +25,7 @@ def contents_of(
     try:
         if len(options.paths) == 1 and path.suffix == ".sqlite" and path.is_file():
             return gather(path, answered(path, False, zone), zone, traced), None
-        runs = runs_in(options)
-        if len(runs) > 1:
-            names = ", ".join(str(run.options.paths[0]) for run in runs[:5])
-            raise UserError(f"{path} holds {len(runs)} runs, and a report is of one", f"name its directory: {names}")
-        run = runs[0]
+        run = only_run(options)
         with store_of(run, zone) as (store, watched):
             answer = answered(store, watched, zone)
             found = gather(store, answer, zone, traced)
@@ -41,8 +36,7 @@ def contents_of(
         raise UserError(str(error)) from None
     if not with_rollouts:
         return found, None
-    scan = discover(run.options.paths, run.book, run.options.framework)
-    return found, some_rollouts(rollout_files(scan, run.book))
+    return found, some_rollouts(rollout_files(run.scan(), run.book))
 
 
 def write(path: Path, data: bytes) -> None:

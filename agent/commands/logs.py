@@ -51,6 +51,6 @@ def command(
     from rli_agent.zone import named_zone
 
     log_to_stderr("ERROR")
-    options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir, once=True)
+    options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir)
     wanted = Wanted(level, role, rank, text, step, around, window, tail, follow)
     return 0 if show_logs(options, wanted, named_zone(zone)) else 1

@@ -33,7 +33,5 @@ def command(
     from rli_agent.zone import named_zone
 
     log_to_stderr("ERROR")
-    options = WatchOptions(
-        list(paths), framework=framework, rules=list(rules), state_dir=state_dir, listen=listen, once=True
-    )  # fmt: skip
+    options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir, listen=listen)
     serve(options, named_zone(zone), say, prometheus)

@@ -46,7 +46,7 @@ def command(
     from rli_agent.zone import named_zone
 
     log_to_stderr("ERROR")
-    options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir, once=True)
+    options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir)
     contents, rollouts = contents_of(options, named_zone(zone), not no_rollouts, traces)
     say(contents.answer.answer)
     write(output, page(contents, rollouts).encode("utf-8"))

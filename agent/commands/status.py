@@ -57,7 +57,7 @@ def command(
             asked = run_of_process(pid, state)
         else:
             asked = run_of_job(job, state, stamps) if job is not None else [newest_run(state)]
-    options = WatchOptions(asked, framework=framework, rules=list(rules), state_dir=state_dir, once=True)
+    options = WatchOptions(asked, framework=framework, rules=list(rules), state_dir=state_dir)
     runs = runs_in(options)
     if journal is not None and len(runs) > 1:
         raise UserError(f"{asked[0]} holds {len(runs)} runs, and a STATUS.md is of one", "name one run's directory")
