@@ -19,7 +19,7 @@ from rli_agent.parsing import refuse_missing
 from rli_agent.printing import json_line
 from rli_agent.replaying import as_object, is_trace, replay, run_readings, trace_readings, traces_in
 from rli_agent.rulebook import Rulebook
-from rli_agent.terminal import plain
+from rli_agent.terminal import many, plain
 from rli_agent.zone import named_zone
 
 
@@ -64,7 +64,7 @@ def report(
             else:
                 _tell(alert, known[alert.detector], engine, plot, say)
         if not json_lines:
-            say(plain(f"{name}: {found or 'no'} alert{'s' if found != 1 else ''}"))
+            say(plain(f"{name}: {many(found, 'alert') if found else 'no alerts'}"))
     if empty:
         where = ", ".join(map(str, empty))
         raise UserError(f"no figure to judge in {where}", "name a run's directory, its logs, or trace files")

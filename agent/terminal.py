@@ -25,6 +25,15 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def sized(size: float) -> str:
+    """Bytes as people say them: 950 B, 1.5 kB, 20.0 MB, 300 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
 def say(text: str, err: bool = False) -> None:
     """Print a line, at once, also into a pipe."""
     click.echo(plain(text), err=err)

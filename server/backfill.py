@@ -28,6 +28,7 @@ from rli_agent.server.places import Places
 from rli_agent.server.receiver import takes_back
 from rli_agent.server.supervise.state import read_state
 from rli_agent.server.targets import JOB
+from rli_agent.terminal import many
 
 #: Seconds before now whose samples a Prometheus has in memory: blocks of that time would be in its way.
 RECENT = 3 * 3600.0
@@ -169,8 +170,8 @@ def _instance(places: Places, run: str) -> str | None:
 
 def _said(written: Written, blocks: list[Path]) -> str:
     first, last = (_date(at) for at in (written.first or 0.0, written.last or 0.0))
-    many = "block" if len(blocks) == 1 else "blocks"
-    return f"{written.samples:,} samples of {written.series:,} series in {len(blocks)} {many}, {first} to {last}"
+    what = f"{written.samples:,} samples of {written.series:,} series"
+    return f"{what} in {many(len(blocks), 'block')}, {first} to {last}"
 
 
 def _date(at: float) -> str:

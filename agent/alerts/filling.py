@@ -15,6 +15,7 @@ from rli_agent.life.wording import spoken
 from rli_agent.machine.disk import Room, Use, checkpoint_size, room
 from rli_agent.message import Message, Severity
 from rli_agent.store.run_store import RunStore
+from rli_agent.terminal import sized
 
 KIND = "disk_filling"
 _NAME = "disks"
@@ -99,7 +100,7 @@ class DiskWatch:
             return [self._message(place, found, full, needed, short, told, now)]
         if told is not None and found.free > 2 * max(needed, _LEAST) and (full is None or full > 2 * _SOON):
             del self._noted.open[str(place)]
-            title = f"{place} has room again: {_spoken(found.free)} free"
+            title = f"{place} has room again: {sized(found.free)} free"
             return [Message(KIND, "info", title, "", now, told, self._pager.tracker.state.step, resolved=True)]
         return []
 
@@ -113,10 +114,10 @@ class DiskWatch:
     def _message(
         self, place: Path, found: Room, full: float | None, needed: int, short: bool, episode: str, now: float
     ) -> Message:
-        parts = [f"{_spoken(found.free)} of {_spoken(found.total)} free"]
+        parts = [f"{sized(found.free)} of {sized(found.total)} free"]
         if needed:
             fits = "does not fit" if short else "fits"
-            parts.append(f"the next checkpoint of about {_spoken(needed)} {fits}")
+            parts.append(f"the next checkpoint of about {sized(needed)} {fits}")
         if full is not None and full < _SOON:
             parts.append(f"full in about {spoken(full)} as fast as it fills")
         severity: Severity = "critical" if short else "warning"
@@ -128,11 +129,3 @@ class DiskWatch:
             self._pager.tracker.state.step, "Delete old checkpoints or make room before the next one is written.",
             values=tuple(values),
         )  # fmt: skip
-
-
-def _spoken(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

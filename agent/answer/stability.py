@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import mean, median
+from statistics import median
 from typing import cast
 
 from rli_agent.answer.report import Figure, Series, Spike
+from rli_agent.detect.robust import deviation
 from rli_agent.events import as_printed
 
 #: Steps that are looked at, and steps before them that say what is usual; fewer than LEAST say nothing.
 RECENT, BEFORE, LEAST = 10, 50, 8
-#: A spike is so many deviations away (MAD times 1.4826, which is one standard deviation of a normal distribution; where
-#: more than half of the values are the same, the mean deviation times 1.2533, which is one as well).
+#: A spike is so many deviations away.
 DEVIATIONS = 8.0
 #: Series without zeros and signs are looked at in logarithms, and a spike is at least so many times the median or so
 #: many times less: gradient norms are far from normal, and steady series have next to no deviation.
@@ -44,11 +44,10 @@ def _distance(value: float, known: Sequence[float]) -> float:
         if abs(value - median(known)) < math.log(FACTOR):
             return 0.0
     usual = median(known)
-    away = abs(value - usual)
-    deviation = 1.4826 * median(abs(v - usual) for v in known) or 1.2533 * mean(abs(v - usual) for v in known)
-    if not deviation:
+    away, of_known = abs(value - usual), deviation(known, usual)
+    if not of_known:
         return math.inf if away > 1e-9 * abs(usual) else 0.0
-    return away / deviation
+    return away / of_known
 
 
 def printed(value: float) -> Figure:

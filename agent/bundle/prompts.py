@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from rli_agent.parsers.headers import read_header
+from rli_agent.terminal import many
 
 #: Names of texts, as keys of settings, records and arguments have them.
 _NAME = (
@@ -113,4 +114,4 @@ class PromptCutter:
     def _note(self, missing: int) -> Iterator[str]:
         if missing:
             self.lines += missing
-            yield f"[cut: {missing} line{'s' if missing > 1 else ''} that may be of a prompt or a completion]"
+            yield f"[cut: {many(missing, 'line')} that may be of a prompt or a completion]"

@@ -38,7 +38,7 @@ def list_stores(state_dir: Path | None, as_json: bool) -> None:
     from rli_agent.life.wording import spoken
     from rli_agent.publish.naming import clean
     from rli_agent.store.registry import list_runs
-    from rli_agent.terminal import say
+    from rli_agent.terminal import say, sized
 
     state = _state(state_dir)
     try:
@@ -57,7 +57,7 @@ def list_stores(state_dir: Path | None, as_json: bool) -> None:
     for info in runs:
         written = "being watched" if info.writing else f"{spoken(time.time() - info.changed)} ago"
         known = (info.framework or "-", info.life or "-", "-" if info.last_step is None else str(info.last_step))
-        rows.append((info.run, *known, _size(info.bytes), written, clean(info.error or info.root or "-", 500)))
+        rows.append((info.run, *known, sized(info.bytes), written, clean(info.error or info.root or "-", 500)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         say("  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]))
@@ -70,13 +70,13 @@ def list_stores(state_dir: Path | None, as_json: bool) -> None:
 def copy(run: str, file: Path, state_dir: Path | None) -> None:
     """Copy RUN's store into the new FILE, as it stands now, also while it is being written."""
     from rli_agent.store.registry import copy_run
-    from rli_agent.terminal import say
+    from rli_agent.terminal import say, sized
 
     try:
         copy_run(_state(state_dir), run, file)
     except StoreError as e:
         raise _mendable(e) from None
-    say(f"{file}: {_size(file.stat().st_size)}")
+    say(f"{file}: {sized(file.stat().st_size)}")
 
 
 @command.command("prune", cls=Configured)
@@ -116,11 +116,3 @@ def _mendable(error: StoreError) -> Exception:
     from rli_agent.errors import UserError
 
     return UserError(str(error))
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from rli_agent.answer.reader import StoreReader
-from rli_agent.catalogue import Catalogue, Quantity
+from rli_agent.catalogue import Catalogue
 from rli_agent.compare.difference import Difference, difference
 from rli_agent.compare.series import Figures, Key, figures, phases
 from rli_agent.compare.settings import Setting, differing, settings_of
@@ -23,7 +23,7 @@ from rli_agent.diagnose.report import diagnosis
 from rli_agent.discover import Found
 from rli_agent.errors import UserError
 from rli_agent.life.wording import spoken
-from rli_agent.report.changes import JUDGED
+from rli_agent.report.changes import is_judged
 from rli_agent.store.connection import read_only
 
 #: Goes up when a field changes its meaning or goes away; new fields may come at any time.
@@ -172,14 +172,10 @@ def _alone(figures: Figures) -> dict[str, Key]:
 def _metric(key: Key, d: Difference, catalogue: Catalogue | None) -> Metric:
     quantity = catalogue[key[0]] if catalogue is not None else None
     better: Literal["A", "B"] | None = None
-    if quantity is not None and d.matters and d.a is not None and d.b is not None and _is_judged(quantity):
+    judged = quantity is not None and is_judged(quantity.better, quantity.unit)
+    if quantity is not None and judged and d.matters and d.a is not None and d.b is not None:
         better = "B" if (d.b > d.a) == (quantity.better == "up") else "A"
     return Metric(*key, quantity is not None, quantity.unit if quantity is not None else "", better, d)
-
-
-def _is_judged(quantity: Quantity) -> bool:
-    """Whether one run can be said to do better by this alone."""
-    return quantity.better == "up" or (quantity.better == "down" and quantity.unit in JUDGED)
 
 
 def _rank(pair: Pair) -> tuple[int, float, str, str]:

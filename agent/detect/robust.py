@@ -21,12 +21,16 @@ def median(values: Sequence[float]) -> float:
     return ordered[half] if len(ordered) % 2 else 0.5 * (ordered[half - 1] + ordered[half])
 
 
-def spread(values: Sequence[float], centre: float) -> float:
+def deviation(values: Sequence[float], centre: float) -> float:
     """How far values lie from `centre`, as a standard deviation. Rounded figures of which most are the same have no
-    median deviation: there the mean one stands in. A small sample knows its spread badly: it counts as larger."""
+    median deviation: there the mean one stands in."""
     away = [abs(v - centre) for v in values]
-    found = _NORMAL * median(away) or _NORMAL_MEAN * sum(away) / len(away)
-    return found * (1.0 + 4.0 / len(values))
+    return _NORMAL * median(away) or _NORMAL_MEAN * sum(away) / len(away)
+
+
+def spread(values: Sequence[float], centre: float) -> float:
+    """The deviation as far as these values tell it: a small sample knows it badly, so that it counts as larger."""
+    return deviation(values, centre) * (1.0 + 4.0 / len(values))
 
 
 def slope(values: Sequence[float]) -> float:

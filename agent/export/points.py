@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from rli_agent.catalogue import Catalogue
-from rli_agent.events import Interval, Labels, RolloutBatch, Shape, Source
+from rli_agent.events import Interval, Labels, RolloutBatch, Shape, Source, role_of
 from rli_agent.export.rows import StoredSamples, own_intervals, sources_of
 from rli_agent.parsers.timeline import intervals
 from rli_agent.publish.families import Series, Table
-from rli_agent.publish.naming import Naming, RunLabels, label_set
+from rli_agent.publish.naming import Naming, RunLabels, duration_series, label_set, step_series
 from rli_agent.publish.rollout_figures import RolloutFigures
 from rli_agent.rollout_statistics import BOUNDS, Distribution
 from rli_agent.store.rollout_columns import statistics_of
@@ -87,19 +87,14 @@ class Points:
         return known[1]
 
     def _step(self, step: int, source: Source, labels: Labels, when: float | None) -> Iterator[Point]:
-        yield from self._point("rl_step", label_set((("role", source.role),), _role(labels)), when, float(step))
+        yield from self._point(*step_series(labels, source), when, float(step))
 
     def _lasted(self, interval: Interval, source: Source, when: float | None) -> Iterator[Point]:
         seconds = interval.seconds
         if seconds is None:
             return
-        own = [("lane", interval.lane)]
-        name = "rl_step_duration_seconds"
-        if interval.state != "step":
-            name = "rl_phase_duration_seconds"
-            own.append(("state", interval.state))
-        labels = label_set((("role", source.role),), source.labels, interval.labels, own)
-        yield from self._point(name, labels, when, seconds)
+        series = duration_series(interval.lane, interval.state, interval.labels, source)
+        yield from self._point(*series, when, seconds)
 
     def _most_steps(self) -> Iterator[Point]:
         """At the run's beginning, where no line tells when, and at its end."""
@@ -127,8 +122,8 @@ class Points:
         counts: dict[Labels, float] = {}
         query = "SELECT source, time, kind, level, count, labels FROM problem_rows WHERE time IS NOT NULL ORDER BY time"
         for source, when, kind, level, count, labels in self._db.execute(query):
-            own = (("role", sources[source].role), ("kind", kind), ("level", level))
-            key = label_set(own, _role(labels_of(labels)))
+            role = role_of(labels_of(labels), sources[source])
+            key = label_set((("role", role), ("kind", kind), ("level", level)))
             if key not in counts and begin is not None and begin < when:
                 yield from self._point("rl_problems_total", key, begin, 0.0)
             counts[key] = counts.get(key, 0.0) + count
@@ -184,8 +179,3 @@ class Points:
 def milliseconds(when: float) -> int:
     """A time in Unix seconds as Prometheus keeps it."""
     return math.floor(when * 1000.0 + 0.5)
-
-
-def _role(labels: Labels) -> Labels:
-    """A record may say itself who wrote it."""
-    return tuple(pair for pair in labels if pair[0] == "role")

@@ -10,6 +10,7 @@ from rli_agent.events import Event, Interval, Problem, RolloutBatch, Samples
 from rli_agent.life.evidence import in_short
 from rli_agent.life.headline import headline
 from rli_agent.life.state import LifeState, Suspect
+from rli_agent.terminal import many
 
 
 def clock(time: float) -> str:
@@ -162,7 +163,7 @@ def counted(kinds: Mapping[str, int]) -> str:
     if not whole:
         return ""
     each = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items(), key=lambda item: -item[1]))
-    return f"{whole} more {'problem' if whole == 1 else 'problems'} followed: {each}."
+    return f"{many(whole, 'more problem')} followed: {each}."
 
 
 def lost(state: LifeState, before: int, resumed: int, at: float) -> tuple[str, str]:

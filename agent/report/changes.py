@@ -20,7 +20,7 @@ NOISE, SHARE = 1.5, 0.05
 LEAST_SHARE = 0.005
 _SCHEDULED = re.compile(r"learning_rate|coefficient|_(?:max|min)(?:_|$)|(?:^|[/_])lr(?:$|[/_(])")
 #: Where less is better, only these units say so by themselves: divergences and norms rise in healthy runs too.
-JUDGED = frozenset({"seconds", "ratio", "bytes"})
+_JUDGED = frozenset({"seconds", "ratio", "bytes"})
 
 
 class Change(Struct):
@@ -62,8 +62,13 @@ def _change(chart: Chart, curve: Curve) -> Change | None:
     least = max(SHARE * max(abs(before), abs(after)), LEAST_SHARE if chart.unit == "ratio" else 0.0)
     if moved <= NOISE * _noise(values) or moved <= least:
         return None
-    judged = chart.better == "up" or (chart.better == "down" and chart.unit in JUDGED)
-    return Change(chart, before, after, (chart.better == "up") == (after > before) if judged else None)
+    better = (chart.better == "up") == (after > before) if is_judged(chart.better, chart.unit) else None
+    return Change(chart, before, after, better)
+
+
+def is_judged(better: str, unit: str) -> bool:
+    """Whether a metric of this direction and unit says by itself that one value is better than another."""
+    return better == "up" or (better == "down" and unit in _JUDGED)
 
 
 def _noise(values: Sequence[float]) -> float:

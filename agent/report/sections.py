@@ -19,6 +19,7 @@ from rli_agent.report.rollouts import Batch, Rollouts
 from rli_agent.report.scales import offset_at
 from rli_agent.report.timeline import Span, Timeline
 from rli_agent.report.words import figure, in_unit
+from rli_agent.terminal import many
 from rli_agent.traces.ranks import Ranks
 
 #: Characters of a problem, and of an alert's text.
@@ -166,7 +167,7 @@ def ranks_section(c: Contents) -> Markup | None:
     table = el("table", el("thead", _row("th", "", *told.phases)), el("tbody", rows), class_="ranks")
     return el(
         "section", el("h2", "Ranks by phase"), el("p", note, class_="note"), el("div", table, class_="scrolled"),
-        el("details", el("summary", f"{len(c.traces)} trace{'s' if len(c.traces) > 1 else ''} read"),
+        el("details", el("summary", f"{many(len(c.traces), 'trace')} read"),
            el("table", el("thead", _row("th", "File", "Of", "Rank", "Events", "Left out")), el("tbody", files))),
         id="section-ranks",
     )  # fmt: skip

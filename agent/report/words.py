@@ -13,6 +13,7 @@ from rli_agent.life.state import ENDS
 from rli_agent.life.wording import spoken
 from rli_agent.report.changes import Change, changes
 from rli_agent.report.contents import Alert, Contents
+from rli_agent.terminal import many
 
 #: States, changes and alerts that are named.
 _STATES, _CHANGES, _ALERTS = 5, 8, 12
@@ -115,7 +116,7 @@ def _cause(c: Contents) -> Paragraph | None:
         told = [line for line in found.cause.evidence if line and line not in found.answer]
         lines += [f"{line[0].upper()}{line[1:]}." for line in told[:4]]
         followed = sum(consequence.count for consequence in found.cause.followed)
-        lines += [f"{followed} more problem{'s' if followed > 1 else ''} followed from it."] if followed else []
+        lines += [f"{many(followed, 'more problem')} followed from it."] if followed else []
     elif found.life in (*ENDS, "stalled"):
         lines += [f"{line[0].upper()}{line[1:]}." for line in found.state[:3]]
     lines += [f"To do: {found.todo}"] if found.todo else []
@@ -258,7 +259,7 @@ def _problems(c: Contents) -> Paragraph | None:
         kinds[trouble.first.kind] = kinds.get(trouble.first.kind, 0) + trouble.count
     most = sorted(kinds.items(), key=lambda item: -item[1])
     told = ", ".join(f"{count} {kind}" for kind, count in most[:6])
-    lines = [f"{c.problem_count} problem{'s' if c.problem_count > 1 else ''} in the logs: {told}."]
+    lines = [f"{many(c.problem_count, 'problem')} in the logs: {told}."]
     often = max(c.problems, key=lambda trouble: trouble.count)
     if often.count > 1:
         lines.append(f"Most often ({often.count} times): {cut(headline(often.first.message), 200)}")
