@@ -13,7 +13,7 @@ from msgspec.structs import fields
 
 from rli_agent.alerts import filling
 from rli_agent.alerts.opening import open_alerts
-from rli_agent.alerts.settings import AnyChannel, ChannelIs, load_alerts
+from rli_agent.alerts.settings import AnyChannel, ChannelSettings, load_alerts
 from rli_agent.alerts.words import as_data
 from rli_agent.events import Interval, RunFact, Samples, Shape, Source
 from rli_agent.life.tracker import LifeTracker
@@ -72,7 +72,7 @@ def test_its_settings_load(tmp_path: Path) -> None:
 
 def test_it_names_every_key_of_every_channel() -> None:
     rows = {kind: row for row, kind in re.findall(r"^(\| `(\w+)` \|.*)$", PAGE, re.MULTILINE)}
-    common = {f.encode_name for f in fields(ChannelIs)}
+    common = {f.encode_name for f in fields(ChannelSettings)}
     for kind in get_args(AnyChannel):
         keys = {f.encode_name for f in fields(kind)} - common
         named = set(re.findall(r"`(\w+)`", rows[str(kind.__struct_config__.tag)]))

@@ -16,7 +16,7 @@ from rli_agent.alerts.channel import Channel
 from rli_agent.alerts.links import Places
 from rli_agent.alerts.routing import Routed, Router
 from rli_agent.alerts.secrets import Secrets
-from rli_agent.alerts.settings import AlertsAre, AnyChannel, load_alerts
+from rli_agent.alerts.settings import AlertSettings, AnyChannel, load_alerts
 from rli_agent.durations import seconds
 from rli_agent.errors import UserError
 from rli_agent.parsers.typed_yaml import Document
@@ -54,7 +54,7 @@ class Alerts(Struct):
 def open_alerts(file: Path | None, environment: Mapping[str, str]) -> Alerts:
     """The channels of the file and of the environment, checked. Raises UserError."""
     document = load_alerts(file) if file is not None else None
-    settings = document.value if document is not None else AlertsAre(channels=[])
+    settings = document.value if document is not None else AlertSettings(channels=[])
     channels, routed = [], []
     if document is not None and file is not None:
         secrets = Secrets(environment, file.parent)
@@ -108,7 +108,7 @@ def _kind_of(address: str) -> AnyChannel:
     return kinds.Webhook(name=NAME, url=address)
 
 
-def _warn_of_readers(file: Path, document: Document[AlertsAre]) -> None:
+def _warn_of_readers(file: Path, document: Document[AlertSettings]) -> None:
     """Secrets that stand in the file itself are everybody's who can read it."""
     literal = [
         f"{one.name}.{key}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import email.utils
 import http.client
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -14,9 +12,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from rli_agent.alerts.channel import Answer, why
+from rli_agent.publish.retry_after import retry_after
 
-#: A receiver may ask for a longer pause than this; it gets this.
-LONGEST_PAUSE = 3600.0
 _READ = 2000
 #: What says that the receiver, not the message, is at fault.
 _RECEIVERS = frozenset({401, 403, 404, 408, 410, 425, 429})
@@ -41,7 +38,7 @@ def checked_address(url: str) -> str:
     return f"{host}:{port}" if port is not None else host
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A redirected POST would become a GET: it is an error here."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
@@ -60,7 +57,7 @@ def post(
         **(headers or {}),
     }
     request = urllib.request.Request(url, body, given, method=method)
-    opener = urllib.request.build_opener(_Stay)
+    opener = urllib.request.build_opener(_NoRedirect)
     try:
         with opener.open(request, timeout=timeout) as reply:
             return Answer("taken", f"{reply.status} {_text(reply).strip()}".rstrip(), _spent(reply.headers))
@@ -91,22 +88,11 @@ def _spent(headers: Message) -> float | None:
 
 
 def _pause(header: str | None, text: str) -> float | None:
-    """Retry-After in seconds or as a date; Discord says it in the body too."""
-    seconds: float | None = None
+    """What Retry-After asks for; Discord says it in the body too."""
     if header is not None:
-        try:
-            seconds = float(header)
-        except ValueError:
-            try:
-                seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
-            except (ValueError, TypeError):
-                seconds = None
-    else:
-        try:
-            said = json.loads(text)
-            seconds = float(said["retry_after"]) if isinstance(said, dict) else None
-        except (ValueError, KeyError, TypeError):
-            seconds = None
-    if seconds is None or seconds != seconds:
+        return retry_after(header)
+    try:
+        said = json.loads(text)
+    except ValueError:
         return None
-    return min(max(seconds, 0.0), LONGEST_PAUSE)
+    return retry_after(str(said.get("retry_after", ""))) if isinstance(said, dict) else None

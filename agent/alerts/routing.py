@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from rli_agent.alerts.settings import RouteIs, several
+from rli_agent.alerts.settings import Route, several
 from rli_agent.message import Message
 
 
@@ -26,9 +26,9 @@ class Router:
     A channel that no route names gets all. What goes on with an incident, and its end, goes where it was told before.
     """
 
-    def __init__(self, channels: Sequence[Routed], routes: Iterable[RouteIs] = ()) -> None:
+    def __init__(self, channels: Sequence[Routed], routes: Iterable[Route] = ()) -> None:
         self.channels = tuple(channels)
-        self._routes: dict[str, list[RouteIs]] = {}
+        self._routes: dict[str, list[Route]] = {}
         for route in routes:
             for name in several(route.to):
                 self._routes.setdefault(name, []).append(route)
@@ -52,7 +52,7 @@ class Router:
         return what + (" (incidents only)" if channel.incidents else "")
 
 
-def fits(route: RouteIs, message: Message) -> bool:
+def fits(route: Route, message: Message) -> bool:
     """Whether all that the route asks for is so."""
     severities, kinds, others = several(route.severity), several(route.kind), several(route.not_kind)
     labels = dict(message.labels)
@@ -64,7 +64,7 @@ def fits(route: RouteIs, message: Message) -> bool:
     )
 
 
-def _described(route: RouteIs) -> str:
+def _described(route: Route) -> str:
     parts = [", ".join(several(route.severity)) or "any severity"]
     if route.kind:
         parts.append(f"kind {', '.join(several(route.kind))}")

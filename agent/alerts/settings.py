@@ -18,7 +18,7 @@ from rli_agent.parsers.typed_yaml import Document, TypedYamlError, read_typed
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 
 
-class ChannelIs(Struct, forbid_unknown_fields=True, kw_only=True, tag_field="type"):
+class ChannelSettings(Struct, forbid_unknown_fields=True, kw_only=True, tag_field="type"):
     """name: by which routes and the store know it. timeout: for each part of a delivery. resolved: whether it is told
     that an incident is over."""
 
@@ -30,21 +30,21 @@ class ChannelIs(Struct, forbid_unknown_fields=True, kw_only=True, tag_field="typ
     resolved: bool = True
 
 
-class Slack(ChannelIs, tag="slack"):
+class Slack(ChannelSettings, tag="slack"):
     """url: of an incoming webhook."""
 
     secret: ClassVar = ("url",)
     url: str
 
 
-class Discord(ChannelIs, tag="discord"):
+class Discord(ChannelSettings, tag="discord"):
     """url: of a channel's webhook."""
 
     secret: ClassVar = ("url",)
     url: str
 
 
-class Webhook(ChannelIs, tag="webhook"):
+class Webhook(ChannelSettings, tag="webhook"):
     """body: a template, see `alerts.template`; otherwise the message as JSON. sign: a key; each request then carries
     the HMAC-SHA256 of its body in `sign_header`, as `sha256=` and hexadecimal digits."""
 
@@ -57,7 +57,7 @@ class Webhook(ChannelIs, tag="webhook"):
     sign_header: str = "X-Rli-Agent-Signature"
 
 
-class Email(ChannelIs, tag="email"):
+class Email(ChannelSettings, tag="email"):
     """security: `starttls` (port 587 unless given), `tls` (465) or `none` (25). ca: a file of certificates to trust,
     instead of the system's."""
 
@@ -72,7 +72,7 @@ class Email(ChannelIs, tag="email"):
     ca: str | None = None
 
 
-class PagerDuty(ChannelIs, tag="pagerduty"):
+class PagerDuty(ChannelSettings, tag="pagerduty"):
     """routing_key: of an Events API v2 integration. url: where events go, for the EU `https://events.eu.pagerduty.com`."""
 
     secret: ClassVar = ("routing_key",)
@@ -80,7 +80,7 @@ class PagerDuty(ChannelIs, tag="pagerduty"):
     url: str = "https://events.pagerduty.com"
 
 
-class Alertmanager(ChannelIs, tag="alertmanager"):
+class Alertmanager(ChannelSettings, tag="alertmanager"):
     """url: its address without `/api/v2`. labels: more labels of each alert. resend: how often it hears of an incident
     that lasts, since it forgets alerts when it restarts. lasts: how long an alert stays that it hears of no more, be it
     because the agent has ended."""
@@ -92,14 +92,14 @@ class Alertmanager(ChannelIs, tag="alertmanager"):
     lasts: str = "4h"
 
 
-class Apprise(ChannelIs, tag="apprise"):
+class Apprise(ChannelSettings, tag="apprise"):
     """url: of any service that the apprise library knows (`rli-agent[apprise]`)."""
 
     secret: ClassVar = ("url",)
     url: str
 
 
-class Command(ChannelIs, tag="command"):
+class Command(ChannelSettings, tag="command"):
     """command: a program and its arguments. It gets the message as JSON on standard input; exit status 0 says that it
     took it. It is killed after `timeout`."""
 
@@ -109,7 +109,7 @@ class Command(ChannelIs, tag="command"):
 AnyChannel: TypeAlias = Slack | Discord | Webhook | Email | PagerDuty | Alertmanager | Apprise | Command
 
 
-class RouteIs(Struct, forbid_unknown_fields=True, kw_only=True):
+class Route(Struct, forbid_unknown_fields=True, kw_only=True):
     """Which messages go to `to`: those that fit all that is given. kind, not_kind: globs on the message's kind or
     detector. labels: globs on the run's labels (project, experiment_name, run, framework)."""
 
@@ -120,7 +120,7 @@ class RouteIs(Struct, forbid_unknown_fields=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
-class AlertsAre(Struct, forbid_unknown_fields=True, kw_only=True):
+class AlertSettings(Struct, forbid_unknown_fields=True, kw_only=True):
     """channels: where messages can go. routes: which go where; a channel that none names gets all.
 
     group: how long a message that is not critical waits for others, to go with them as one (chats and mail only).
@@ -130,7 +130,7 @@ class AlertsAre(Struct, forbid_unknown_fields=True, kw_only=True):
     """
 
     channels: list[AnyChannel]
-    routes: list[RouteIs] = []
+    routes: list[Route] = []
     group: str = "0s"
     repeat: str | None = None
     hourly: int = 20
@@ -138,7 +138,7 @@ class AlertsAre(Struct, forbid_unknown_fields=True, kw_only=True):
     grafana: str | None = None
 
 
-def load_alerts(path: Path) -> Document[AlertsAre]:
+def load_alerts(path: Path) -> Document[AlertSettings]:
     """Read the file, and check it. Raises UserError."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -148,7 +148,7 @@ def load_alerts(path: Path) -> Document[AlertsAre]:
         hint = "it says whom the agent tells; docs/alerts.md shows one"
         raise UserError(f"{path} cannot be read: {e.strerror}", hint) from None
     try:
-        document = read_typed(text, str(path), AlertsAre)
+        document = read_typed(text, str(path), AlertSettings)
         _check(document)
     except TypedYamlError as e:
         raise UserError(str(e), "fix it, or leave it out; nothing is watched until then") from None
@@ -160,7 +160,7 @@ def several(one: str | Sequence[str]) -> list[str]:
     return [one] if isinstance(one, str) else list(one)
 
 
-def _check(document: Document[AlertsAre]) -> None:
+def _check(document: Document[AlertSettings]) -> None:
     """What the types cannot say."""
     alerts = document.value
     names: set[str] = set()
@@ -188,7 +188,7 @@ def _check(document: Document[AlertsAre]) -> None:
         raise document.error(".hourly", "at least 1")
 
 
-def _address(document: Document[AlertsAre], path: str, url: str | None) -> None:
+def _address(document: Document[AlertSettings], path: str, url: str | None) -> None:
     if url is None:
         return
     parts = urlsplit(url)
@@ -198,7 +198,7 @@ def _address(document: Document[AlertsAre], path: str, url: str | None) -> None:
         raise document.error(path, "without a user, password or token: everybody reads it who gets messages")
 
 
-def _duration(document: Document[AlertsAre], path: str, text: str, least: float = 0.0) -> None:
+def _duration(document: Document[AlertSettings], path: str, text: str, least: float = 0.0) -> None:
     try:
         if seconds(text) < least:
             raise ValueError(f"`{text}` is too short, at least {least:g}s")

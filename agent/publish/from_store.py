@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from loguru import logger
@@ -20,7 +21,7 @@ LOOK = 1.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 
 
-class FromStore:
+class FromStore(ABC):
     """A publisher (see publisher.py): what cannot be sent waits in the store, and how far a receiver has everything is
     kept there too. A kind of it has `_export`, which runs in the thread."""
 
@@ -44,6 +45,7 @@ class FromStore:
 
     def record(self, events: Sequence[Event], source: Source, now: float) -> None:
         """Nothing to do: what is to be sent is read from the store."""
+        del events, source, now
 
     def tick(self, now: float) -> None:
         """All that stood in the files has been read; keep how far the receiver has it."""
@@ -75,13 +77,13 @@ class FromStore:
 
     # -- the thread
 
+    @abstractmethod
     def _export(self) -> None:
         """Send until the watch ends. Raises StoreError and sqlite3.Error where the store cannot be read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _abort(self) -> None:
         """End what is under way; called from the reading thread."""
-        raise NotImplementedError
 
     def _work(self) -> None:
         while not (self._settled.wait(LOOK) or self._closing.is_set()):

@@ -15,7 +15,7 @@ from rli_agent.rollouts.selecting import Wanted
 #: Characters of a query string.
 LONGEST = 8000
 
-Time = Annotated[float, Meta(ge=-1e12, le=1e12)]
+Number = Annotated[float, Meta(ge=-1e12, le=1e12)]
 Step = Annotated[int, Meta(ge=0, le=2**53)]
 Word = Annotated[str, Meta(max_length=200)]
 Shown = Annotated[int, Meta(ge=0, le=200)]
@@ -36,8 +36,8 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
 class Pixels(Struct, frozen=True, forbid_unknown_fields=True):
     """`from` and `to` in Unix seconds (the whole run), `width` in pixels."""
 
-    since: Time | None = field(default=None, name="from")
-    to: Time | None = None
+    since: Number | None = field(default=None, name="from")
+    to: Number | None = None
     width: Annotated[int, Meta(ge=10, le=5000)] = 1200
 
 
@@ -56,8 +56,8 @@ class Curves(Struct, frozen=True, forbid_unknown_fields=True):
     metric: Annotated[list[Word], Meta(max_length=64)] = []
     x: Literal["step", "time"] = "step"
     points: Annotated[int, Meta(ge=10, le=5000)] = 1000
-    since: Time | None = field(default=None, name="from")
-    to: Time | None = None
+    since: Number | None = field(default=None, name="from")
+    to: Number | None = None
 
 
 class Last(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,8 +86,8 @@ class RolloutsOf(Struct, frozen=True, forbid_unknown_fields=True):
     best: Shown | None = None
     errored: bool = False
     truncated: bool = False
-    min_reward: Time | None = None
-    max_reward: Time | None = None
+    min_reward: Number | None = None
+    max_reward: Number | None = None
     prompt: Word | None = None
 
     def wanted(self) -> Wanted:
@@ -111,7 +111,7 @@ class LogsOf(Struct, frozen=True, forbid_unknown_fields=True):
     beginning, at a `cursor` that an answer gave as `first` or `last`; its end where none is named. `level`: the least;
     `text`: what a line holds, capitals or not."""
 
-    at: Time | None = None
+    at: Number | None = None
     step: Step | None = None
     cursor: Annotated[str, Meta(max_length=80)] | None = None
     before: Lines = 0

@@ -27,14 +27,6 @@ from rli_agent.server.version import VersionError, version_of
 MARK = ".installed-by-rli-agent"
 
 
-class InstallError(Exception):
-    """A program that could not be installed. str() says why; `hint` how to go on."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
 class Installer:
     """Carries out steps, several at once if need be; what one leaves undone does not touch the others."""
 
@@ -47,7 +39,7 @@ class Installer:
         self._unpacking = threading.Lock()
 
     def install(self, step: Step, progress: Progress, say: Callable[[str], None]) -> Installed:
-        """Raises InstallError."""
+        """Raises UserError."""
         it = step.release
         assert it is not None
         try:
@@ -58,13 +50,11 @@ class Installer:
                 url = it.url if self._wish.source is None else str(archive)
                 manifest.record(self._places.manifest, installed, archive.name, url, published, source)
         except FetchError as e:
-            raise InstallError(str(e), self._way_out(it) if e.offline or e.absent else "") from None
+            raise UserError(str(e), self._way_out(it) if e.offline or e.absent else "") from None
         except ArchiveError as e:
-            raise InstallError(str(e), f"{_bring(it)}, and check that it arrived whole") from None
+            raise UserError(str(e), f"{_bring(it)}, and check that it arrived whole") from None
         except OSError as e:
-            raise InstallError(f"{e.filename or self._places.services}: {_said(e)}", _mend(e)) from None
-        except UserError as e:
-            raise InstallError(str(e), e.hint) from None
+            raise UserError(f"{e.filename or self._places.services}: {_said(e)}", _mend(e)) from None
         if self._wish.source is None:
             archive.unlink(missing_ok=True)
         return installed
@@ -106,7 +96,7 @@ class Installer:
             if found is not None:
                 return found, url
             failures.append(f"{url} does not name {it.archive}")
-        raise InstallError(
+        raise UserError(
             f"no published SHA-256 for {it.archive}: {'; '.join(failures)}",
             f"look it up at the vendor's, and give it with --sha256 {it.program}=SUM; nothing is installed unchecked",
         )
@@ -115,7 +105,7 @@ class Installer:
         """An archive that somebody put into a folder, and its sum beside it."""
         archive = next((folder / n for n in it.names if (folder / n).is_file()), None)
         if archive is None:
-            raise InstallError(f"{folder} holds no {it.archive}", _bring(it))
+            raise UserError(f"{folder} holds no {it.archive}", _bring(it))
         told = self._wish.sums.get(it.program)
         if told is not None:
             expected, source = told, "--sha256"
@@ -187,14 +177,14 @@ def _sum_beside(archive: Path, it: Release) -> tuple[str, str]:
         found = find_sum(text, archive.name)
         if found is not None:
             return found, str(folder / name)
-    raise InstallError(
+    raise UserError(
         f"no SHA-256 for {archive.name} in {folder}",
         f"bring {it.sums[0]} as {archive.name}.sha256, or give the sum with --sha256 {it.program}=SUM",
     )
 
 
-def _mismatch(what: str, found: str, expected: str, source: str, then: str) -> InstallError:
-    return InstallError(
+def _mismatch(what: str, found: str, expected: str, source: str, then: str) -> UserError:
+    return UserError(
         f"{what} is not what was published: its SHA-256 is {found}, {source} gives {expected}; {then}",
         "a proxy or mirror may have changed it; compare with the vendor's page before you try again",
     )

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from rli_agent.errors import UserError
 from rli_agent.server.files import locked, make_folder
-from rli_agent.server.install.carry_out import Installer, InstallError
+from rli_agent.server.install.carry_out import Installer
 from rli_agent.server.install.fetch import Fetcher, Progress
 from rli_agent.server.install.plan import Step, Wish, make_plan
 from rli_agent.server.locate import Installed
@@ -69,7 +69,7 @@ def _carry_out(
                 try:
                     done = job.result()
                     say(f"{name}: {done.version} is installed: {done.binary}")
-                except InstallError as e:
+                except UserError as e:
                     failed.append(name)
                     say(f"{name}: NOT installed: {e}" + (f"\n  {e.hint}" if e.hint else ""))
         except BaseException:  # Ctrl-C: the threads end at their next block, and the parts stay

@@ -10,10 +10,11 @@ import requests
 from msgspec import Struct
 
 from rli_agent.publish.address import is_loopback
-from rli_agent.publish.http_answer import retry_after, why
+from rli_agent.publish.http_answer import why
 from rli_agent.publish.naming import clean
 from rli_agent.publish.remote_write.message import HEADERS, Sample, encode
 from rli_agent.publish.remote_write.target import Access
+from rli_agent.publish.retry_after import retry_after
 
 #: Seconds for an answer.
 TIMEOUT = 30.0

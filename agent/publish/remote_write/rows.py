@@ -65,10 +65,6 @@ class Portion(NamedTuple):
     batches: list[Batch]
     after: Position
 
-    @property
-    def empty(self) -> bool:
-        return not (self.lines or self.intervals or self.batches)
-
 
 #: Rows of the three tables, each (id, source, time, …).
 _Found = tuple[list[Any], list[Any], list[Any]]

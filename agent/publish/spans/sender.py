@@ -17,8 +17,9 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from rli_agent.publish.address import is_loopback
-from rli_agent.publish.http_answer import retry_after, why
+from rli_agent.publish.http_answer import why
 from rli_agent.publish.naming import clean
+from rli_agent.publish.retry_after import retry_after
 from rli_agent.publish.spans.encode import Encoder
 from rli_agent.publish.spans.layouts import Span
 
