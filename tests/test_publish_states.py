@@ -23,6 +23,7 @@ from rli_agent.events import (
     RunFact,
     Source,
 )
+from rli_agent.life.state import LifeState
 from rli_agent.publish.exposition import Exposition
 
 
@@ -58,7 +59,7 @@ def test_an_open_state_grows_with_the_clock_and_goes_when_it_ends() -> None:
     found = scrape(it)
     assert value(found, "rl_phase_duration_seconds", state="rollout") == 60
     assert value(found, "rl_state_elapsed_seconds", state="wait") == 65
-    it.end_open_states()
+    it.life = lambda: LifeState(life="failed")
     assert "rl_state_elapsed_seconds" not in names(scrape(it))
 
 

@@ -16,7 +16,7 @@ from loguru import logger
 from rli_agent.catalogue import Catalogue
 from rli_agent.events import Event, Interval, Labels, Samples, Shape, Source
 from rli_agent.hardware.figures import Figure
-from rli_agent.life.state import LifeState
+from rli_agent.life.state import ENDS, LifeState
 from rli_agent.parsers.timeline import intervals
 from rli_agent.publish.families import MetricType, Series, Table, Text
 from rli_agent.publish.inbox import Inbox, Newest, OpenState
@@ -88,10 +88,6 @@ class Exposition:
     def count_on(self, problems: Iterable[tuple[str, str, str, int]]) -> None:
         """Take up what was counted before the agent was started again: problems by role, kind and level."""
         self._inbox.count_on(problems)
-
-    def end_open_states(self) -> None:
-        """The run is over: no lane is in a state any more."""
-        self._inbox.end_open_states()
 
     def render(self, openmetrics: bool) -> bytes:
         """All series as Prometheus text, or as OpenMetrics 1.0."""
@@ -179,7 +175,10 @@ class Exposition:
         self._set(name, labels, seconds, item)
 
     def _show_open(self) -> None:
-        """A gauge for each state that a lane is in now, and none for those it has left."""
+        """A gauge for each state that a lane is in now, and none for those it has left; a run that is over has none."""
+        run = self.life()
+        if run is not None and run.life in ENDS:
+            self._inbox.end_open_states()
         still = self._inbox.open_states()
         for key in self._elapsed.keys() - still.keys():
             self._table.remove(self._elapsed.pop(key))
