@@ -100,7 +100,7 @@ def _evenly(lines: Sequence[Held], newest: int, pace: Pace, at_once: bool, total
     if every is None or not known:
         every = span // count
     steps = [pace.last + every * i for i in range(1, count + 1)]
-    if not known and (steps[-1] != newest or not (at_once or _whole_epochs(lines[-1].epoch, newest, total))):
+    if not known and (steps[-1] != newest or not (at_once or _whole_epochs(lines[-1].epoch, newest, total, count))):
         return None
     if not _agree([line.epoch for line in lines], steps):
         return None
@@ -108,12 +108,20 @@ def _evenly(lines: Sequence[Held], newest: int, pace: Pace, at_once: bool, total
     return steps
 
 
-def _whole_epochs(epoch: float | None, step: int, total: int | None) -> bool:
-    """Whether the training would be of a whole number of epochs, if this epoch is of this step."""
+def _whole_epochs(epoch: float | None, step: int, total: int | None, count: int) -> bool:
+    """Whether the training would be of a whole number of epochs, if this epoch is of this step, and of no other number
+    if it is of an earlier one: the last of `count` at equal distances, before the next would have come."""
     if epoch is None or total is None:
         return False
     epochs, rounded = epoch * total / step, _ROUNDED / 2 * total / step
-    return rounded < 0.25 and round(epochs) > 0 and abs(epochs - round(epochs)) <= rounded
+    if rounded >= 0.25 or round(epochs) < 1 or abs(epochs - round(epochs)) > rounded:
+        return False
+    number = round(epochs) + 1
+    while (latest := int((epoch + _ROUNDED) * total / number)) // count * (count + 1) > step:
+        if latest // count * count >= (epoch - _ROUNDED) * total / number:
+            return False
+        number += 1
+    return True
 
 
 def _agree(epochs: Sequence[float | None], steps: Sequence[int]) -> bool:

@@ -34,7 +34,9 @@ class Beginnings:
         return at, self._known[before]
 
     def _learn(self, before: bytes, literal: bytes) -> Origin | None:
-        if begins_header(literal[:1].decode("latin-1")) or before[:1].isspace() or before[:1].isdigit():
+        if begins_header(literal[:1].decode("latin-1")) or literal[:1] == b"{":
+            return None
+        if before[:1].isspace() or before[:1].isdigit():
             return None  # the number of srun's task is a wrapper only in some files
         unwrapped = self._unwrap(before + literal)
         plain = unwrapped.text == literal and unwrapped.stamp is None and unwrapped.repeated == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -11,7 +12,7 @@ import regex
 
 from rli_agent.events import Labels, Shape, Source
 from rli_agent.parsers.blocks import keys_of
-from rli_agent.parsers.literals import required_literals, searched
+from rli_agent.parsers.literals import opening_of, required_literals, searched
 from rli_agent.parsers.packs import Layout, Named, Pack, Rule, Skip, When
 from rli_agent.parsers.scanner import Scanner
 from rli_agent.parsers.timeline import plan_of
@@ -67,6 +68,16 @@ class CompiledRule:
     @cached_property
     def rx(self) -> Any:
         return compiled(self.rule.pattern)
+
+    @cached_property
+    def opening(self) -> re.Pattern[str] | None:
+        """What stands before the figures of a line that is nothing else; it needs no time limit. None where the
+        pattern is of another form."""
+        pairs = self.rule.pairs
+        if not self.figures_only or pairs is None or self.rule.metrics or pairs.names or pairs.read != "assigned":
+            return None
+        found = opening_of(self.rule.pattern, pairs.source)
+        return re.compile(found) if found is not None else None
 
     def fits(self, slots: Mapping[str, int]) -> bool:
         """Whether the rule holds with these numbers remembered."""

@@ -34,6 +34,8 @@ class LineExplainer(SourceParser):
         hits = self._hits = list[str]()
 
         class WatchedRule(CompiledRule):
+            opening = None  # no line is read without a search
+
             def search(self, text: str, start: int = 0) -> Any:
                 match = super().search(text, start)
                 if match is not None:

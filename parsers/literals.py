@@ -15,6 +15,7 @@ sre: Any = import_module("re._constants" if _NEW else "sre_constants")
 sre_parser: Any = import_module("re._parser" if _NEW else "sre_parse")
 
 SHORTEST, LONGEST_LITERAL = 3, 500
+_ONE_CHARACTER = (sre.LITERAL, sre.NOT_LITERAL, sre.IN, sre.ANY)
 _RUN_AT_END = re.compile(r"(?<=.)(.)\1{2,}\Z", re.DOTALL)
 
 
@@ -41,6 +42,35 @@ def searched(literal: str) -> str:
     Hyperscan 5.4 makes an automaton of 30 MB out of a few hundred literals as soon as one ends so (`Waiting...`).
     """
     return _RUN_AT_END.sub(r"\1\1", literal)
+
+
+def opening_of(pattern: str, rest: str) -> str | None:
+    """The part of a pattern before its last group, `rest`, where that takes all that follows; None for a pattern of
+    another form, or one of more than single characters in a row, which might take long."""
+    end = f"(?P<{rest}>.+)"
+    if not pattern.startswith("^") or not pattern.endswith(end):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of what it reads otherwise than the `regex` package
+            parsed = sre_parser.parse(pattern.removesuffix(end))
+    except (sre.error, OverflowError, RecursionError, Warning):
+        return None
+    return pattern.removesuffix(end) + "(?=.)" if _is_plain(parsed) else None
+
+
+def _is_plain(items: Any) -> bool:
+    for op, value in items:
+        if op is sre.SUBPATTERN:
+            _, add, remove, inner = value
+            if add or remove or not _is_plain(inner):
+                return False
+        elif op is sre.MAX_REPEAT:
+            if len(value[2]) != 1 or value[2][0][0] not in _ONE_CHARACTER:
+                return False
+        elif op is not sre.AT and op not in _ONE_CHARACTER:
+            return False
+    return True
 
 
 def _best(sets: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

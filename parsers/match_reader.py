@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from rli_agent.events import Event, Interval, Labels, RunFact, Samples, Source, TimeIs
+from rli_agent.parsers.assigned_lines import Figures
 from rli_agent.parsers.batched import Held
 from rli_agent.parsers.blocks import Block, laid_out
 from rli_agent.parsers.compiled import CompiledRule, RuleSet
-from rli_agent.parsers.line_reader import Figures, LineReader, filled
+from rli_agent.parsers.line_reader import LineReader, filled
 from rli_agent.parsers.not_finite import not_finite
 from rli_agent.parsers.packs import Rule
 from rli_agent.parsers.parser_state import ParserState
@@ -38,13 +40,7 @@ class MatchReader:
     def figures(self, compiled: CompiledRule, match: Any, at: At) -> None:
         rule, state = compiled.rule, self.state
         if compiled.figures_only and not self.rules.repeats:
-            figures = self._reader.read(compiled, match, _NOTHING)
-            if figures is not None:
-                step = self._step(None, 0, match["step"]) if "step" in compiled.rx.groupindex else None
-                self.say(Samples(self.source.file, at.line, at.offset, at.time, at.time_is, step, *figures))
-            if state.opened:
-                for name in rule.closes:
-                    self._over(at, at.time, at.time_is, rule.lane or self.source.lane or self.source.role, name)
+            self._figures_only(compiled, match, self._reader.read(compiled, match, _NOTHING), at)
             return
         groups: Mapping[str, str | None] = match.groupdict()
         time, time_is = at.time, at.time_is
@@ -95,6 +91,23 @@ class MatchReader:
         if rule.ends_block:
             self.lay_out()
         self.tell(compiled, match, at)
+
+    def assigned(self, compiled: CompiledRule, opening: re.Match[str], rest: bytes, at: At) -> bool:
+        """Read a line of figures only by its opening and the rest. False where it must be read as others are."""
+        pairs = compiled.rule.pairs
+        figures = self._reader.assigned(compiled, pairs).read(rest, _NOTHING) if pairs is not None else None
+        if figures is not None:
+            self._figures_only(compiled, opening, figures, at)
+        return figures is not None
+
+    def _figures_only(self, compiled: CompiledRule, match: Any, figures: Figures | None, at: At) -> None:
+        rule = compiled.rule
+        if figures is not None:
+            step = self._step(None, 0, match["step"]) if "step" in match.re.groupindex else None
+            self.say(Samples(self.source.file, at.line, at.offset, at.time, at.time_is, step, *figures))
+        if self.state.opened:
+            for name in rule.closes:
+                self._over(at, at.time, at.time_is, rule.lane or self.source.lane or self.source.role, name)
 
     def say(self, samples: Samples) -> None:
         """Give figures, close the states that they tell of, and say the problem that they are where one is not

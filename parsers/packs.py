@@ -43,6 +43,13 @@ class Pairs(Struct, forbid_unknown_fields=True):
     others: Literal["keep", "drop"] = "keep"
     prefix: str | dict[str, str] = ""
 
+    def kept_name(self, key: str) -> str:
+        """The name of a key that `names` does not translate."""
+        if isinstance(self.prefix, str):
+            return self.prefix + key
+        beginning = max((b for b in self.prefix if key.startswith(b)), key=len, default=None)
+        return key if beginning is None else self.prefix[beginning] + key[len(beginning) :]
+
 
 class ProblemIs(Struct, forbid_unknown_fields=True):
     """level: of the problem, or `logged` for the level word of the line itself (ERROR where it has none)."""

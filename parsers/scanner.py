@@ -20,12 +20,11 @@ class Scanner:
     def __init__(self, literals: Sequence[bytes], idle: Set[bytes] = frozenset(), every_line: bool = False) -> None:
         self.literals = tuple(literals)
         self.every_line = every_line
-        # where a shorter literal stands inside a longer one, it selects the line as well
-        wanted = [literal.decode("latin-1") for literal in literals if literal not in idle]
-        shortest = {literal for literal in wanted if not any(o in literal and o != literal for o in wanted)}
-        self._selecting = [i for i, literal in enumerate(literals) if literal.decode("latin-1") in shortest]
-        self._select = LiteralSearch([literals[i] for i in self._selecting])
         self._dispatch = LiteralSearch(literals)
+        # where a shorter literal stands inside a longer one, it selects the line as well
+        wanted = {i for i, literal in enumerate(literals) if literal not in idle}
+        self._selecting = [i for i in sorted(wanted) if not wanted & (self.found(literals[i]) - {i})]
+        self._select = LiteralSearch([literals[i] for i in self._selecting])
 
     def candidates(self, block: bytes) -> Iterator[tuple[int, int, int]]:
         """(start, end, literal) of each line that may matter, without its newline; the index of the literal in it that

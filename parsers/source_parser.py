@@ -30,6 +30,9 @@ MAX_MESSAGE = 262_144
 EVERYBODY = "*"
 #: A line without wrapper that can be no part of an incident which is outside a traceback.
 _PLAIN = re.compile(rb"(?!ray::|frame #|During |The above |Exception raised|C\+\+)[A-Za-z](?!.*Traceback)")
+#: Bytes of a line within which its figures begin.
+OPENING = 200
+_BARE = Header(None, None, "", 0)
 #: Where no candidate line stands.
 _NONE = (1 << 62, 1 << 62, -1)
 
@@ -132,25 +135,34 @@ class SourceParser:
 
     def _leading(self, compiled: CompiledRule, literal: bytes, raw: bytes, line: int, offset: int) -> bool:
         """Try the one rule that comes before all others on a line of nothing but figures; the short way of `_line`."""
-        if self.state.held is not None or raw.find(b"\r") >= 0 or raw.find(b"%|") >= 0:
+        if self.state.held is not None or raw.find(b"\r") >= 0 or (raw.find(b"%") >= 0 and raw.find(b"%|") >= 0):
             return False
         start, origin = self._beginnings.read(raw, literal)
-        if origin is not None:
-            text = raw[start:].decode("utf-8", "replace")
-            header, stamp = Header(None, None, text, 0), None
-        else:
-            unwrapped = self._unwrapping.text_of(raw)
-            origin, stamp = unwrapped.origin, unwrapped.stamp
-            text = unwrapped.text.decode("utf-8", "replace")
-            header = read_header(text)
+        if origin is not None and self._opened(compiled, raw, start, origin, line, offset):
+            return True
+        unwrapped = self._unwrapping.text_of(raw)
+        text = unwrapped.text.decode("utf-8", "replace")
+        header = read_header(text)
         if header.level is not None or len(text) > MAX_MESSAGE or text[:1] == "{":
             return False
         match = compiled.search(header.message)
         if match is None:
             return False
-        time, time_is = self._time(header, stamp, text, origin.who, line)
-        self._matches.figures(compiled, match, At(line, offset, time, time_is, origin, None))
+        time, time_is = self._time(header, unwrapped.stamp, text, unwrapped.origin.who, line)
+        self._matches.figures(compiled, match, At(line, offset, time, time_is, unwrapped.origin, None))
         return True
+
+    def _opened(self, compiled: CompiledRule, raw: bytes, start: int, origin: Origin, line: int, offset: int) -> bool:
+        """Read a line without header of which the rule's pattern need look at no more than the beginning."""
+        if compiled.opening is None or len(raw) > MAX_MESSAGE:
+            return False
+        begin = raw[start : start + OPENING].decode("utf-8", "replace")
+        found = compiled.opening.match(begin) if begin.isascii() else None
+        if found is None:
+            return False
+        time, time_is = self._time(_BARE, None, begin, origin.who, line)
+        at = At(line, offset, time, time_is, origin, None)
+        return self._matches.assigned(compiled, found, raw[start + found.end() :], at)
 
     def _follow_on(self, data: bytes, at: int, offset: int, line: int, literal: int | None) -> int:
         """Read the line that begins here, while an incident is open; where the next one begins. `literal`: that of a

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timezone
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rli_agent.events import Samples, Source
@@ -50,6 +50,7 @@ def told(log: bytes, cut: int) -> dict[float, int | None]:
     total=st.integers(40, 400), every=st.integers(1, 20), epochs=st.integers(1, 5), room=st.integers(0, 2_000),
     part=st.floats(0, 1),
 )  # fmt: skip
+@example(total=40, every=15, epochs=4, room=125, part=0.0)  # as every 20 steps of 3 epochs would look
 def test_each_figure_has_the_step_at_which_it_was_logged(
     total: int, every: int, epochs: int, room: int, part: float
 ) -> None:
