@@ -6,6 +6,7 @@ import pytest
 from life_play import OOM, START, Play, running
 
 from rli_agent.events import Problem
+from rli_agent.life.wording import where
 
 # -- stalls
 
@@ -132,6 +133,47 @@ def test_a_problem_that_is_told_late_and_stands_before_the_newest_step_is_no_end
     play.line = goes_on
     play.problem("traceback", "Traceback (most recent call last):\n  File 'env.py', line 3, in f\nTypeError: no action")
     assert play.tracker.state.suspect is not None
+
+
+def _caught(number: int) -> str:
+    return (
+        f"Traceback (most recent call last):\n  File 'env.py', line {number}, in act\n"
+        f"ValueError: step {number} - no action in the answer <think>{number} birds"
+    )
+
+
+def test_an_error_that_the_run_goes_on_after_is_no_end_when_it_comes_again() -> None:
+    play = running(20)
+    play.problem("traceback", _caught(3))
+    play.steps(21, 22)
+    play.problem("traceback", _caught(8))
+    play.wait(400)
+    assert play.tracker.life == "running"
+    play.problem("traceback", "Traceback (most recent call last):\n  File 'b.py', line 1, in f\nKeyError: 'x'")
+    play.wait(600)
+    assert play.tracker.life == "failed"
+    assert "KeyError" in play.said[-1].title
+
+
+def test_the_same_error_ends_another_attempt() -> None:
+    play = running(20)
+    play.problem("traceback", _caught(3))
+    play.step(21)
+    play.fact("resumed_from", "6")
+    play.step(7)
+    play.problem("traceback", _caught(8))
+    play.wait(600)
+    assert play.tracker.life == "failed"
+
+
+def test_a_run_that_ends_in_its_first_step_did_not_end_before_it() -> None:
+    play = Play()
+    play.begins("rollout", step=1)
+    play.problem("cuda_oom", OOM)
+    play.wait(600)
+    assert play.tracker.life == "failed"
+    assert "in step 1" in play.said[-1].title
+    assert where(play.tracker.state) == "in step 1"
 
 
 def test_a_run_that_says_it_failed_is_told_with_what_other_files_say_shortly_after() -> None:

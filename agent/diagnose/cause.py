@@ -12,7 +12,7 @@ from rli_agent.events import Problem
 from rli_agent.life.evidence import evidence, in_short
 from rli_agent.life.headline import headline
 from rli_agent.life.problems import ADVICE, ADVISED, suspect_of
-from rli_agent.life.state import Suspect
+from rli_agent.life.state import ENDS, Suspect
 
 #: What made ranks wait in vain may have happened so many seconds before they began to.
 _BEFORE = 120.0
@@ -75,10 +75,9 @@ def cause_of(case: Case) -> Cause | None:
             verdict, text, told = new.verdict, in_short(first.kind, first.message), [*own, *told]
     waited = waiting is not None and first.kind == "nccl"
     process = case.role(first) if waited else who(case, first)  # of those that waited any may have written first
-    cause = Cause(
-        first, verdict, case.grade(first) or suspect.grade, process, text, told,
-        ADVICE.get(first.kind, ADVISED),
-    )  # fmt: skip
+    passing = suspect.lived and first.line == suspect.line and case.state.life not in ENDS
+    grade = 0 if passing else case.grade(first) or suspect.grade
+    cause = Cause(first, verdict, grade, process, text, told, ADVICE.get(first.kind, ADVISED))
     cause.followed = _folded(case, first, after)
     return cause
 

@@ -8,6 +8,7 @@ import msgspec
 
 from rli_agent.events import Problem, Samples
 from rli_agent.life import wording
+from rli_agent.life.problems import outlive
 from rli_agent.life.state import ENDS, KEPT, MOST, Attempt
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Attempts:
             state.ending = None
         if not earlier:
             state.suspect = None
+            outlive(state)
         self._gap(time, now)
         if state.step is not None and step > state.step:
             state.stride = step - state.step
@@ -164,8 +166,10 @@ class Attempts:
         state.life = "starting"
         state.step_at = state.aside_at = state.inner_at = state.leader_time = None
         state.first_sign = state.progress_at = now
-        state.suspect = state.ending = state.ended_at = None
+        state.suspect = state.ending = state.ended_at = state.ended_in = None
         state.open.clear()
+        state.errors.clear()
+        state.outlived.clear()
         state.lingers = state.quiet = False
         state.nan_at, state.nan_run = None, 0
         for kind in list(state.incidents):

@@ -74,6 +74,7 @@ def _end(tracker: LifeTracker, word: str, time: float, now: float, came: bool) -
     state.ending = None
     state.ended_at = now
     state.attempt.end = time
+    state.ended_in = wording.begun_step(state)
     state.open.clear()
 
 

@@ -7,7 +7,7 @@ import re
 from rli_agent.events import Problem
 from rli_agent.life.headline import headline
 from rli_agent.life.signs import when
-from rli_agent.life.state import LifeState, Suspect
+from rli_agent.life.state import MOST, LifeState, Suspect
 
 #: Kinds after which a process is gone, and those that may be caught.
 DEADLY = frozenset({"cuda_oom", "nccl", "oom_kill", "worker_death", "hardware", "job_preempted"})
@@ -26,6 +26,9 @@ _AT_ONCE = 5.0
 _HARD = frozenset({"hardware", "oom_kill", "cuda_oom", "disk_full"})
 _SYMPTOMS = frozenset({"worker_death", "nccl", "timeout"})
 _BOUND = 4000
+#: Of an error's first words so many say which one it is; what it says of texts and items comes later.
+_SAME = 40
+_DIGITS = re.compile(r"\d+")
 
 #: Frames and words of an evaluation. torch's eval_frame.py is none.
 _EVALUATION = re.compile(r"\bin _?(?:run_|do_)?(?:eval(?!_frame)|validate\b)|\b[Ee]val(?:uat\w+|s)?\b|\beval\w*[./]")
@@ -82,14 +85,39 @@ def is_cause(suspect: Suspect | None) -> bool:
     return suspect is not None and suspect.grade == 2 and suspect.kind not in _SYMPTOMS
 
 
+def shape_of(problem: Problem, role: str) -> str:
+    """What alike errors of a role have in common: a loop prints the same one with other figures and texts."""
+    return f"{role}\0{problem.kind}\0{_DIGITS.sub('0', headline(problem.message))[:_SAME]}"
+
+
+def outlive(state: LifeState, problem: Problem | None = None, role: str = "") -> None:
+    """A step was done: what was told since the one before it, or this problem, did not end the run."""
+    shapes = state.errors if problem is None else [shape_of(problem, role)]
+    new = [shape for shape in dict.fromkeys(shapes) if shape not in state.outlived]
+    state.outlived += new[: MOST - len(state.outlived)]
+    if problem is None:
+        state.errors.clear()
+
+
+def _lived_through(state: LifeState, problem: Problem, role: str) -> bool:
+    """Whether the run has gone on after one like it."""
+    shape = shape_of(problem, role)
+    if shape not in state.errors and len(state.errors) < MOST:
+        state.errors.append(shape)
+    return shape in state.outlived
+
+
 def weigh(state: LifeState, problem: Problem, role: str, seen: float) -> None:
     """Take in a problem: the first in time is the suspect, what follows is counted with it."""
     how_deadly = grade(problem, role)
     if how_deadly is None:
         return
-    new = suspect_of(problem, role, how_deadly, seen)
+    lived = how_deadly < 2 and _lived_through(state, problem, role)
+    new = suspect_of(problem, role, 0 if lived else how_deadly, seen)
+    new.lived = lived
     old = state.suspect
-    if old is None or (new.grade > old.grade and new.seen - old.seen > _APART):
+    outlived = old is not None and old.lived and not new.lived
+    if old is None or outlived or (new.grade > old.grade and new.seen - old.seen > _APART):
         state.suspect = new
         return
     first, later = old, new

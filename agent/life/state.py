@@ -70,6 +70,8 @@ class Suspect(Struct):
     critical: bool = False
     #: When its file was last written to.
     wrote: float = 0.0
+    #: The run has lived through one like it: a loop caught it, and goes on.
+    lived: bool = False
 
 
 class Told(Struct):
@@ -137,11 +139,16 @@ class LifeState(Struct):
     figures: dict[str, int] = {}
 
     suspect: Suspect | None = None
+    #: Shapes of the errors since the last step, and of those after which a step was done (life/problems.py).
+    errors: list[str] = []
+    outlived: list[str] = []
     ending: Ending | None = None
     incidents: dict[str, Told] = {}
     #: How many incidents of a kind were told.
     episodes: dict[str, int] = {}
     ended_at: float | None = None
+    #: The step in which the run was when it ended, where no step was done.
+    ended_in: int | None = None
     restarting: bool = False
     lost_from: int | None = None
     lost_at: float | None = None

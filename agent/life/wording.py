@@ -56,10 +56,15 @@ def in_words(event: Event) -> str:
 def where(state: LifeState) -> str:
     """The step, as part of a sentence."""
     if state.step is None or state.step_at is None:
-        begun = max((open.step or 0 for open in state.open.values()), default=0)
+        begun = state.ended_in or begun_step(state)
         return f"in step {begun}" if begun else "before the first step"
     whole = state.max_steps
     return f"at step {state.step}" + (f" of {whole}" if whole is not None else "")
+
+
+def begun_step(state: LifeState) -> int | None:
+    """The step whose states are open."""
+    return max((open.step or 0 for open in state.open.values()), default=0) or None
 
 
 def short_of(state: LifeState) -> bool:
