@@ -11,7 +11,7 @@ from rli_agent.events import Event, Interval, Problem, RunFact, Samples
 from rli_agent.life.headline import headline
 from rli_agent.life.state import ENDS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
-from rli_agent.life.wording import doubted, short, spoken, stalled, where
+from rli_agent.life.wording import begun_step, doubted, short, spoken, stalled, where
 from rli_agent.pace import Pace, finish
 from rli_agent.parsers.timeline import intervals
 
@@ -211,7 +211,7 @@ class RunStatus:
         else:
             if self.step is None and state.progress_at is not None and now - state.progress_at > _MUTE:
                 silence = f"nothing new for {spoken(now - state.progress_at)}"
-            said = [self._steps() if self.step is not None else "starting: no step yet", doing, silence, self._eta(now)]
+            said = [self._steps() if self.step is not None else self._starting(state), doing, silence, self._eta(now)]
         return [part for part in said if part]
 
     def _is_last_word(self, suspect: Suspect, state: LifeState) -> bool:
@@ -233,6 +233,10 @@ class RunStatus:
         whole = f" of {self.max_steps}" if self.max_steps is not None else ""
         return f"step {self.step}{whole}" if self.step is not None else "no step seen"
 
+    def _starting(self, state: LifeState) -> str:
+        begun = begun_step(state)
+        return f"starting: in step {begun}, none is done yet" if begun else "starting: no step yet"
+
     def _where(self) -> str:
         if self.step is not None:
             return f"at {self._steps()}"
@@ -242,10 +246,12 @@ class RunStatus:
         said = []
         for name, lane in sorted(self.lanes.items(), key=lambda item: item[0] != "trainer"):
             interval = lane.newest_open()
-            if interval is None or interval.start is None:
+            if interval is None:
                 continue
             usual = lane.usual.get(interval.state)
-            text = f"{name} in {interval.state} for {spoken(now - self.behind - interval.start)}"
+            text = f"{name} in {interval.state}"
+            if interval.start is not None:  # lines without a time get one only later (parsers/rebuilding.py)
+                text += f" for {spoken(now - self.behind - interval.start)}"
             said.append(text + (f" (usually {spoken(median(usual))})" if usual else ""))
         return ", ".join(said[:3])
 
