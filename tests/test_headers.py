@@ -73,6 +73,8 @@ HEADERS = [
     ("F0325 20:57:27.620000 2606 site-packages/a.py:869] go", "CRITICAL", at(None, 3, 25, "20:57:27.62"), "go"),
     ("[E ProcessGroupNCCL.cpp:915] go", "ERROR", None, "go"),
     ("E0000 00:00:1731234567.123456   12345 cuda_dnn.cc:8310] go", "ERROR", Stamp(epoch=1731234567.123456), "go"),
+    ("W0227 04:51:33.500000 20185 torch/_inductor/codecache.py:1021] [0/0_1]   go", "WARNING",
+     Stamp(month=2, day=27, seconds=17493.5), "  go"),
     ("2024-05-07 15:51:09.140123: W tensorflow/x.cc:123] go", "WARNING", at(2024, 5, 7, "15:51:09.140123"), "go"),
     ("[2024-08-25 19:21:02,241 E 11 11] (raylet) file.cc:3064: go", "ERROR", at(2024, 8, 25, "19:21:02.241"), "go"),
     ("2023-02-15 12:53:55,788\tWARNING worker.py:1851 -- go", "WARNING", at(2023, 2, 15, "12:53:55.788"), "go"),

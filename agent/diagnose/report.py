@@ -55,7 +55,7 @@ def diagnosis(case: Case, cause: Cause | None) -> Diagnosis:
         life = "suspected"
     if life == "stalled" and cause is not None and cause.grade == 2:
         life = cause.verdict
-    if cause is not None and (life == "finished" or cause.grade < 1):
+    if cause is not None and (life == "finished" or (cause.grade < 1 and life != "failed")):
         cause = None
     unexplained = seen(case) if cause is None else []
     said = [cut(line, _LINE) for line in wording.last_words(state, now)]
