@@ -93,8 +93,8 @@ _after_bracket = _pattern(rf"""
 """)
 _ray_position = _pattern(r"[ ](?:\([\w.-]+\)[ ])?(?:[^\s:]+:\d+:(?:[ ]|$))?")
 _slime_position = _pattern(r"(?:[\w./-]+\.py:\d+[ ]-[ ])?")
-# glog and c10d: MMDD without year, the leading zero dropped by c10d; absl before its initialisation: Unix seconds. The
-# frame that torch.compile is at, or the kind of artifact, stands before every line of its messages: `[0/1] `, `[__graph] `
+# glog and c10d: MMDD without year, the leading zero dropped by c10d; absl before its initialisation: Unix seconds.
+# torch.compile names its frame, or its artifact, before every line: `[0/1] `, `[__graph] `
 _glog = _pattern(rf"""
     \[?([IWEFD])(?:0000[ ]00:00:(\d{{9,10}}\.\d+)|(1[0-2]|0?[1-9])({_DAY})[ ]{_TIME})
     [ ]+(?:\d+[ ]+)?[^\s\]]+:\d+\](?:[ ](?:\[(?:!?\d+/\d+(?:_\d+)?|__\w+)\][ ]){{0,3}}|$)
