@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from rli_agent.discover.nodes import Nodes
+from rli_agent.publish.naming import NAMESPACE
 
 
 class WatchOptions(Struct):
@@ -41,7 +42,7 @@ class WatchOptions(Struct):
     start: Literal["start", "end", "checkpoint"] = "checkpoint"
     once: bool = False
     state_dir: Path | None = None
-    namespace: str = "rl_insight_monitor"
+    namespace: str = NAMESPACE
     log_level: str = "INFO"
     otlp_endpoint: str | None = None
     otlp_headers_file: Path | None = None

@@ -34,6 +34,11 @@ def sized(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def cut(text: str, most: int) -> str:
+    """The text, of so many characters at most."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def say(text: str, err: bool = False) -> None:
     """Print a line, at once, also into a pipe."""
     click.echo(plain(text), err=err)

@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 
 from rli_agent.cli import main
-from rli_agent.reference.comparison_schema import schema
+from rli_agent.compare.comparison import Comparison
+from rli_agent.reference.struct_schema import schema_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 FRAMEWORKS = ("areal", "nemo-rl", "openrlhf", "prime-rl", "skyrl", "slime", "trl", "verl")
@@ -85,7 +86,7 @@ def test_secrets_of_the_configuration_are_not_shown(tmp_path: Path, capsys: pyte
 
 
 def test_the_json_is_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
-    text = schema().removeprefix("```json\n").removesuffix("```\n")
+    text = schema_of(Comparison).removeprefix("```json\n").removesuffix("```\n")
     for other in ("prime-rl", "verl"):
         jsonschema.validate(compared(SAMPLES / "verl", SAMPLES / other, capsys), json.loads(text))
 

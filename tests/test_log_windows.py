@@ -103,7 +103,7 @@ def test_a_step_has_its_own_lines_and_one_that_was_not_seen_is_told(run: RunQuer
     assert run.logs(LogsWanted(cursor=found.first, step=7, before=9, after=0)).lines == []
     with pytest.raises(UserError, match="no step 9999 was seen"):
         run.logs(LogsWanted(step=9999))
-    with pytest.raises(UserError, match="no place in the log"):
+    with pytest.raises(UserError, match="is not a place in the log"):
         run.logs(LogsWanted(cursor="nan:1:2"))
 
 

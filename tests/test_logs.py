@@ -86,12 +86,12 @@ def test_around_a_problem_or_a_time(logs: Logs, tmp_path: Path) -> None:
         assert steps(told, "trainer") == [29, 30], place
         assert "No space left" in told[-1]
     complaint = "\n".join(logs(run, "--around", "nccl"))
-    assert "no time and no problem" in complaint
+    assert "neither a time nor a problem" in complaint
     assert "disk_full" in complaint
 
 
 def test_what_is_no_regular_expression(logs: Logs, tmp_path: Path) -> None:
-    assert "no regular expression" in logs(write_run(tmp_path / "run"), "--text", "(")[0]
+    assert "is not a regular expression" in logs(write_run(tmp_path / "run"), "--text", "(")[0]
 
 
 def test_control_sequences_are_shown_and_not_obeyed(logs: Logs, tmp_path: Path) -> None:

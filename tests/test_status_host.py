@@ -136,7 +136,7 @@ def test_what_is_no_job_id_reaches_no_program(number: str, bin_dir: Path, capsys
     stand_in(bin_dir, "scontrol", SHOWN.format(state="RUNNING", out="/x"))
     assert slurm.job(number, timezone.utc) is None
     assert main(["status", "--job", number]) == 2
-    assert "no job id" in capsys.readouterr().err
+    assert "is not a job id" in capsys.readouterr().err
 
 
 def test_the_job_is_known_by_the_environment_of_the_run_s_processes(

@@ -11,7 +11,7 @@ from msgspec import structs, to_builtins
 
 from rli_agent.events import as_printed
 from rli_agent.message import Curve, Message
-from rli_agent.terminal import plain
+from rli_agent.terminal import cut, plain
 
 _TITLE, _TEXT, _TODO, _LABEL, _LINK = 1000, 16_000, 2000, 300, 500
 #: Values that a line of text shows of a curve.
@@ -109,11 +109,6 @@ def headed(message: Message, again: int) -> str:
 def rfc3339(time: float) -> str:
     """A moment, in UTC."""
     return datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def cut(text: str, most: int) -> str:
-    """The text, of so many characters at most."""
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def digest(messages: list[Message]) -> Message:

@@ -56,8 +56,9 @@ def init(
         say("init() was called before: this call changes nothing")
         return
     try:
-        place = os.path.abspath(os.environ.get(VARIABLE) or os.path.join(_said(config, "output_dir") or ".", DIRECTORY))
-        if os.path.isdir(place) or not os.environ.get(VARIABLE) or os.environ[VARIABLE].endswith("/"):
+        named = os.environ.get(VARIABLE)
+        place = os.path.abspath(named or os.path.join(_said(config, "output_dir") or ".", DIRECTORY))
+        if not named or named.endswith("/") or os.path.isdir(place):
             place += "/"
         about = {"project": project, "experiment_name": experiment_name, "role": _said(config, "role")}
         told = "".join(f',"{name}":{quoted(str(value))}' for name, value in about.items() if value is not None)

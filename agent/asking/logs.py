@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import signal
 import sqlite3
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -16,6 +14,7 @@ import click
 from msgspec import Struct
 
 from rli_agent.asking.ask import Asked, only_run, store_of
+from rli_agent.asking.stopping import stopped_by_signal
 from rli_agent.discover import Discovery, Found
 from rli_agent.errors import UserError
 from rli_agent.logs.lines import LogLine
@@ -61,9 +60,7 @@ def show_logs(options: WatchOptions, wanted: Wanted, zone: tzinfo) -> bool:
     except StoreError as error:
         raise UserError(str(error)) from None
     if wanted.follow:
-        stop = threading.Event()
-        for signal_ in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signal_, lambda *_: stop.set())
+        stop = stopped_by_signal()
         selection = _selection(wanted)
         for line in followed(lambda: text_files(finder.scan()), lambda: not stop.is_set()):
             if selection.wants(line):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from rli_agent.asking.ask import runs_in, store_of
+from rli_agent.asking.stopping import stopped_by_signal
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
 from rli_agent.publish.listen import bind
@@ -25,9 +25,7 @@ def serve(options: WatchOptions, zone: tzinfo, say: Callable[[str], None], prome
     """Serve the runs in each of `options.paths`, those of the state directory, and those that a Prometheus knows, until
     SIGINT or SIGTERM. Raises UserError."""
     state, _ = state_dir(options.state_dir, Path.home())
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopped_by_signal()
     with ExitStack() as kept:
         own = _stores(options, zone, kept, stop)
         if not own and not stores_in(state) and prometheus is None and not stop.is_set():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from datetime import tzinfo
 
 from msgspec.structs import replace
 
 from rli_agent.asking.ask import runs_in, scratch_state
+from rli_agent.asking.stopping import stopped_by_signal
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
 from rli_agent.store.errors import StoreError
@@ -28,9 +27,7 @@ def top(options: WatchOptions, zone: tzinfo) -> None:
     runs = runs_in(options)
     watched = [run.store for run in runs if run.watched]
     if watched:
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+        stop = stopped_by_signal()
         for store in watched:
             view.opened(store)
         view.run(stop)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rli_agent.commands import reading
+from rli_agent.publish.naming import NAMESPACE
 from rli_agent.settings.command import Configured
 
 #: Those of rli_agent.export.forms.
@@ -25,7 +26,7 @@ FORMS = ("csv", "parquet", "perfetto", "openmetrics")
 @click.option("--project", metavar="NAME", help="Label of the series; otherwise as the run says.")
 @click.option("--experiment", metavar="NAME", help="Label of the series; otherwise as the run says.")
 @click.option(
-    "--namespace", default="rl_insight_monitor", show_default=True, help="Prefix of native metrics (openmetrics)."
+    "--namespace", default=NAMESPACE, show_default=True, help="Prefix of native metrics (openmetrics)."
 )
 @reading.framework
 @reading.rules

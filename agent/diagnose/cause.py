@@ -57,9 +57,8 @@ def cause_of(case: Case) -> Cause | None:
     first = _problem_of(case, suspect)
     after = [p for p in case.problems if p is not first and _later(p, first) and _counts(case, p)]
     waiting = None
-    timeouts = [p for p in [first, *after] if p.kind == "nccl"]
     if first.kind == "nccl":
-        waiting = collectives.judge(_timeouts(case, first, timeouts), _ranks(case))
+        waiting = collectives.judge(_timeouts(case, first, after), _ranks(case))
     verdict, told = suspect.verdict, evidence(first.kind, first.message)
     text = in_short(first.kind, first.message)
     if waiting is not None:
@@ -82,12 +81,12 @@ def cause_of(case: Case) -> Cause | None:
     return cause
 
 
-def _timeouts(case: Case, first: Problem, problems: list[Problem]) -> list[collectives.Timeout]:
+def _timeouts(case: Case, first: Problem, after: list[Problem]) -> list[collectives.Timeout]:
     """The timeouts of the first problem's file, and of other files those near them: each rank may have its own."""
     found: list[collectives.Timeout] = []
     files: set[str] = set()
-    for problem in [first, *problems]:
-        if problem.file in files:
+    for problem in [first, *after]:
+        if problem.kind != "nccl" or problem.file in files:
             continue
         files.add(problem.file)
         text = quotes.text_from(case.root, problem)

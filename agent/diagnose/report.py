@@ -12,8 +12,9 @@ from rli_agent.diagnose.collectives import in_words
 from rli_agent.life import wording
 from rli_agent.life.deadlines import FLOOR
 from rli_agent.life.headline import headline
-from rli_agent.life.state import ENDS, Suspect
+from rli_agent.life.state import ENDS
 from rli_agent.life.wording import clock, spoken
+from rli_agent.terminal import cut
 
 #: Lines of a problem's text, and consequences, that are shown.
 _LINES, _FOLLOWED = 12, 12
@@ -128,11 +129,6 @@ def _silence(case: Case) -> float:
     return case.now - max((said.wrote for said in case.state.roles.values()), default=case.now)
 
 
-def cut(text: str, most: int) -> str:
-    """The text, of so many characters at most."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
 def _place(cause: Cause) -> str:
     problem = cause.problem
     when = f", {clock(problem.time)}" if problem.time is not None and problem.time_is == "logged" else ""
@@ -166,11 +162,8 @@ def _memory(case: Case) -> list[str]:
 
 def _ended(attempt: Ended) -> str:
     step = f" after step {attempt.last_step}" if attempt.last_step is not None else ""
-    return f"attempt {attempt.number} ended{step}: {_short(attempt.cause)}"
-
-
-def _short(cause: Suspect | None) -> str:
-    return wording.cause_line(cause) if cause is not None else "no problem was seen before"
+    why = wording.cause_line(attempt.cause) if attempt.cause is not None else "no problem was seen before"
+    return f"attempt {attempt.number} ended{step}: {why}"
 
 
 def _todo(case: Case, cause: Cause | None, life: str) -> str:

@@ -16,7 +16,7 @@ from rli_agent.export.csv_files import write_csv, write_wide
 from rli_agent.export.files import STANDARD_OUTPUT, new_directory, new_file
 from rli_agent.export.openmetrics import write_openmetrics
 from rli_agent.export.parquet_files import write_parquet
-from rli_agent.publish.naming import RunLabels
+from rli_agent.publish.naming import NAMESPACE, RunLabels
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
 
@@ -31,7 +31,7 @@ class Export(Struct, frozen=True):
     path: Path | None = None
     force: bool = False
     wide: bool = False
-    namespace: str = "rl_insight_monitor"
+    namespace: str = NAMESPACE
 
     def target(self, suffix: str) -> Path:
         """Where it goes."""

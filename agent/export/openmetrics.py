@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from rli_agent.export.points import Point, Points
 from rli_agent.publish.families import Series, figure
-from rli_agent.publish.naming import RunLabels
+from rli_agent.publish.naming import NAMESPACE, RunLabels
 from rli_agent.rollout_statistics import Distribution
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import explain
@@ -41,7 +41,7 @@ class Written(Struct, frozen=True):
 
 
 def write_openmetrics(
-    store: Path, run: RunLabels, out: IO[str], *, namespace: str = "rl_insight_monitor",
+    store: Path, run: RunLabels, out: IO[str], *, namespace: str = NAMESPACE,
     before: float | None = None, scratch: Path | None = None,
 ) -> Written:  # fmt: skip
     """Write all that a store holds; nothing of it need fit into memory.

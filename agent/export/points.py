@@ -17,7 +17,7 @@ from rli_agent.events import Interval, Labels, RolloutBatch, Shape, Source, role
 from rli_agent.export.rows import StoredSamples, own_intervals, sources_of
 from rli_agent.parsers.timeline import intervals
 from rli_agent.publish.families import Series, Table
-from rli_agent.publish.naming import Naming, RunLabels, duration_series, label_set, step_series
+from rli_agent.publish.naming import NAMESPACE, Naming, RunLabels, duration_series, label_set, step_series
 from rli_agent.publish.rollout_figures import RolloutFigures
 from rli_agent.rollout_statistics import BOUNDS, Distribution
 from rli_agent.store.rollout_columns import statistics_of
@@ -42,7 +42,7 @@ class Points:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, run: RunLabels, *, namespace: str = "rl_insight_monitor"
+        self, db: sqlite3.Connection, run: RunLabels, *, namespace: str = NAMESPACE
     ) -> None:
         self._db = db
         self._catalogue = Catalogue.load()

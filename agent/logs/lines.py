@@ -7,7 +7,7 @@ import os
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
@@ -124,6 +124,12 @@ def level_of(text: str) -> str | None:
         found = _JSON_LEVEL.search(text[:_HEADER])
         level = _NAMED.get(word := found[1].upper(), word) if found else None
     return "INFO" if level == "SUCCESS" else level
+
+
+def levels_of_problems(rows: Iterable[tuple[int, str, str]]) -> dict[int, str]:
+    """The levels of lines that are part of a problem, also where no header names one. rows: line, level and message of
+    each problem."""
+    return {line + more: level for line, level, message in rows for more in range(message.count("\n") + 1)}
 
 
 def stamp_of(raw: bytes) -> Stamp | None:

@@ -11,7 +11,7 @@ from datetime import tzinfo
 
 from rli_agent.discover import Found, Scan
 from rli_agent.follow.reader import FileReader
-from rli_agent.logs.lines import LogFile, LogLine, level_of, shown
+from rli_agent.logs.lines import LogFile, LogLine, level_of, levels_of_problems, shown
 
 #: Files that are merged, the last written ones.
 MOST_FILES = 300
@@ -74,6 +74,4 @@ def _known(db: sqlite3.Connection, file: str) -> list[tuple[int, float]]:
 
 
 def _levels(db: sqlite3.Connection, file: str) -> dict[int, str]:
-    """The levels of lines that are part of a problem, also where no header names one."""
-    rows = db.execute("SELECT line, level, message FROM problems WHERE file = ?", (file,))
-    return {line + more: level for line, level, message in rows for more in range(str(message).count("\n") + 1)}
+    return levels_of_problems(db.execute("SELECT line, level, message FROM problems WHERE file = ?", (file,)))

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from rli_agent.discover import reader_of
 from rli_agent.events import Source
-from rli_agent.logs.lines import LogFile, LogLine, level_of, raw_lines, shown, stamp_of
+from rli_agent.logs.lines import LogFile, LogLine, level_of, levels_of_problems, raw_lines, shown, stamp_of
 from rli_agent.parsers.timestamps import Clock, ClockState
 from rli_agent.store.rows import file_name
 
@@ -188,12 +188,11 @@ class Part:
         return [(int(number), float(time)) for number, time in rows]
 
     def _levels(self, line: int) -> dict[int, str]:
-        """The levels of lines that are part of a problem, also where no header names one."""
         rows = self._db.execute(
             "SELECT line, level, message FROM problem_rows WHERE source = ? AND line >= ? ORDER BY line LIMIT ?",
             (self._source.id, line - 100, _ROWS),
-        ).fetchall()
-        return {at + more: level for at, level, message in rows for more in range(str(message).count("\n") + 1)}
+        )
+        return levels_of_problems(rows)
 
 
 def _tail(path: Path) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from rli_agent.parsers.timeline import intervals
 from rli_agent.publish.families import MetricType, Series, Table, Text
 from rli_agent.publish.inbox import Inbox, Newest, OpenState
 from rli_agent.publish.life_figures import life_figures
-from rli_agent.publish.naming import Naming, RunLabels, clean, duration_series, label_set
+from rli_agent.publish.naming import NAMESPACE, Naming, RunLabels, clean, duration_series, label_set
 from rli_agent.publish.selfmetrics import SelfMetrics, of_process
 from rli_agent.publish.tallies import Tally
 from rli_agent.rollout_statistics import BOUNDS, Distribution
@@ -44,7 +44,7 @@ class Exposition:
         run: RunLabels,
         catalogue: Catalogue,
         *,
-        namespace: str = "rl_insight_monitor",
+        namespace: str = NAMESPACE,
         series_limit: int = 20_000,
         own: SelfMetrics | None = None,
         clock: Callable[[], float] = time.time,

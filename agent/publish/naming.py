@@ -12,6 +12,8 @@ from rli_agent.catalogue import Catalogue, Quantity, base_factor
 from rli_agent.discover import Run
 from rli_agent.events import Labels, Shape, Source, role_of
 
+#: Prefix of native metrics unless the user says another: RL-Insight's own.
+NAMESPACE = "rl_insight_monitor"
 #: Text from logs is hostile: longer names and values are cut here.
 NAME_LIMIT = 200
 VALUE_LIMIT = 256
@@ -102,7 +104,7 @@ def duration_series(lane: str, state: str, labels: Labels, source: Source) -> tu
 class Naming:
     """Names every figure of a shape, natively and, where the pack gives one, by its common metric."""
 
-    def __init__(self, catalogue: Catalogue, namespace: str = "rl_insight_monitor") -> None:
+    def __init__(self, catalogue: Catalogue, namespace: str = NAMESPACE) -> None:
         """Raises ValueError for a namespace that Prometheus refuses, or whose names could be taken for common ones."""
         if not _NAMESPACE.fullmatch(namespace):
             raise ValueError(

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 from rli_agent.catalogue import Catalogue, Quantity
 from rli_agent.parsers.pack_files import load_pack
 from rli_agent.parsers.packs import Pack
-from rli_agent.publish.naming import metric_name
+from rli_agent.publish.naming import NAMESPACE, metric_name
 from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.rulebook import pack_files, packaged_rules
-
-_NAMESPACE = "rl_insight_monitor"
 
 
 def common_metrics() -> str:
@@ -40,7 +38,7 @@ def native_metrics() -> str:
     for pack in _packs():
         if pack.catalogue:
             rows = (
-                (f"`{native}`", f"`{metric_name(_NAMESPACE, native).replace('_*', '_…') }`", f"`{common}`")
+                (f"`{native}`", f"`{metric_name(NAMESPACE, native).replace('_*', '_…')}`", f"`{common}`")
                 for native, common in pack.catalogue.items()
             )
             parts.append(f"### {pack.pack}\n\n{_table(('its own name', 'published as', 'common metric'), rows)}")

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from rli_agent.answer.report import Report
+from rli_agent.compare.comparison import Comparison
 from rli_agent.reference.api_table import answers, questions
-from rli_agent.reference.comparison_schema import schema as comparison_schema
 from rli_agent.reference.detector_pages import derived, detectors
 from rli_agent.reference.detector_rules import text as detector_rules
 from rli_agent.reference.metrics_tables import common_metrics, native_metrics, own_metrics, switches
 from rli_agent.reference.pack_schema import schema as pack_schema
 from rli_agent.reference.settings_table import table as settings_table
-from rli_agent.reference.status_schema import schema as status_schema
+from rli_agent.reference.struct_schema import schema_of
 
 #: NAME → the text that stands there.
 PARTS: dict[str, Callable[[], str]] = {
@@ -23,8 +25,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "detectors": detectors,
     "derived series": derived,
-    "status-schema": status_schema,
-    "comparison-schema": comparison_schema,
+    "status-schema": partial(schema_of, Report),
+    "comparison-schema": partial(schema_of, Comparison),
     "common metrics": common_metrics,
     "own metrics": own_metrics,
     "native metrics": native_metrics,

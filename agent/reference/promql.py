@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 
-from rli_agent.detect.language import AnyTest, Case, Level, Names, NotFinite, Shift, Single, Some, Spikes
+from rli_agent.detect.language import AnyTest, Case, Level, LostGain, Names, NotFinite, Shift, Single, Some, Spikes
 from rli_agent.detect.robust import FLOOR
-from rli_agent.publish.naming import metric_name
+from rli_agent.publish.naming import NAMESPACE, metric_name
 
 #: The labels by which figures of a run are brought together.
 RUN = "project, experiment_name, run"
-NAMESPACE = "rl_insight_monitor"
 #: For how long a figure that was not finite is told.
 SHOWN = "5m"
 #: Series that follow from several events, made of what the agent publishes.
@@ -119,7 +118,7 @@ def _single(test: Single, own: Names, step: int, recorded: Recorded, by: float |
     if isinstance(test, NotFinite):
         x = published(_one(series))
         return f"max_over_time((({x} != bool {x}) + (abs({x}) == bool Inf))[{SHOWN}:15s]) > 0"
-    if test.__struct_config__.tag == "lost_gain":
+    if isinstance(test, LostGain):
         raise CannotSay("it asks for the level from which the run began to climb, which lies before every window")
     raise CannotSay("its window grows with the run, and a range in PromQL is fixed")
 

@@ -8,7 +8,6 @@ import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from rli_agent.diagnose.report import cut
 from rli_agent.errors import UserError
 from rli_agent.report import colours, scales
 from rli_agent.report.contents import Contents
@@ -17,7 +16,7 @@ from rli_agent.report.drawing import level
 from rli_agent.report.phases import columns, longest_in
 from rli_agent.report.timeline import Span, Timeline
 from rli_agent.report.words import in_unit, what_happened
-from rli_agent.terminal import plain
+from rli_agent.terminal import cut, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from os.path import commonpath
 
-from rli_agent.diagnose.report import cut
 from rli_agent.life.headline import headline
 from rli_agent.query.rollouts import RolloutShown
 from rli_agent.report import colours
@@ -19,7 +18,7 @@ from rli_agent.report.rollouts import Batch, Rollouts
 from rli_agent.report.scales import offset_at
 from rli_agent.report.timeline import Span, Timeline
 from rli_agent.report.words import figure, in_unit
-from rli_agent.terminal import many
+from rli_agent.terminal import cut, many
 from rli_agent.traces.ranks import Ranks
 
 #: Characters of a problem, and of an alert's text.

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from rli_agent.answer.report import Share
-from rli_agent.diagnose.report import cut
 from rli_agent.life.headline import headline
 from rli_agent.life.state import ENDS
 from rli_agent.life.wording import spoken
 from rli_agent.report.changes import Change, changes
 from rli_agent.report.contents import Alert, Contents
-from rli_agent.terminal import many
+from rli_agent.terminal import cut, many
 
 #: States, changes and alerts that are named.
 _STATES, _CHANGES, _ALERTS = 5, 8, 12

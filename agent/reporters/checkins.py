@@ -23,8 +23,7 @@ RETRY = 60.0
 
 
 class CheckIns:
-    """A publisher. `every`: seconds between two entries in `path`; `status`: the run's, as the
-    watch knows it."""
+    """A publisher. `every`: seconds between two entries in `path`; `status`: the run's, as the watch knows it."""
 
     def __init__(self, store: Path, path: Path, every: float, status: RunStatus, zone: tzinfo | None) -> None:
         self._store = store

@@ -58,6 +58,12 @@ def step_times(told: Performance) -> list[str]:
     return [f"{who} step {spoken(seconds)}" for who, seconds in steps if seconds is not None]
 
 
+def waits(told: Performance) -> list[str]:
+    """What trainer and environments wait for, as far as it is known."""
+    said = [told.waits] if told.waits else []
+    return said + ([f"event loop lag {spoken(told.env_lag_seconds)}"] if told.env_lag_seconds is not None else [])
+
+
 def scaled(value: float) -> str:
     """Four digits, large ones with a prefix."""
     for factor, prefix in _PREFIXES:

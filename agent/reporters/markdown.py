@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from rli_agent.answer.report import Report, Series
 from rli_agent.life.headline import headline
 from rli_agent.life.wording import spoken
-from rli_agent.reporters.figures import figure, name, step_times
+from rli_agent.reporters.figures import figure, name, step_times, waits
 from rli_agent.terminal import many, plain
 
 #: What one line of an entry may hold; what it quotes from logs may hold.
@@ -84,9 +84,7 @@ def _performance(report: Report) -> list[str]:
     told = step_times(performance)
     if not told and report.progress.step_seconds is not None:
         told.append(f"a step every {spoken(report.progress.step_seconds)}")
-    told += [performance.waits] if performance.waits else []
-    if performance.env_lag_seconds is not None:
-        told.append(f"event loop lag {spoken(performance.env_lag_seconds)}")
+    told += waits(performance)
     told += [f"{name(s)} {figure(s.metric, s.value)}" for s in performance.series]
     return told
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from rli_agent.answer.report import LaneState, Report, Series
 from rli_agent.life.headline import headline
 from rli_agent.life.wording import spoken
-from rli_agent.reporters.figures import clock, curve, figure, name, step_times
+from rli_agent.reporters.figures import clock, curve, figure, name, step_times, waits
 from rli_agent.terminal import many, plain
 
 COLOURS = {"Healthy": "bold green", "Degraded": "bold yellow", "Down": "bold red", "Unknown": "bold yellow"}
@@ -147,10 +147,7 @@ def _lanes(lanes: list[LaneState]) -> Iterator[str]:
 
 def _performance(report: Report) -> Iterator[str]:
     told = report.performance
-    parts = step_times(told)
-    parts += [told.waits] if told.waits else []
-    if told.env_lag_seconds is not None:
-        parts.append(f"event loop lag {spoken(told.env_lag_seconds)}")
+    parts = step_times(told) + waits(told)
     if parts:
         yield ", ".join(parts)
     spent = [f"{s.state} {s.share:.0%} ({spoken(s.seconds)})" for s in told.shares if s.lane == "trainer"]

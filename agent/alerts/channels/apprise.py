@@ -13,6 +13,7 @@ from rli_agent.alerts.picture import picture
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import Apprise
 from rli_agent.message import Message
+from rli_agent.terminal import cut
 
 _TYPES = {"critical": "failure", "warning": "warning", "info": "info"}
 
@@ -39,7 +40,7 @@ class AppriseChannel(Channel):
 
     def deliver(self, notice: Notice) -> Answer:
         message = notice.message
-        title = f"[{words.word(message)}] {words.cut(words.headed(message, notice.again), 200)}"
+        title = f"[{words.word(message)}] {cut(words.headed(message, notice.again), 200)}"
         kind = "success" if message.resolved else _TYPES[message.severity]
         # In the text's own form; what it knows to be longer than the service takes, it cuts or splits.
         said = {"body": words.in_full(message), "title": title, "notify_type": kind}

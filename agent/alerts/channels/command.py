@@ -12,6 +12,7 @@ from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import Command
 from rli_agent.durations import seconds
+from rli_agent.terminal import cut
 
 
 class CommandChannel(Channel):
@@ -40,5 +41,5 @@ class CommandChannel(Channel):
             return Answer("failed", f"{self.place} had not ended after {self._timeout:g} s, and was killed")
         if process.returncode == 0:
             return Answer("taken", "exit status 0")
-        said = words.cut(complaint.decode("utf-8", "replace").strip(), 200)
+        said = cut(complaint.decode("utf-8", "replace").strip(), 200)
         return Answer("failed", f"exit status {process.returncode}: {said}")

@@ -10,7 +10,7 @@ from rli_agent.alerts.channel import Answer, Notice
 from rli_agent.alerts.channels.chat import ChatChannel
 from rli_agent.alerts.picture import picture
 from rli_agent.alerts.post import post
-from rli_agent.alerts.words import cut
+from rli_agent.terminal import cut
 
 #: Discord's limits: an embed's title, its description, a field's value; all of an embed has at most 6000 characters.
 _TITLE, _DESCRIPTION, _DO = 256, 1900, 700

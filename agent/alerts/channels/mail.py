@@ -18,6 +18,7 @@ from rli_agent.alerts.picture import picture
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import Email, several
 from rli_agent.durations import seconds
+from rli_agent.terminal import cut
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _COLOURS = {"critical": "#b00020", "warning": "#b26a00", "info": "#1f5fbf"}
@@ -142,7 +143,7 @@ def _cell(value: str) -> str:
 
 
 def _header(text: str, most: int) -> str:
-    return words.cut(" ".join(text.split()), most)
+    return cut(" ".join(text.split()), most)
 
 
 def _address(text: str) -> str:

@@ -15,6 +15,7 @@ from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import PagerDuty
 from rli_agent.durations import seconds
 from rli_agent.message import Message
+from rli_agent.terminal import cut
 
 _SUMMARY, _DEDUP = 1024, 255
 
@@ -46,7 +47,7 @@ def event(message: Message, key: str) -> dict[str, Any]:
     labels = dict(message.labels)
     data = words.as_data(message)
     payload = {
-        "summary": words.cut(message.title or message.kind, _SUMMARY),
+        "summary": cut(message.title or message.kind, _SUMMARY),
         "source": socket.gethostname() or "unknown",
         "severity": message.severity,
         "timestamp": words.rfc3339(message.time),

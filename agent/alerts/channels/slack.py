@@ -7,7 +7,7 @@ from typing import Any
 from rli_agent.alerts import words
 from rli_agent.alerts.channel import Notice
 from rli_agent.alerts.channels.chat import ChatChannel
-from rli_agent.alerts.words import cut
+from rli_agent.terminal import cut
 
 #: Slack's limits: a header, a section's text; of the fields, of which a section has at most ten, a part.
 _HEADER, _SECTION, _FIELD = 150, 3000, 1900

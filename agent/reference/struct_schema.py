@@ -1,19 +1,12 @@
-"""The JSON Schema in docs/status.md, from the structs that `rli-agent status --json` prints."""
+"""The JSON Schemas in docs/status.md and docs/compare.md, from the structs that `--json` prints."""
 
 from __future__ import annotations
 
 import msgspec
 
-from rli_agent.answer.report import Report
-
-
-def schema() -> str:
-    """The schema as a block of Markdown, one definition a line."""
-    return schema_of(Report)
-
 
 def schema_of(struct: type[msgspec.Struct]) -> str:
-    """The same of any struct."""
+    """A struct's schema as a block of Markdown, one definition a line."""
     _, definitions = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"#/$defs/{struct.__name__}"}
     lines = [f"  {_json(key)}: {_json(value)}," for key, value in head.items()]
