@@ -78,4 +78,3 @@ def _repeat(watch: subprocess.Popen[str], say: Callable[[str], None], over: thre
             store = value.rpartition(" (")[0] or value
             say(f"    try: sqlite3 -readonly -box {store} 'SELECT * FROM series'")
     over.set()
-

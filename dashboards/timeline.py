@@ -109,9 +109,7 @@ def _timeline() -> statetimeline.Panel:
     panel = (
         statetimeline.Panel()
         .title("States")
-        .description(
-            "The states of every lane, as the run logged them. A step that has not ended is not here yet."
-        )
+        .description("The states of every lane, as the run logged them. A step that has not ended is not here yet.")
         .datasource(TEMPO)
         .span(WIDE)
         .height(14)

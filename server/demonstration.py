@@ -20,9 +20,9 @@ from rli_agent.terminal import plain
 Say = Callable[[str], None]
 #: What one would ask of a run.
 QUERIES = (
-    'max by (run, role) (max_over_time(rl_step[5m]))',
-    'last_over_time(rl_reward_mean[5m])',
-    'avg by (lane) (avg_over_time(rl_step_duration_seconds[5m]))',
+    "max by (run, role) (max_over_time(rl_step[5m]))",
+    "last_over_time(rl_reward_mean[5m])",
+    "avg by (lane) (avg_over_time(rl_step_duration_seconds[5m]))",
 )
 #: The sample's 45 s, so many times as fast.
 SPEED = "3"

@@ -82,7 +82,7 @@ def planted(seed: int) -> list[Planted]:
     add("password", "password: {}", "correct horse battery staple")
     add("password argument", "python train.py --db-password {} --steps 4", some(9))
     add("password repr", "Namespace(user='a', password='{}', steps=4)", some(9, string.ascii_lowercase))
-    add("escaped json", r'{\"env\": {\"OPENAI_API_KEY\": \"{}\"}}', some(32))
+    add("escaped json", r"{\"env\": {\"OPENAI_API_KEY\": \"{}\"}}", some(32))
     add("hydra", "+trainer.logger.wandb_key={} trainer.steps=4", some(24))
     add("container environment", "- name: MY_SECRET\n  value: {}", some(16))
     add("client secret", 'client_secret = "{}"', some(30))

@@ -143,7 +143,7 @@ def test_a_watch_that_comes_after_the_crash_says_so_at_once(tmp_path: Path, watc
     log.parent.mkdir(parents=True)
     log.write_text(
         f"{clock(30000)}    INFO Starting training loop (max_steps=9)\n{step(1, 30060)}{step(2, 30120)}"
-        "Traceback (most recent call last):\n  File \"train.py\", line 3, in f\n"
+        'Traceback (most recent call last):\n  File "train.py", line 3, in f\n'
         "torch.OutOfMemoryError: CUDA out of memory.\n"
     )
     os.utime(log, (time.time() - 900.0, time.time() - 900.0))

@@ -140,9 +140,7 @@ def test_it_is_no_larger_than_asked_and_says_what_had_no_room(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_every_frameworks_run_can_be_packed(
-    framework: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_frameworks_run_can_be_packed(framework: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["bundle", str(SAMPLES / framework), "-o", str(tmp_path / "b.tar.gz"), "--state-dir", str(tmp_path)]
     assert main(asked) == 0
     assert "0 secrets cut out" in capsys.readouterr().out.splitlines()[0]

@@ -43,9 +43,7 @@ def test_an_unknown_command_is_a_mistake_of_usage(capsys: pytest.CaptureFixture[
      (["watch", ".", "--from", "here"],
       "Invalid value for '--from': 'here' is not one of 'start', 'end', 'checkpoint'.")],
 )  # fmt: skip
-def test_the_first_line_says_what_is_wrong(
-    capsys: pytest.CaptureFixture[str], given: list[str], first: str
-) -> None:
+def test_the_first_line_says_what_is_wrong(capsys: pytest.CaptureFixture[str], given: list[str], first: str) -> None:
     assert main(given) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith(f"error: {first}")

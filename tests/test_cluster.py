@@ -145,7 +145,7 @@ def _counted(prometheus: HubPrometheus) -> object:
 def _nothing_lost_or_doubled_in_prometheus(prometheus: HubPrometheus, begun: float) -> None:
     assert {row["metric"]["run"] for row in prometheus.query('{__name__=~"rl_.+", host=~".+"}')} == {"three"}
     # No series comes from two agents, but the problems of a role, and what each says of itself and of its machine.
-    apart = 'rl_problems_total|rl_(host|gpu)_.+'
+    apart = "rl_problems_total|rl_(host|gpu)_.+"
     named = f'label_replace({{__name__=~"rl_.+", __name__!~"{apart}"}}, "name", "$1", "__name__", "(.+)")'
     several = prometheus.query(f"count without (instance, job, host) ({named}) > 1")
     assert several == []

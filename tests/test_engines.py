@@ -230,7 +230,7 @@ def test_a_watch_keeps_and_serves_what_the_engine_says(tmp_path: Path) -> None:
             url = next(m[1] for line in watch.stdout if (m := re.match(r"metrics: (\S+)", line)))
             import urllib.request
 
-            expected = 'rl_engine_requests_running{'
+            expected = "rl_engine_requests_running{"
             for _ in range(300):
                 text = urllib.request.urlopen(url, timeout=10).read().decode()
                 if expected in text:

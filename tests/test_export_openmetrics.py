@@ -242,4 +242,3 @@ def test_a_million_samples_need_no_memory_of_their_size(tmp_path: Path) -> None:
     samples, kilobytes = map(int, made.stdout.split())
     assert samples == 1_010_000
     assert kilobytes < 64_000
-

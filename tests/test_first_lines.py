@@ -216,10 +216,10 @@ def test_of_a_group_and_of_richs_box_the_exception_is_told() -> None:
 
 def test_of_rays_wrapper_the_cause_is_told_and_the_wrapper_where_there_is_nothing_else() -> None:
     wrapper = "ray.exceptions.RayTaskError(ActorDiedError): ray::Runner.run() (pid=4, ip=10.0.0.1)"
-    assert headline(f"{wrapper}\n  File \"a.py\", line 5, in run\nValueError: 3") == "ValueError: 3"
+    assert headline(f'{wrapper}\n  File "a.py", line 5, in run\nValueError: 3') == "ValueError: 3"
     for first in ("Unhandled error (suppress with 'X=1')", "Exception raised in creation task: The actor died in"):
-        assert headline(f"{first}: ray::A.run()\n  File \"a.py\", line 5\nValueError: 3") == "ValueError: 3"
-    assert headline(f"Traceback (most recent call last):\n  File \"a.py\", line 5\n{wrapper}\n  File") == wrapper
+        assert headline(f'{first}: ray::A.run()\n  File "a.py", line 5\nValueError: 3') == "ValueError: 3"
+    assert headline(f'Traceback (most recent call last):\n  File "a.py", line 5\n{wrapper}\n  File') == wrapper
 
 
 @pytest.mark.parametrize(

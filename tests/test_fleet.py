@@ -17,7 +17,7 @@ from rli_agent.fleet.run import FleetRun, headline, idle_gpu_hours, in_order
 NOW = 1_800_000_000.0
 HYDRA = "outputs/2026-01-14/09-30-05/.hydra/config.yaml"
 STEP = "(TaskRunner pid=1) step:{0} - actor/pg_loss:0.5 - critic/score/mean:0.25 - training/global_step:{0}\n"
-OOM = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\ntorch.OutOfMemoryError: CUDA out of memory.\n"
+OOM = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\ntorch.OutOfMemoryError: CUDA out of memory.\n'
 
 
 def run(name: str, **more: object) -> FleetRun:
@@ -109,9 +109,7 @@ def test_who_answers_no_query_is_named(capsys: pytest.CaptureFixture[str], recei
 
 
 @pytest.mark.real
-def test_many_agents_through_one_prometheus(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_many_agents_through_one_prometheus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "going", 3)
     write(tmp_path / "broken", HYDRA, "trainer: {n_gpus_per_node: 8, nnodes: 2, total_training_steps: 9}\n")
     write(tmp_path / "broken", "train.log", STEP.format(1))

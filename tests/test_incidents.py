@@ -1,68 +1,10 @@
-"""One incident, however many lines it takes: the grammar of tracebacks, wherever a block of bytes ends."""
+"""One incident, however many lines it takes: the grammar of tracebacks."""
 
 from __future__ import annotations
 
-from datetime import timezone
-from typing import Any
+from incident_logs import CHAINED, PLAIN, prefixed, problems, told
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from rli_agent.events import Event, Source
-from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.incidents import begins_traceback, is_exception
-from rli_agent.parsers.pack_files import load_pack
-from rli_agent.parsers.parser_state import ParserState
-from rli_agent.parsers.source_parser import SourceParser
-from rli_agent.parsers.unwrapping import CAPTURE_SHOWS
-from rli_agent.printing import printed
-from rli_agent.rulebook import packaged_rules
-
-SOURCE = Source("logs/x.log", "trainer", packs=("problems",))
-RULES = RuleSet([load_pack(packaged_rules() / "problems.yaml")], SOURCE, ["logs/x.log"])
-
-
-def parser(state: ParserState | None = None) -> SourceParser:
-    return SourceParser(SOURCE, RULES, timezone.utc, 1767312000.0, state)
-
-
-def problems(text: str) -> list[dict[str, Any]]:
-    reader = parser()
-    return list(printed(reader.feed(text.encode(), 0, 1) + reader.flush()))
-
-
-def told(text: str) -> list[tuple[int, str]]:
-    return [(p["line"], p["kind"]) for p in problems(text)]
-
-
-def prefixed(prefix: str, text: str) -> str:
-    return "".join(f"{prefix}{line}\n" for line in text.splitlines())
-
-
-PLAIN = """\
-Traceback (most recent call last):
-  File "/app/train.py", line 8, in <module>
-    main()
-  File "/app/train.py", line 120, in main
-    loss.backward()
-    ~~~~~~~~~~~~~^^
-torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.12 GiB.
-"""
-
-CHAINED = """\
-Traceback (most recent call last):
-  File "/app/client.py", line 3, in call
-    return pool.get()
-httpx.ReadTimeout
-
-During handling of the above exception, another exception occurred:
-
-Traceback (most recent call last):
-  File "/app/client.py", line 5, in call
-    raise KeyError(name) from None
-KeyError: 'reward'
-"""
 
 
 def test_a_traceback_is_one_problem_of_the_kind_of_its_exception() -> None:
@@ -127,21 +69,6 @@ torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.12 GiB.
     assert told(text) == [(1, "cuda_oom")]
 
 
-def test_vllm_puts_its_header_before_every_line() -> None:
-    header = "(EngineCore_DP0 pid=7) ERROR 05-08 15:30:47 [core.py:390] "
-    text = prefixed(header, "EngineCore encountered a fatal error.\n" + CHAINED)
-    assert told(text) == [(1, "timeout")]
-
-
-def test_what_the_engine_logs_and_then_dies_of_is_told_once() -> None:
-    logged = prefixed(
-        "(EngineCore_DP0 pid=7) ERROR 05-08 15:30:47 [core.py:390] ", "EngineCore failed to start.\n" + PLAIN
-    )
-    died = prefixed("(EngineCore_DP0 pid=7) ", "Process EngineCore_DP0:\n" + PLAIN)
-    assert told(logged + died) == [(1, "cuda_oom")]
-    assert told(died) == [(2, "cuda_oom")]
-
-
 def test_loguru_explains_values_in_boxes() -> None:
     text = """\
 20:00:50   ERROR An error has been caught in function '_run', process 'MainProcess' (3366), thread 'MainThread' (140):
@@ -204,49 +131,6 @@ def test_a_traceback_in_quotes_that_came_from_another_process_is_chained() -> No
     text = 'multiprocessing.pool.RemoteTraceback: \n"""\n' + PLAIN + '"""\n\n'
     text += "The above exception was the direct cause of the following exception:\n\n" + PLAIN
     assert told(text) == [(3, "cuda_oom")]
-
-
-def test_ranks_that_print_through_each_other_have_a_problem_each() -> None:
-    ranks = [prefixed(f"[rank{rank}]: ", PLAIN).splitlines() for rank in range(16)]
-    text = "".join(f"{line}\n" for lines in zip(*ranks, strict=True) for line in lines)
-    found = problems(text)
-    assert [(p["line"], p["kind"]) for p in found] == [(rank + 1, "cuda_oom") for rank in range(16)]
-    assert {p["message"] for p in found} == {PLAIN.rstrip("\n")}
-
-
-def test_ranks_without_a_prefix_have_a_problem_each_too() -> None:
-    text = "".join(f"{line}\n{line}\n" for line in PLAIN.splitlines())
-    assert [kind for _, kind in told(text)] == ["cuda_oom", "cuda_oom"]
-
-
-def test_lines_of_other_writers_stand_between() -> None:
-    lines = PLAIN.splitlines()
-    text = "\n".join([lines[0], "(raylet) a node was added", *lines[1:3], "10:00:00    INFO step 4 of 9", *lines[3:]])
-    assert told(text + "\n") == [(1, "cuda_oom")]
-
-
-def test_the_tasks_of_srun_are_told_apart() -> None:
-    mine = prefixed("3: ", PLAIN).splitlines()
-    text = "\n".join([*mine[:3], "13: 10:02:04    INFO Forward pass 1/8", *mine[3:]])
-    assert told("0: 10:02:03    INFO Starting\n" + text + "\n") == [(2, "cuda_oom")]
-
-
-@pytest.mark.parametrize("before", ["trainer-1  | ", "dgx-03: ", "Jul 31 08:28:47 ", "[1,3]<stderr>:"])
-def test_whatever_captured_the_lines_is_no_part_of_a_traceback(before: str) -> None:
-    assert told(prefixed(before, "10:02:03    INFO Starting\n" * 3 + PLAIN)) == [(4, "cuda_oom")]
-
-
-def test_what_captured_the_lines_shows_also_where_they_come_one_by_one() -> None:
-    text = prefixed("trainer-1  | ", "10:02:03    INFO Starting\n" * 4 + PLAIN)
-    reader, events = parser(), list[Event]()
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        events += reader.feed(line.encode(), number, number)
-    assert [(p["line"], p["kind"]) for p in printed(events + reader.flush())] == [(5, "cuda_oom")]
-
-
-def test_a_rank_may_begin_its_traceback_behind_a_bar_of_another() -> None:
-    bar = " 35%|███▌      | 35/100 [00:03<00:06,  1.94it/s]"
-    assert told(bar + prefixed("[rank0]: ", PLAIN)) == [(1, "cuda_oom")]
 
 
 def test_a_pasted_traceback_may_have_lost_its_indentation() -> None:
@@ -344,62 +228,3 @@ def test_a_quoted_traceback_begins_nothing() -> None:
     assert not begins_traceback("> Traceback (most recent call last):")
     assert not begins_traceback('output = "Traceback (most recent call last):')
     assert not begins_traceback("'Traceback (most recent call last):\\n  File'")
-
-
-LINES = st.sampled_from(
-    [
-        *PLAIN.splitlines(),
-        *CHAINED.splitlines(),
-        "",
-        "10:00:00    INFO going on",
-        "10:00:00   ERROR lost",
-        "12:00:00 WARNING request timed out",
-        "terminate called after throwing an instance of 'c10::Error'",
-        "  what():  CUDA error: out of memory",
-        "frame #0: c10::Error::Error()",
-        "ray.exceptions.RayTaskError(X): ray::A.b() (pid=1)",
-        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:",
-        "  exitcode  : -9 (pid: 14750)",
-        "============================================================",
-        "Exception ignored in: <x>",
-        "asyncio.exceptions.CancelledError",
-        "vllm.v1.engine.exceptions.EngineDeadError: look above",
-        '{"level": "error", "message": "a\\nTraceback (most recent call last):\\n  File \\"x\\"\\nKeyError: 1"}',
-        "plain words",
-    ]
-)
-WRITERS = st.sampled_from(["", "[rank0]: ", "[rank1]: ", "(raylet) ", "(A pid=7) ", "3: "])
-LOG = st.lists(st.tuples(WRITERS, LINES), max_size=40).map(
-    lambda rows: [f"{who}{text}\n".encode() for who, text in rows]
-)
-
-
-def read_in_pieces(lines: list[bytes], cuts: list[bool]) -> list[Event]:
-    """Feed the lines, with a new parser from the encoded state after every cut; behind the place up to which a prefix
-    that all lines bear is looked for, in as many of them as there are at once."""
-    events: list[Event] = []
-    reader, piece, offset, number = parser(), b"", CAPTURE_SHOWS, 1
-    for line, cut in zip(lines, cuts, strict=True):
-        piece += line
-        if cut:
-            events += reader.feed(piece, offset, number)
-            offset, number, piece = offset + len(piece), number + piece.count(b"\n"), b""
-            reader = parser(ParserState.decode(reader.state.encode()))
-    return events + reader.feed(piece, offset, number) + reader.flush()
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_where_a_block_ends_changes_nothing(data: st.DataObject) -> None:
-    lines = data.draw(LOG)
-    cuts = data.draw(st.lists(st.booleans(), min_size=len(lines), max_size=len(lines)))
-    assert read_in_pieces(lines, cuts) == read_in_pieces(lines, [False] * len(lines))
-
-
-@settings(max_examples=100, deadline=None)
-@given(LOG)
-def test_no_problem_is_told_before_its_first_line_nor_twice_on_one(lines: list[bytes]) -> None:
-    events = read_in_pieces(lines, [False] * len(lines))
-    numbers = [event.line for event in events]
-    assert all(1 <= number <= len(lines) for number in numbers)
-    assert len(set(numbers)) == len(numbers)

@@ -14,7 +14,7 @@ from real_prometheus import prometheus_of
 
 HYDRA = "outputs/2026-01-14/09-30-05/.hydra/config.yaml"
 STEP = "(TaskRunner pid=1) step:{0} - actor/pg_loss:0.5 - critic/score/mean:0.25 - training/global_step:{0}\n"
-OOM = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\ntorch.OutOfMemoryError: CUDA out of memory.\n"
+OOM = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\ntorch.OutOfMemoryError: CUDA out of memory.\n'
 NAMES = """() => [...document.querySelectorAll('.run .name')]
     .map((one) => one.textContent.split(' · ').pop().split('-')[0])"""
 

@@ -70,7 +70,6 @@ def test_number_refuses(text: str) -> None:
     assert number(text) is None
 
 
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

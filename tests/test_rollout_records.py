@@ -174,7 +174,7 @@ def test_bad_text_shows() -> None:
     assert counts(total({"completion": "half a pair \ud800 " + words})) == {}
 
 
-@given(st.text("aé日🙂\\\"\n", min_size=1, max_size=9), st.booleans())
+@given(st.text('aé日🙂\\"\n', min_size=1, max_size=9), st.booleans())
 @settings(deadline=None)
 def test_any_text_can_be_cut(text: str, escaped: bool) -> None:
     """Not through an escape, nor through a character of several bytes."""

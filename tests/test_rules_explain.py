@@ -64,9 +64,7 @@ def test_records_are_explained_by_their_keys(capsys: pytest.CaptureFixture[str],
     ]
 
 
-def test_files_that_are_not_read_are_named_with_the_reason(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_files_that_are_not_read_are_named_with_the_reason(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "train.log").write_text(VERL.format(n=1))
     (tmp_path / "core.log").write_bytes(b"\x7fELF" + bytes(range(256)) * 9)
     assert main(["rules", "explain", str(tmp_path)]) == 0

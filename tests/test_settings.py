@@ -133,9 +133,7 @@ def test_a_named_file_must_be_there(capsys: pytest.CaptureFixture[str], tmp_path
 
 
 @pytest.mark.parametrize("key", sorted({s.key for s in settings_of(watch.params)} - OF_A_RUN))
-def test_a_runs_own_file_says_only_how_to_read_it(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, key: str
-) -> None:
+def test_a_runs_own_file_says_only_how_to_read_it(capsys: pytest.CaptureFixture[str], tmp_path: Path, key: str) -> None:
     option = {s.key: s for s in settings_of(watch.params)}[key].option
     value = "true" if option.is_flag else "1" if option.type.name.startswith(("int", "float")) else "/etc/passwd"
     file = write(tmp_path / "run" / ".rli-agent" / "config.yaml", f"{key}: {value}\n")
@@ -239,4 +237,3 @@ def test_watch_uses_what_config_show_says(tmp_path: Path, mine: Path) -> None:
     assert "metrics: http" not in done.stdout
     assert f"store: {tmp_path}/state" in done.stdout
     assert "trl" in done.stdout
-

@@ -137,9 +137,7 @@ def test_while_no_agent_runs(run: Run, agents: Callable[..., Agent], way: Callab
 
 
 @pytest.mark.real
-def test_what_was_rotated_before_the_agent_came_is_read_first_and_once(
-    run: Run, agents: Callable[..., Agent]
-) -> None:
+def test_what_was_rotated_before_the_agent_came_is_read_first_and_once(run: Run, agents: Callable[..., Agent]) -> None:
     twice(run)
     agent = watched(run, agents)
     assert steps(run.root.parent) == list(range(1, run.step + 1))

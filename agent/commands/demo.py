@@ -11,9 +11,7 @@ FRAMEWORKS = ("areal", "nemo-rl", "openrlhf", "prime-rl", "skyrl", "slime", "trl
 
 
 @click.command()
-@click.option(
-    "--framework", type=click.Choice(FRAMEWORKS), default="prime-rl", show_default=True, help="Whose run."
-)
+@click.option("--framework", type=click.Choice(FRAMEWORKS), default="prime-rl", show_default=True, help="Whose run.")
 @click.option(
     "--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True,
     help="So many times as fast as the run was; the durations that its lines print stay.",

@@ -25,9 +25,7 @@ FORMS = ("csv", "parquet", "perfetto", "openmetrics")
 @click.option("--wide", is_flag=True, help="With csv: also wide.csv, a row a step and a column a metric.")
 @click.option("--project", metavar="NAME", help="Label of the series; otherwise as the run says.")
 @click.option("--experiment", metavar="NAME", help="Label of the series; otherwise as the run says.")
-@click.option(
-    "--namespace", default=NAMESPACE, show_default=True, help="Prefix of native metrics (openmetrics)."
-)
+@click.option("--namespace", default=NAMESPACE, show_default=True, help="Prefix of native metrics (openmetrics).")
 @reading.framework
 @reading.rules
 @reading.zone

@@ -71,4 +71,3 @@ def _put(into: Figures, key: Key, step: int, value: float) -> None:
 def _told_apart(labels: Labels) -> str:
     """Labels in words, but for who wrote them: another framework's files have other roles."""
     return " ".join(f"{name}={value}" for name, value in sorted(set(labels)) if name != "role")
-

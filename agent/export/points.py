@@ -41,9 +41,7 @@ class Points:
     A time in the future counts as now, as it does on `/metrics`. Raises ValueError for a bad namespace.
     """
 
-    def __init__(
-        self, db: sqlite3.Connection, run: RunLabels, *, namespace: str = NAMESPACE
-    ) -> None:
+    def __init__(self, db: sqlite3.Connection, run: RunLabels, *, namespace: str = NAMESPACE) -> None:
         self._db = db
         self._catalogue = Catalogue.load()
         self._naming = Naming(self._catalogue, namespace)

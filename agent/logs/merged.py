@@ -28,9 +28,7 @@ def text_files(scan: Scan) -> list[Found]:
 
 def merged(found: Sequence[Found], db: sqlite3.Connection, zone: tzinfo) -> Iterator[LogLine]:
     """The lines of all files in the order of their times. db: the run's store."""
-    files = [
-        LogFile(f.path, f.source, zone, _known(db, f.source.file), _levels(db, f.source.file)) for f in found
-    ]
+    files = [LogFile(f.path, f.source, zone, _known(db, f.source.file), _levels(db, f.source.file)) for f in found]
     yield from heapq.merge(*(file.lines() for file in files), key=lambda line: line.time)
 
 

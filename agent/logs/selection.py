@@ -35,9 +35,7 @@ class Selection(Struct, frozen=True):
             return False
         if self.rank is not None and line.rank not in (self.rank, f"rank{self.rank}"):
             return False
-        if self.level is not None and (
-            line.level not in LEVELS or LEVELS.index(line.level) < LEVELS.index(self.level)
-        ):
+        if self.level is not None and (line.level not in LEVELS or LEVELS.index(line.level) < LEVELS.index(self.level)):
             return False
         return self.text is None or self.text.search(line.text) is not None
 

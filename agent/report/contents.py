@@ -206,7 +206,7 @@ def _extent(db: sqlite3.Connection) -> tuple[float | None, float | None, bool]:
         first, last = db.execute(
             "SELECT min(a), max(b) FROM "
             f"(SELECT min(time - coalesce(lasted, 0)) a, max(time) b FROM lines WHERE {which} "
-            f"UNION ALL SELECT min(start), max(\"end\") FROM interval_rows WHERE {which} "
+            f'UNION ALL SELECT min(start), max("end") FROM interval_rows WHERE {which} '
             f"UNION ALL SELECT min(start), max(start) FROM interval_open WHERE start > 0 AND {which} "
             f"UNION ALL SELECT min(time), max(time) FROM problem_rows WHERE {which})"
         ).fetchone()
@@ -268,4 +268,3 @@ def _grave(case: Case, start: float | None, end: float | None) -> str | None:
         if (case.grade(problem) or 0) >= 1:
             found = f"{problem.kind}: {headline(problem.message)}"
     return found
-

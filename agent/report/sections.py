@@ -160,9 +160,7 @@ def ranks_section(c: Contents) -> Markup | None:
     rows.append(el("tr", el("td", "median"), [el("td", figure(usual[phase])) for phase in told.phases]))
     note = "Seconds, as the traces tell; each cell is compared with the median of its column."
     note += f" {told.left_out} more phases, with less time, are not shown." if told.left_out else ""
-    files = [
-        _row("td", trace.file, trace.kind, trace.rank, f"{trace.events:,}", trace.cut) for trace in c.traces[:500]
-    ]
+    files = [_row("td", trace.file, trace.kind, trace.rank, f"{trace.events:,}", trace.cut) for trace in c.traces[:500]]
     table = el("table", el("thead", _row("th", "", *told.phases)), el("tbody", rows), class_="ranks")
     return el(
         "section", el("h2", "Ranks by phase"), el("p", note, class_="note"), el("div", table, class_="scrolled"),

@@ -326,4 +326,3 @@ def _written(track: Track) -> float:
         return track.found.path.stat().st_mtime
     except OSError:  # gone, or not there yet
         return 0.0
-

@@ -129,9 +129,7 @@ def _heat(axes: Axes, answers: Sequence[Answer], unit: str) -> None:
     if len(times) < 2:
         _word(axes, "one moment only", "#999")
         return
-    axes.pcolormesh(
-        [_moment(at) for at in times], range(len(order)), rows, shading="nearest", cmap="Oranges"
-    )
+    axes.pcolormesh([_moment(at) for at in times], range(len(order)), rows, shading="nearest", cmap="Oranges")
     _over_time(axes, unit)
     axes.set_yticks(range(len(order)), [f"{bound:g}" for bound in order])
 

@@ -77,9 +77,7 @@ def _enough(it: Installed, exact: Version | None, wanted: Version, wish: Wish) -
     return it.version >= wanted if wish.current or wish.prefer == "managed" else True
 
 
-def _unknown_build(
-    program: Program, version: Version, wish: Wish, fetcher: Fetcher, refused: Sequence[str]
-) -> Step:
+def _unknown_build(program: Program, version: Version, wish: Wish, fetcher: Fetcher, refused: Sequence[str]) -> Step:
     """The name of Grafana's archive carries a number that only Grafana knows."""
     page = f"https://grafana.com/grafana/download/{version}"
     mend = f"say it with --grafana-build (it stands in the archive's name on {page})"
@@ -101,9 +99,7 @@ def _unknown_build(
     return Step(program, version, problem=what, refused=refused)
 
 
-def _in_folder(
-    program: Program, version: Version, wish: Wish, folder: Path, mend: str, refused: Sequence[str]
-) -> Step:
+def _in_folder(program: Program, version: Version, wish: Wish, folder: Path, mend: str, refused: Sequence[str]) -> Step:
     for path in sorted(folder.glob(f"grafana_{version}_*_linux_{wish.arch}.tar.gz")):
         build = path.name.removeprefix(f"grafana_{version}_").removesuffix(f"_linux_{wish.arch}.tar.gz")
         return Step(program, version, release=release(program, version, wish.arch, build), refused=refused)

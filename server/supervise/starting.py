@@ -25,9 +25,7 @@ Say = Callable[[str], None]
 _OVER = "\0"
 
 
-def start(
-    places: Places, wanted: Wanted, options: Options, say: Say, *, detach: bool
-) -> int:
+def start(places: Places, wanted: Wanted, options: Options, say: Say, *, detach: bool) -> int:
     """Start the stack. 0: all that was to start is ready, or was running already; 1: some of it is not."""
     make_folder(places.server)
     lock = _lock(places)
@@ -79,9 +77,7 @@ def _supervise(
     return Supervisor(places, state, children, say, settled).run()
 
 
-def _leave_behind(
-    places: Places, ready: Ready, options: Options, say: Say
-) -> int:
+def _leave_behind(places: Places, ready: Ready, options: Options, say: Say) -> int:
     """Fork a supervisor into a session of its own, and repeat what it says until no program is starting any more."""
     reading, writing = os.pipe()
     log = places.logs / "supervisor.log"
@@ -109,9 +105,7 @@ def _leave_behind(
     return 0 if ok else 1
 
 
-def _supervisor_alone(
-    places: Places, ready: Ready, options: Options, writing: int, log: Path
-) -> int:
+def _supervisor_alone(places: Places, ready: Ready, options: Options, writing: int, log: Path) -> int:
     """The supervisor's own process: no terminal, its log in a file. `writing` leads to the command."""
     try:
         os.setsid()

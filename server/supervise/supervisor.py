@@ -150,5 +150,3 @@ def _notify(text: str) -> None:
                 sock.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
             except OSError as e:
                 logger.warning("systemd cannot be told {}: {}", text, e)
-
-

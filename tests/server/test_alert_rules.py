@@ -93,6 +93,7 @@ def test_the_stack_loads_them(stack: Stack) -> None:
     loaded = [rule for group in groups for rule in group["rules"]]
     shipped = [g for file in FOLDER.glob("*.rules.yml") for g in yaml.safe_load(file.read_text())["groups"]]
     assert {r["name"] for r in loaded} == {r.get("alert", r.get("record")) for g in shipped for r in g["rules"]}
+
     def all_are_judged() -> bool:
         groups = stack.get("/api/v1/rules")["data"]["groups"]
         return all(rule["health"] == "ok" for group in groups for rule in group["rules"])

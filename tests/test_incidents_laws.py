@@ -1,0 +1,69 @@
+"""What holds of every log with tracebacks, wherever a block of its bytes ends."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from incident_logs import CHAINED, PLAIN, parser
+
+from rli_agent.events import Event
+from rli_agent.parsers.parser_state import ParserState
+from rli_agent.parsers.unwrapping import CAPTURE_SHOWS
+
+LINES = st.sampled_from(
+    [
+        *PLAIN.splitlines(),
+        *CHAINED.splitlines(),
+        "",
+        "10:00:00    INFO going on",
+        "10:00:00   ERROR lost",
+        "12:00:00 WARNING request timed out",
+        "terminate called after throwing an instance of 'c10::Error'",
+        "  what():  CUDA error: out of memory",
+        "frame #0: c10::Error::Error()",
+        "ray.exceptions.RayTaskError(X): ray::A.b() (pid=1)",
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:",
+        "  exitcode  : -9 (pid: 14750)",
+        "============================================================",
+        "Exception ignored in: <x>",
+        "asyncio.exceptions.CancelledError",
+        "vllm.v1.engine.exceptions.EngineDeadError: look above",
+        '{"level": "error", "message": "a\\nTraceback (most recent call last):\\n  File \\"x\\"\\nKeyError: 1"}',
+        "plain words",
+    ]
+)
+WRITERS = st.sampled_from(["", "[rank0]: ", "[rank1]: ", "(raylet) ", "(A pid=7) ", "3: "])
+LOG = st.lists(st.tuples(WRITERS, LINES), max_size=40).map(
+    lambda rows: [f"{who}{text}\n".encode() for who, text in rows]
+)
+
+
+def read_in_pieces(lines: list[bytes], cuts: list[bool]) -> list[Event]:
+    """Feed the lines, with a new parser from the encoded state after every cut; behind the place up to which a prefix
+    that all lines bear is looked for, in as many of them as there are at once."""
+    events: list[Event] = []
+    reader, piece, offset, number = parser(), b"", CAPTURE_SHOWS, 1
+    for line, cut in zip(lines, cuts, strict=True):
+        piece += line
+        if cut:
+            events += reader.feed(piece, offset, number)
+            offset, number, piece = offset + len(piece), number + piece.count(b"\n"), b""
+            reader = parser(ParserState.decode(reader.state.encode()))
+    return events + reader.feed(piece, offset, number) + reader.flush()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_where_a_block_ends_changes_nothing(data: st.DataObject) -> None:
+    lines = data.draw(LOG)
+    cuts = data.draw(st.lists(st.booleans(), min_size=len(lines), max_size=len(lines)))
+    assert read_in_pieces(lines, cuts) == read_in_pieces(lines, [False] * len(lines))
+
+
+@settings(max_examples=100, deadline=None)
+@given(LOG)
+def test_no_problem_is_told_before_its_first_line_nor_twice_on_one(lines: list[bytes]) -> None:
+    events = read_in_pieces(lines, [False] * len(lines))
+    numbers = [event.line for event in events]
+    assert all(1 <= number <= len(lines) for number in numbers)
+    assert len(set(numbers)) == len(numbers)
