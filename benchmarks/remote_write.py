@@ -8,8 +8,6 @@ CPU a sample in this process: reading, naming, encoding, compressing and sending
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -46,12 +44,4 @@ def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        main(sys.argv[1])
-    else:
-        receiver = subprocess.Popen([sys.executable, spans.__file__, "serve"], stdout=subprocess.PIPE, text=True)
-        assert receiver.stdout is not None
-        try:
-            main(f"http://127.0.0.1:{receiver.stdout.readline().strip()}")
-        finally:
-            receiver.kill()
+    spans.with_receiver(main)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -83,15 +84,21 @@ def main(url: str) -> None:
     print(json.dumps({**figures, "run": labels.run}))
 
 
+def with_receiver(measure: Callable[[str], None]) -> None:
+    """Measure with the address of a receiver in another process, or with that of the command line."""
+    if sys.argv[1:]:
+        measure(sys.argv[1])
+        return
+    receiver = subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True)
+    assert receiver.stdout is not None
+    try:
+        measure(f"http://127.0.0.1:{receiver.stdout.readline().strip()}")
+    finally:
+        receiver.kill()
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
         serve()
-    elif sys.argv[1:]:
-        main(sys.argv[1])
     else:
-        receiver = subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True)
-        assert receiver.stdout is not None
-        try:
-            main(f"http://127.0.0.1:{receiver.stdout.readline().strip()}")
-        finally:
-            receiver.kill()
+        with_receiver(main)
