@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 
-from loopback import QuietHandler, served
+from loopback import answering
 
 VLLM = """
 # TYPE vllm:num_requests_running gauge
@@ -78,13 +78,5 @@ def engines_page(number: int) -> bytes:
 def serving_engines() -> Iterator[int]:
     """The port at which such pages are served, in the text format alone."""
     pages = itertools.count(1)
-
-    class Page(QuietHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(engines_page(next(pages)))
-
-    with served(Page) as port:
+    with answering(lambda _: engines_page(next(pages))) as port:
         yield port

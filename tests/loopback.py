@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +13,22 @@ class QuietHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
+
+
+@contextmanager
+def answering(page: Callable[[str], bytes | None]) -> Iterator[int]:
+    """The port of a server that answers a GET with the page at its path; None is a 404."""
+
+    class Handler(QuietHandler):
+        def do_GET(self) -> None:
+            body = page(self.path)
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+    with served(Handler) as port:
+        yield port
 
 
 @contextmanager

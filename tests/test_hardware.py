@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from agent_process import Agent, until
-from loopback import QuietHandler, served
+from loopback import answering
 
 from rli_agent.catalogue import Catalogue
 from rli_agent.engines.addresses import Address
@@ -159,16 +159,7 @@ def test_the_real_library_answers_or_there_is_no_gpu() -> None:
 @contextmanager
 def paging(pages: list[str]) -> Iterator[Address]:
     """A server that gives one page after the other, the last one for good."""
-
-    class Page(QuietHandler):
-        def do_GET(self) -> None:
-            text = (pages.pop(0) if len(pages) > 1 else pages[0]).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-    with served(Page) as port:
+    with answering(lambda _: (pages.pop(0) if len(pages) > 1 else pages[0]).encode()) as port:
         yield Address("127.0.0.1", port)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from rli_agent.catalogue import Catalogue
 from rli_agent.events import Event, Interval, Phase, Plan, RolloutBatch, Samples, Shape, Source
+from rli_agent.publish.from_store import position_of
 from rli_agent.publish.naming import Naming, RunLabels
-from rli_agent.publish.remote_write import position as positions
 from rli_agent.publish.remote_write import rows as reading
 from rli_agent.publish.remote_write.figures import Figures
 from rli_agent.publish.remote_write.message import labels_of
@@ -45,7 +46,7 @@ class Reader:
             ]
             if portion.after == self.position:
                 return found
-            self.position = positions.read(positions.written(portion.after))
+            self.position = position_of(msgspec.json.encode(portion.after), Position)
 
 
 @pytest.fixture

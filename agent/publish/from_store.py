@@ -7,7 +7,9 @@ import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TypeVar
 
+import msgspec
 from loguru import logger
 
 from rli_agent.events import Event, Source
@@ -19,6 +21,17 @@ from rli_agent.store.run_store import RunStore
 LOOK = 1.0
 #: Seconds before the second try, doubled up to the last.
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+
+
+_Position = TypeVar("_Position")
+
+
+def position_of(kept: bytes | None, kind: type[_Position]) -> _Position:
+    """How far a receiver has everything, as it was kept; the beginning where another version kept it."""
+    try:
+        return msgspec.json.decode(kept, type=kind) if kept else kind()
+    except msgspec.MsgspecError:
+        return kind()
 
 
 class FromStore(ABC):

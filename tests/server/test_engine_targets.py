@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import QuietHandler, served
+from loopback import answering
 
 from rli_agent.engines.addresses import Address
 from rli_agent.engines.poller import EnginePoller
@@ -93,14 +93,7 @@ def test_without_a_stack_nothing_is_written(tmp_path: Path) -> None:
 def server() -> Iterator[dict[str, Any]]:
     """Answers with `page`; None is a 404."""
     it: dict[str, Any] = {"page": None}
-
-    class Handler(QuietHandler):
-        def do_GET(self) -> None:
-            self.send_response(404 if it["page"] is None else 200)
-            self.end_headers()
-            self.wfile.write(it["page"] or b"")
-
-    with served(Handler) as port:
+    with answering(lambda _: it["page"]) as port:
         it["port"] = port
         yield it
 

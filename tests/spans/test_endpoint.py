@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import requests
-from loopback import QuietHandler, served
+from loopback import answering
 
 from rli_agent.publish.spans.endpoint import Endpoint, checked, recognise, traces_url
 
@@ -34,38 +32,23 @@ def test_no_place_for_spans(text: str) -> None:
         checked(text)
 
 
-@contextmanager
-def answering(answers: dict[str, bytes]) -> Iterator[int]:
-    """The port of a server that answers GETs: what a path gives, else 404."""
-
-    class Handler(QuietHandler):
-        def do_GET(self) -> None:
-            body = answers.get(self.path)
-            self.send_response(404 if body is None else 200)
-            self.end_headers()
-            self.wfile.write(body or b"")
-
-    with served(Handler) as port:
-        yield port
-
-
 def services(port: object) -> dict[str, bytes]:
     said = {"status": "ok", "otlp_port": port, "prometheus_port": 9090, "grafana_port": None}
     return {"/api/v1/services": json.dumps(said).encode()}
 
 
 def test_an_rl_insight_servers_own_url_leads_to_its_port_for_spans() -> None:
-    with answering(services(4399)) as server, requests.Session() as session:
+    with answering(services(4399).get) as server, requests.Session() as session:
         found = recognise(session, f"http://127.0.0.1:{server}")
     assert found == Endpoint("http://127.0.0.1:4399/v1/traces", True)
 
 
 def test_a_port_that_a_server_on_the_same_host_names_is_rl_insights(monkeypatch: pytest.MonkeyPatch) -> None:
-    with answering({}) as tempo, answering(services(tempo)) as server, requests.Session() as session:
+    with answering({}.get) as tempo, answering(services(tempo).get) as server, requests.Session() as session:
         monkeypatch.setattr("rli_agent.publish.spans.endpoint.SERVER_PORT", server)
         found = recognise(session, f"http://127.0.0.1:{tempo}")
         assert found == Endpoint(f"http://127.0.0.1:{tempo}/v1/traces", True)
-        with answering({}) as other:
+        with answering({}.get) as other:
             assert not recognise(session, f"http://127.0.0.1:{other}").rl_insight
 
 
@@ -73,7 +56,7 @@ def test_a_port_that_a_server_on_the_same_host_names_is_rl_insights(monkeypatch:
     "answer", [b"", b"[]", b'{"status": "ok"}', b'{"status": "ok", "otlp_port": null}', b"\xff" * 99]
 )
 def test_what_else_answers_is_none(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    with answering({"/api/v1/services": answer}) as server, requests.Session() as session:
+    with answering({"/api/v1/services": answer}.get) as server, requests.Session() as session:
         monkeypatch.setattr("rli_agent.publish.spans.endpoint.SERVER_PORT", 1)
         url = f"http://127.0.0.1:{server}"
         assert recognise(session, url) == Endpoint(url + "/v1/traces", False)

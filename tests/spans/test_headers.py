@@ -48,7 +48,7 @@ def test_what_cannot_be_sent_is_told_and_not_shown(text: str, tmp_path: Path) ->
     assert "hush" not in str(raised.value) + raised.value.hint
     file = tmp_path / "headers"
     file.write_bytes(b"\xff\x00")
-    with pytest.raises(UserError, match="no text"):
+    with pytest.raises(UserError, match="it is not text"):
         headers_for(ENDPOINT, file, {})
     with pytest.raises(UserError, match="No such file"):
         headers_for(ENDPOINT, tmp_path / "gone", {})

@@ -7,15 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence, Set
 
+import msgspec
 from loguru import logger
 
-from rli_agent.publish.from_store import FromStore
+from rli_agent.publish.from_store import FromStore, position_of
 from rli_agent.publish.naming import Naming, RunLabels
-from rli_agent.publish.remote_write import position as positions
 from rli_agent.publish.remote_write.delivery import Delivery, Outcome
 from rli_agent.publish.remote_write.figures import Figures
 from rli_agent.publish.remote_write.message import Sample
 from rli_agent.publish.remote_write.page import PageSamples
+from rli_agent.publish.remote_write.position import Position
 from rli_agent.publish.remote_write.receiver import Receiver
 from rli_agent.publish.remote_write.rows import Rows
 from rli_agent.publish.remote_write.series import SeriesTable
@@ -84,7 +85,7 @@ class RemoteWrite(FromStore):
         delivery = Delivery(self._receiver.send)
         figures = Figures(rows.db, self._naming, self._series(target))
         shown = PageSamples(self._series(target))
-        position = positions.read(rows.kept(target.kept_as))
+        position = position_of(rows.kept(target.kept_as), Position)
         while not self._ended.is_set():
             last = self._closing.is_set()
             portion = rows.next(position, last)
@@ -96,7 +97,7 @@ class RemoteWrite(FromStore):
                     return
             elif portion.after != position:
                 position = portion.after
-                self._kept = (target.kept_as, positions.written(position))
+                self._kept = (target.kept_as, msgspec.json.encode(position))
             elif last:
                 self._hand_over(shown.ended(_now()), delivery, target)
                 return

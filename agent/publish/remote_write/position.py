@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Struct
 
 
@@ -19,15 +18,3 @@ class Position(Struct, frozen=True):
 
     reached: Cursor = Cursor()
     behind: dict[int, Cursor] = {}
-
-
-def read(kept: bytes | None) -> Position:
-    """As it was kept; from the beginning where another version kept it."""
-    try:
-        return msgspec.json.decode(kept, type=Position) if kept else Position()
-    except msgspec.MsgspecError:
-        return Position()
-
-
-def written(position: Position) -> bytes:
-    return msgspec.json.encode(position)

@@ -11,7 +11,7 @@ import requests
 from loguru import logger
 from msgspec import Struct
 
-from rli_agent.publish.from_store import FromStore
+from rli_agent.publish.from_store import FromStore, position_of
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.publish.spans.encode import Encoder
@@ -85,7 +85,7 @@ class SpanExporter(FromStore):
                     return None
 
     def _follow(self, rows: Rows, kept_as: str, name: LayoutName) -> None:
-        position = _position(rows.kept(kept_as))
+        position = position_of(rows.kept(kept_as), Position)
         memory = msgspec.json.decode(position.memory)
         layout: Layout = Flat(self._run) if name == "flat" else Steps(self._run, memory)
         cursor, news = position.cursor, time.monotonic()
@@ -133,14 +133,6 @@ class SpanExporter(FromStore):
                 self._own.exporter_failed(EXPORTER, verdict.rejected)
                 logger.warning("spans: {} refused {} spans for good: {}", self._url, verdict.rejected, verdict.reason)
         return not self._ended.is_set()
-
-
-def _position(kept: bytes | None) -> Position:
-    """As it was kept; from the beginning where another version kept it."""
-    try:
-        return msgspec.json.decode(kept, type=Position) if kept else Position()
-    except msgspec.MsgspecError:
-        return Position()
 
 
 def requests_of(traces: Sequence[Trace]) -> Iterator[list[Span]]:
