@@ -235,7 +235,7 @@ class RunStatus:
 
     def _starting(self, state: LifeState) -> str:
         begun = begun_step(state)
-        return f"starting: in step {begun}, none is done yet" if begun else "starting: no step yet"
+        return "starting: no step yet" + (f", in step {begun}" if begun else "")
 
     def _where(self) -> str:
         if self.step is not None:

@@ -166,6 +166,24 @@ def test_the_same_error_ends_another_attempt() -> None:
     assert play.tracker.life == "failed"
 
 
+def test_a_last_step_that_waits_for_what_stands_behind_it_does_not_undo_the_end() -> None:
+    play = running(20)
+    line = play.line
+    play.fact("life", "finished")
+    play.line = line
+    play.step(21)
+    play.tick(last=True)
+    assert play.tracker.life == "finished"
+
+
+def test_the_exception_at_the_end_of_a_long_traceback_is_named() -> None:
+    play = running(20)
+    frames = "".join(f"  File 'a/{'b' * 60}.py', line {i}, in call\n    return call()\n" for i in range(80))
+    play.problem("cuda_oom", f"Traceback (most recent call last):\n{frames}{OOM.splitlines()[-1]}")
+    play.wait(600)
+    assert "it asked for 2.00 GiB" in play.said[-1].title
+
+
 def test_a_run_that_ends_in_its_first_step_did_not_end_before_it() -> None:
     play = Play()
     play.begins("rollout", step=1)

@@ -9,7 +9,7 @@ import msgspec
 from rli_agent.events import Problem, Samples
 from rli_agent.life import wording
 from rli_agent.life.problems import outlive
-from rli_agent.life.state import ENDS, KEPT, MOST, Attempt
+from rli_agent.life.state import ENDS, KEPT, MOST, Attempt, Ending
 
 if TYPE_CHECKING:
     from rli_agent.life.tracker import LifeTracker
@@ -74,7 +74,7 @@ class Attempts:
             if earlier:
                 return  # a line that was read late
             self.begin(now, None)
-        if state.ending is not None and not earlier:
+        if state.ending is not None and not earlier and not _told_with(state.ending, event):
             state.ending = None
         if not earlier:
             state.suspect = None
@@ -191,3 +191,8 @@ class Attempts:
         what = ", ".join(state.facts[key] for key in ("framework", "model") if key in state.facts)
         title = f"started: step {step}{whole} is done, {wording.spoken(took)} after it began"
         self.tracker.say("started", "info", title, what, self.tracker.at)
+
+
+def _told_with(ending: Ending, event: Samples) -> bool:
+    """Whether the last figures came with the words of the end, or before: some wait for what stands behind them."""
+    return event.file == ending.file and event.line <= ending.line

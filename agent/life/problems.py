@@ -76,8 +76,14 @@ def suspect_of(problem: Problem, role: str, how_deadly: int, seen: float) -> Sus
     """The problem as what may have ended the run."""
     return Suspect(
         seen, when(problem, seen), problem.time_is == "logged", problem.file, problem.line, role, problem.kind,
-        how_deadly, problem.message[:_BOUND], problem.step, verdict(problem), critical=problem.level == "CRITICAL",
+        how_deadly, _bounded(problem.message), problem.step, verdict(problem), critical=problem.level == "CRITICAL",
     )  # fmt: skip
+
+
+def _bounded(message: str) -> str:
+    """A traceback's head and its end, which names the exception."""
+    half = _BOUND // 2
+    return message if len(message) <= _BOUND else f"{message[:half]}\n…\n{message[-half:]}"
 
 
 def is_cause(suspect: Suspect | None) -> bool:

@@ -82,11 +82,13 @@ class Told(Struct):
 
 
 class Ending(Struct):
-    """The run said how it ended, at `seen`; `time` as it logged it."""
+    """The run said how it ended, at `seen`; `time` as it logged it, `file` and `line` where."""
 
     word: str
     seen: float
     time: float
+    file: str = ""
+    line: int = 0
 
 
 class LifeState(Struct):

@@ -181,7 +181,7 @@ class LifeTracker:
     def _fact(self, event: RunFact, source: Source, now: float) -> None:
         state = self.state
         if event.key == "life":
-            self._life_told(event.value, source, now)
+            self._life_told(event, source, now)
             return
         if len(state.facts) < MOST or event.key in state.facts:
             state.facts[event.key] = event.value[:1000]
@@ -195,15 +195,15 @@ class LifeTracker:
         if state.step_at is None:
             self.moved(now)
 
-    def _life_told(self, word: str, source: Source, now: float) -> None:
-        state = self.state
+    def _life_told(self, event: RunFact, source: Source, now: float) -> None:
+        state, word = self.state, event.value
         told = state.ending.word if state.ending is not None else state.life
         launched = source.file == "."  # an exit status: it outweighs a log that says "finished" and then breaks
         if launched and word == "starting" and told in ENDS:
             self._attempts.begin(now, None)
         elif word in ENDS and (told not in ENDS or (launched and told == "finished" and word != told)):
             state.life = "running" if state.life in ENDS else state.life
-            state.ending = Ending(word, now, self.at)
+            state.ending = Ending(word, now, self.at, event.file, event.line)
 
     # -- what happened
 
