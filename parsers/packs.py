@@ -6,6 +6,7 @@ The structs below *are* the language: unknown keys and wrong types are errors wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
@@ -19,6 +20,14 @@ class Named(Struct, forbid_unknown_fields=True):
     name: str
     unit: str | None = None
     scale: float | None = None
+
+
+def prefixed(prefix: str | Mapping[str, str], key: str) -> str:
+    """The key behind a prefix, or with another beginning: see Pairs."""
+    if isinstance(prefix, str):
+        return prefix + key
+    beginning = max((b for b in prefix if key.startswith(b)), key=len, default=None)
+    return key if beginning is None else prefix[beginning] + key[len(beginning) :]
 
 
 class Pairs(Struct, forbid_unknown_fields=True):
@@ -45,10 +54,7 @@ class Pairs(Struct, forbid_unknown_fields=True):
 
     def kept_name(self, key: str) -> str:
         """The name of a key that `names` does not translate."""
-        if isinstance(self.prefix, str):
-            return self.prefix + key
-        beginning = max((b for b in self.prefix if key.startswith(b)), key=len, default=None)
-        return key if beginning is None else self.prefix[beginning] + key[len(beginning) :]
+        return prefixed(self.prefix, key)
 
 
 class ProblemIs(Struct, forbid_unknown_fields=True):
@@ -209,8 +215,8 @@ class SourceIs(Struct, forbid_unknown_fields=True):
 
 class Records(Struct, forbid_unknown_fields=True):
     """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object
-    of numbers ("" = the record itself, without `step`, `time` and `drop`). step: key, or `path:` + pattern with a
-    group `step` on the file's path. role_of: `{role: [keys or globs of which one is there]}`.
+    of numbers ("" = the record itself, without `step`, `time` and `drop`). prefix: of names, as for pairs. step: key of
+    a number or of a text `5/500`, or `path:` + pattern with a group `step` on the file's path. role_of: `{role: [keys or globs of which one is there]}`.
     labels: label → pattern whose one group, found in the record's first key, is its value. twin_of: as for sources."""
 
     id: str
@@ -219,6 +225,7 @@ class Records(Struct, forbid_unknown_fields=True):
     step: str | None = "step"
     time: str | None = None
     values: str = ""
+    prefix: str | dict[str, str] = ""
     drop: list[str] = []
     role_of: dict[str, list[str]] = {}
     labels: dict[str, str] = {}

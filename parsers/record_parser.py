@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rli_agent.events import Event, Problem, Samples, Source, TimeIs, as_printed
+from rli_agent.events import Event, Problem, RunFact, Samples, Source, TimeIs, as_printed
 from rli_agent.parsers.compiled import PATTERN_TIMEOUT, RuleSet, compiled
 from rli_agent.parsers.globs import Glob
-from rli_agent.parsers.packs import Pack, Records
+from rli_agent.parsers.packs import Pack, Records, prefixed
 from rli_agent.parsers.path_fields import path_fields, path_step
 from rli_agent.parsers.remembered import Remembered, Timed
 from rli_agent.parsers.rollouts.reading import Reader, Reading
@@ -24,11 +24,15 @@ from rli_agent.parsers.rollouts.tally import Tally
 
 _DECODE = msgspec.json.Decoder().decode
 _ENCODE = msgspec.json.Encoder().encode
+#: Digits of the largest step that is believed.
+_DIGITS = 18
 
 
 class RecordState(Struct, Remembered):
-    """What must be remembered between two records. `broken` counts lines that are no JSON object."""
+    """What must be remembered between two records. `broken` counts lines that are no JSON object. max_steps: as the
+    records say beside their step."""
 
+    max_steps: str = ""
     tallies: dict[str, Tally] = {}
     changed: list[str] = []
     broken: int = 0
@@ -119,6 +123,13 @@ class RecordParser(Timed):
         step = record.get(spec.step) if spec.step else None
         if spec.step is not None and spec.step.startswith("path:"):
             step = self._step
+        elif isinstance(step, str):
+            step, _, total = step.partition("/")
+            if total.isdecimal() and total != self.state.max_steps:
+                self.state.max_steps = total[:_DIGITS]
+                known: TimeIs = "observed" if now is not None else "estimated"
+                events.append(RunFact(self.source.file, line, offset, now, known, "max_steps", self.state.max_steps))
+            step = int(step) if step.isdecimal() and len(step) <= _DIGITS else None
         time = record.get(spec.time) if spec.time else None
         values = record.get(spec.values) if spec.values else record
         if not isinstance(values, dict):
@@ -134,7 +145,7 @@ class RecordParser(Timed):
             line, offset, float(time or 0.0) if logged else now, "logged" if logged else "observed" if now else
             "estimated",
             int(step) if isinstance(step, int | float) else None,
-            {k: values[k] for k in figures}, labels,
+            {prefixed(spec.prefix, k): values[k] for k in figures}, labels,
         )  # fmt: skip
         events.append(samples)
 

@@ -121,3 +121,33 @@ def test_a_console_redirected_into_the_output_directory_is_found(tmp_path: Path)
     assert said[0]["value"] == "trl"
     steps = [(s["line"], s["step"]) for s in said if s["type"] == "state" and s["state"] in ("step", "eval")]
     assert steps == [(1, 1), (9, 2)]
+
+
+def test_ms_swift_keeps_what_it_prints_in_a_file_of_records(tmp_path: Path) -> None:
+    from zoneinfo import ZoneInfo
+
+    from rli_agent.parsing import parse_paths
+    from rli_agent.rulebook import Rulebook
+
+    run = tmp_path / "v0-20260301-101010"
+    run.mkdir()
+    (run / "logging.jsonl").write_text(
+        '{"loss": 0.5, "reward": 0.7, "epoch": 0.01, "global_step/max_steps": "5/500", "elapsed_time": "5m 18s"}\n'
+        '{"eval_loss": 0.3, "eval_runtime": 3.5, "epoch": 0.01, "global_step/max_steps": "5/500"}\n'
+        '{"loss": 0.5, "global_step/max_steps": "soon"}\n'
+        '{"last_model_checkpoint": "checkpoint-500", "global_step": 500, "memory": 55.5}\n'
+    )
+
+    def said() -> list[tuple[object, ...]]:
+        events = parse_paths([tmp_path], Rulebook(home=tmp_path), ZoneInfo("UTC"))
+        return [(Path(e["file"]).name, e.get("step"), e["name"], e["value"]) for e in events if e["type"] == "metric"]
+
+    file = "logging.jsonl"
+    told: list[tuple[object, ...]] = [
+        (file, 5, "train/loss", 0.5), (file, 5, "train/reward", 0.7), (file, 5, "train/epoch", 0.01),
+        (file, 5, "eval/loss", 0.3), (file, 5, "eval/runtime", 3.5), (file, 5, "train/epoch", 0.01),
+        (file, None, "train/loss", 0.5),
+    ]  # fmt: skip
+    assert said() == told
+    (run / "run.log").write_text("{'loss': 0.5, 'reward': 0.7, 'epoch': 0.01, 'global_step/max_steps': '5/500'}\n")
+    assert {event[0] for event in said()} == {"run.log"}  # the same, read once
