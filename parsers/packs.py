@@ -216,8 +216,9 @@ class SourceIs(Struct, forbid_unknown_fields=True):
 class Records(Struct, forbid_unknown_fields=True):
     """JSONL whose records are metrics. keys: top-level keys that must be there. values: the key that holds the object
     of numbers ("" = the record itself, without `step`, `time` and `drop`). prefix: of names, as for pairs. step: key of
-    a number or of a text `5/500`, or `path:` + pattern with a group `step` on the file's path. role_of: `{role: [keys or globs of which one is there]}`.
-    labels: label → pattern whose one group, found in the record's first key, is its value. twin_of: as for sources."""
+    a number or of a text `5/500`, or `path:` + pattern with a group `step` on the file's path. role_of:
+    `{role: [keys or globs of which one is there]}`. labels: label → pattern whose one group, found in the record's
+    first key, is its value. twin_of: as for sources."""
 
     id: str
     paths: list[str] = []
