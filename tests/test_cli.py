@@ -50,6 +50,14 @@ def test_the_first_line_says_what_is_wrong(capsys: pytest.CaptureFixture[str], g
     assert lines[1].startswith("  Usage: rli-agent ")
 
 
+@pytest.mark.parametrize("command", ["parse", "rules explain", "detect", "diagnose"])
+def test_what_cannot_be_read_is_said_in_one_form(command: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss":\n{"step": 2, "loss": 0.5}\n')
+    done = subprocess.run([*AGENT, *command.split(), tmp_path], capture_output=True, text=True, timeout=60)
+    assert "rli_agent.track" not in done.stderr
+    assert ("it holds records that cannot be read" in done.stderr) == (command != "diagnose")
+
+
 def test_a_path_for_a_command_is_answered_with_the_commands_that_take_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -25,6 +25,15 @@ from rli_agent.samples.prime_rl_run import DIR
 
 ROOT = Path(__file__).parents[1]
 Status = Callable[..., tuple[int, str]]
+MINE = """
+pack: mine
+detect: ["step 1 loss"]
+sources: [{role: trainer, paths: ["train.log"]}]
+rules:
+  - {id: step, pattern: '^step (?P<step>\\d+) loss (?P<loss>\\S+)', metrics: {loss: loss}}
+  - {id: save, pattern: '^saving', begin: save_ckpt}
+  - {id: saved, pattern: '^saved', end: save_ckpt}
+"""
 
 
 @pytest.fixture
@@ -177,6 +186,19 @@ def test_a_run_that_is_watched_is_told_from_its_store(status: Status, tmp_path: 
     assert report.run.watched
     assert report.run.store is not None
     assert report.progress.step == 30
+
+
+def test_what_an_attempt_left_open_is_over_when_the_next_one_trains(status: Status, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / ".rli-agent" / "rules").mkdir(parents=True)
+    (run / ".rli-agent" / "rules" / "mine.yaml").write_text(MINE)
+    began = time.time() - 300.0
+    steps = [f"{stamp(began + 10 * i)} step {i} loss 0.5\n" for i in range(1, 8)]
+    again = [f"{stamp(began + 120 + 10 * i)} step {i} loss 0.5\n" for i in range(1, 18)]
+    (run / "train.log").write_text("".join([*steps, f"{stamp(began + 75)} saving\n", *again]))
+    assert "save_ckpt" not in status(run)[1]
+    assert main(["watch", "--once", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)]) == 0
+    assert "Healthy: step 17\n" in status(run)[1]
 
 
 def test_the_run_that_was_watched_last_is_the_one_meant(status: Status, tmp_path: Path) -> None:

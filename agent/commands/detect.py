@@ -35,7 +35,9 @@ def command(
     from rli_agent.detect.loading import detector_files, load
     from rli_agent.errors import UserError
     from rli_agent.replay_report import explain_detectors, report
+    from rli_agent.terminal import log_to_stderr
 
+    log_to_stderr("WARNING")
     detectors = load([*detector_files([p for p in paths if p.is_dir()]), *configs])
     if explain is not None:
         click.echo(explain_detectors(detectors, explain))

@@ -36,9 +36,10 @@ def command(
     from rli_agent.diagnose.process import stacks
     from rli_agent.diagnose.report import as_data, as_text, diagnosis
     from rli_agent.machine.gpu_evidence import gpu_evidence
-    from rli_agent.terminal import say
+    from rli_agent.terminal import log_to_stderr, say
     from rli_agent.zone import named_zone
 
+    log_to_stderr("ERROR")
     if len(paths) == 1 and paths[0].suffix == ".sqlite" and paths[0].is_file():
         case = case_of_store(paths[0])
     else:

@@ -22,9 +22,10 @@ def command(paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, .
     from rli_agent.errors import UserError
     from rli_agent.parsing import discover, parse_paths, parse_stream, why_nothing
     from rli_agent.printing import json_line
-    from rli_agent.terminal import plain
+    from rli_agent.terminal import log_to_stderr, plain
     from rli_agent.zone import named_zone
 
+    log_to_stderr("WARNING")
     book = reading.packs(paths, rules)
     stamps = named_zone(zone)
     if paths == (Path("-"),):

@@ -35,9 +35,10 @@ def command(
     from rli_agent.explaining import explain
     from rli_agent.parsers.explaining import Taken
     from rli_agent.parsing import discover, refuse_missing, run_files
-    from rli_agent.terminal import many, plain, say
+    from rli_agent.terminal import log_to_stderr, many, plain, say
     from rli_agent.zone import named_zone
 
+    log_to_stderr("WARNING")
     refuse_missing(paths)
     book = reading.packs(paths, rules)
     scan = discover(paths, book, framework)

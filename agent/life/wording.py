@@ -91,9 +91,9 @@ def last_words(state: LifeState, now: float) -> list[str]:
     said = sorted(state.roles.items(), key=lambda item: item[1].wrote)
     lines = []
     for role, last in said[:8]:
-        text = f"{role}: {spoken(now - last.time)} ago: {last.text}" if last.text else f"{role}: nothing that tells"
+        text = f"{role}: {spoken(now - last.time)} ago: {last.text}" if last.text else f"{role}: nothing of note"
         if last.writes(now) and now - last.time >= 300.0:
-            text += "; still writes lines that tell nothing"
+            text += "; still writes, but nothing of note"
         lines.append(text[:400])
     return lines
 

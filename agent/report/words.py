@@ -67,7 +67,7 @@ _END = {
     "failed": "It failed.",
     "cancelled": "It was cancelled.",
     "preempted": "It was preempted.",
-    "stalled": "It stalled: nothing that tells of progress came any more.",
+    "stalled": "It stalled: no more signs of progress.",
     "running": "No line says that it is over.",
 }
 
