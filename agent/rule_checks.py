@@ -55,6 +55,8 @@ def check_document(document: Document[Pack]) -> list[Finding]:
 
 def _examples(document: Document[Pack]) -> Iterator[_Found]:
     pack = document.value
+    if not pack.rules:
+        yield "warning", ".pack", f"`{pack.pack}` has no rules: it reads no line; docs/rule-packs.md shows one"
     tried: set[str] = set()
     missed: set[str] = set()
     for i, example in enumerate(pack.examples):

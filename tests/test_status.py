@@ -201,6 +201,15 @@ def test_what_an_attempt_left_open_is_over_when_the_next_one_trains(status: Stat
     assert "Healthy: step 17\n" in status(run)[1]
 
 
+def test_a_broken_pack_is_told(status: Status, tmp_path: Path) -> None:
+    rules = write_run(tmp_path / "run") / ".rli-agent" / "rules"
+    rules.mkdir(parents=True)
+    (rules / "mine.yaml").write_text("pack: mine\nrules: [\n")
+    code, told = status(tmp_path / "run")
+    assert code == 0
+    assert f"rule pack left out: {rules / 'mine.yaml'}:3:1:" in told
+
+
 def test_the_run_that_was_watched_last_is_the_one_meant(status: Status, tmp_path: Path) -> None:
     for name, age in (("older", 200.0), ("newer", 100.0)):
         run = write_run(tmp_path / name, ago=age)

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from datetime import tzinfo
 from pathlib import Path
 
+from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -69,6 +70,8 @@ def runs_in(options: WatchOptions) -> list[Asked]:
     options = replace(options, once=True, private=True)
     refuse_missing(options.paths)
     book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
+    for complaint in book.complaints:
+        logger.error("rule pack left out: {}", complaint)
     home, _ = state_dir(options.state_dir, Path.home())
     alone = len(options.paths) == 1 and options.paths[0].is_dir() and not options.one_run
     places = RunFinder(options.paths[0], book.packs).find()[:MOST_RUNS] if alone else []

@@ -80,7 +80,7 @@ def case_of_logs(paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework:
         with suppress(OSError):  # it may be gone by now
             written = max(written, found.path.stat().st_mtime)
     if not told:
-        raise UserError(f"nothing to diagnose: {why_nothing(scan)[0]}", "give a run's output directory, or its log files")
+        raise UserError(f"nothing to diagnose: {why_nothing(scan)[0]}", "give a run's output directory, or its logs")
     case = Case(LifeState(), [], {found.source.file: found.source.role for found in scan.found}, 0.0, scan.run.root)
     case.state.attached = True
     case.locked = locked(scan)
