@@ -1,9 +1,8 @@
-"""A `rli-agent watch` process for tests, and the text of a prime-rl run for it to read."""
+"""The agent as a process, and what its store holds."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -14,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 PATIENCE = 30.0
 
@@ -26,20 +26,23 @@ def until(condition: Callable[[], object], what: str, patience: float = PATIENCE
         time.sleep(0.01)
 
 
-class Agent:
-    """A `rli-agent watch` process (or another command's) whose output is collected in a file."""
+class Command:
+    """A `rli-agent` process whose output is collected in a file; no variable of the agent reaches it but in `env`."""
 
     def __init__(
-        self, folder: Path, *arguments: object, command: str = "watch", env: dict[str, str] | None = None,
-        cwd: Path | None = None,
+        self, folder: Path, *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None,
+        wait: bool = False,
     ) -> None:  # fmt: skip
         self.log = folder / f"agent-{time.monotonic_ns()}.log"
+        around = {k: v for k, v in os.environ.items() if not k.startswith(("RLI_AGENT", "SLURM"))}
+        around |= {"TZ": "UTC", "no_proxy": "127.0.0.1", **(env or {})}
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rli_agent", command, "--state-dir", str(folder / "state"),
-                 *map(str, arguments)],
-                stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "TZ": "UTC", **(env or {})}, cwd=cwd,
+                [sys.executable, "-m", "rli_agent", *map(str, arguments)],
+                stdout=out, stderr=subprocess.STDOUT, env=around, cwd=cwd,
             )  # fmt: skip
+        if wait:
+            self.process.wait(PATIENCE)
 
     @property
     def output(self) -> str:
@@ -48,6 +51,21 @@ class Agent:
     def says(self, pattern: str) -> None:
         until(lambda: re.search(pattern, self.output) or self.process.poll() is not None, pattern)
         assert re.search(pattern, self.output), self.output
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+class Agent(Command):
+    """A `rli-agent watch` (or another command) that keeps its stores in the folder."""
+
+    def __init__(
+        self, folder: Path, *arguments: object, command: str = "watch", env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(folder, command, "--state-dir", folder / "state", *arguments, env=env, cwd=cwd)
 
     @property
     def url(self) -> str:
@@ -61,10 +79,6 @@ class Agent:
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(PATIENCE)
 
 
 def store(folder: Path) -> Path:
@@ -89,74 +103,17 @@ def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
         return {name: sorted(db.execute(query).fetchall(), key=repr) for name, query in queries.items()}
 
 
-# -- a run that is being written: prime-rl's trainer and orchestrator, a verl-like console would have no stamps
+def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    found = list(folder.glob("state/runs/*/run.sqlite"))
+    if not found:
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{found[0]}?mode=ro", uri=True, timeout=30)) as db:
+        try:
+            return db.execute(sql).fetchall()
+        except sqlite3.OperationalError:  # not made yet
+            return []
 
 
-def clock(second: int) -> str:
-    return f"\x1b[2m{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}\x1b[0m"
-
-
-def trainer(step: int, second: int) -> str:
-    return (
-        f"[trainer0]:{clock(second)} \x1b[32mSUCCESS\x1b[0m \x1b[1mStep {step} | {step % 50 + 1}.5s | "
-        f"Loss {step / 1000:.4f} | Entropy 0.4{step % 10} | Mismatch KL 0.0005 | Grad. Norm 0.0{step % 7 + 1} | "
-        f"LR 3.00e-06 | Throughput {20000 + step} tokens/s | MFU 27.{step % 10}% | Peak Mem. 41.3 GiB\x1b[0m\n"
-    )
-
-
-def orchestrator(step: int, second: int) -> str:
-    return (
-        f"{clock(second)} SUCCESS Step {step} | {step % 40 + 1}.1s | Reward 0.{step % 90 + 10} | "
-        f"Trainable 12/16 (75.0%) | Turns 1.0 | Branches 1.0 | Max Off-Policy 1 | Error 0.8% | "
-        f"Truncation 1.{step % 10}%\n"
-    )
-
-
-def trouble(step: int, second: int) -> str:
-    return (
-        f"{clock(second)}   ERROR Fatal error in train\nTraceback (most recent call last):\n"
-        f'  File "train.py", line {step}, in f\n    g()\ntorch.OutOfMemoryError: CUDA out of memory. '
-        f"Tried to allocate {step}.00 GiB. GPU 0 has a total capacity of 79.19 GiB\n"
-    )
-
-
-def script(steps: int) -> list[tuple[str, str]]:
-    """(file, text) in the order in which a run would write them."""
-    said: list[tuple[str, str]] = [
-        ("logs/trainer.log", f"[trainer0]:{clock(30000)}    INFO Starting training loop (max_steps={steps})\n"),
-        ("logs/orchestrator.log", f"{clock(29999)}    INFO Starting orchestrator (algorithm: grpo)\n"),
-        ("logs/orchestrator.log", f"{clock(30000)}    INFO Starting orchestrator loop (max_steps={steps})\n"),
-    ]
-    for step in range(1, steps + 1):
-        second = 30000 + 60 * step
-        said.append(("logs/orchestrator.log", orchestrator(step, second)))
-        said.append(("logs/trainer.log", trainer(step, second + 5)))
-        said.append((f"rollouts/step_{step}/train/all/traces.jsonl", rollout()))
-        if step % 7 == 0:
-            said.append(("logs/orchestrator.log", trouble(step, second + 9)))
-        if step % 5 == 0:
-            said.append(
-                ("logs/trainer.log", f"[trainer0]:{clock(second + 10)}    INFO Saving checkpoint at step {step}\n")
-            )
-    return said
-
-
-def write_run(root: Path, steps: int) -> None:
-    """All that a run of so many steps writes."""
-    for file, text in script(steps):
-        write(root, file, text)
-
-
-def rollout() -> str:
-    records = [
-        {"nodes": [], "rewards": {"a": 0.25 * i}, "env_name": "math", "errors": ["x"] if i == 3 else [], "ok": i != 3}
-        for i in range(4)
-    ]
-    return "".join(json.dumps(record) + "\n" for record in records)
-
-
-def write(root: Path, file: str, text: str) -> None:
-    path = root / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as out:
-        out.write(text)
+def attached(folder: Path) -> bool:
+    """Whether the agent has read all that was there, and remembers that it did."""
+    return query(folder, "SELECT 1 FROM knowledge WHERE name = 'life' AND json_extract(value, '$.attached')") != []

@@ -49,3 +49,16 @@ def write_run(
         path.write_text("".join(text))
         os.utime(path, (end, end))
     return root
+
+
+def clock(second: int) -> str:
+    """The time of day, so many seconds after midnight."""
+    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+
+
+def step(number: int, second: int) -> str:
+    """The trainer's line of a step, without colours."""
+    return (
+        f"{clock(second)} SUCCESS Step {number} | 5.5s | Loss {number / 1000:.4f} | Entropy 0.41 | Mismatch KL 0.0005 "
+        "| Grad. Norm 0.01 | LR 3.00e-06 | Throughput 20000 tokens/s | MFU 27.1% | Peak Mem. 41.3 GiB\n"
+    )

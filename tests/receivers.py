@@ -93,6 +93,11 @@ class HttpReceiver:
         self.url = f"http://{self.address}/services/{SECRET}"
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which an agent tells it."""
+        return {"RLI_AGENT_WEBHOOK": self.url}
+
+    @property
     def keys(self) -> list[str]:
         return [request.key for request in self.got]
 

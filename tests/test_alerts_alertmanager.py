@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import Agent, attached, clock, step
+from agent_process import Command, attached
+from prime_rl_logs import clock, step
 from receivers import HttpReceiver, until
 
 pytestmark = pytest.mark.real
@@ -83,8 +84,8 @@ def test_an_incident_stays_until_it_is_over_whoever_is_killed(
     log.parent.mkdir(parents=True)
     log.write_text(f"{clock(30000)}    INFO Starting training loop (max_steps=90)\n{step(1, 30060)}")
 
-    def watch() -> Agent:
-        return Agent(
+    def watch() -> Command:
+        return Command(
             tmp_path, "watch", "--listen", "none", "--state-dir", tmp_path / "state", "--alerts",
             tmp_path / "alerts.yaml", log.parents[1],
         )  # fmt: skip

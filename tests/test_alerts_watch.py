@@ -12,19 +12,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from agents import PATIENCE, Agent, attached, clock, query, step
+from agent_process import PATIENCE, Command, attached, query
+from prime_rl_logs import clock, step
 from receivers import SECRET, HttpReceiver, MailReceiver, until
 
 from rli_agent.samples.make_samples import make
 
 
 @pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
-    started: list[Agent] = []
+def watch(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    started: list[Command] = []
 
-    def start(*arguments: object, url: str = "", wait: bool = False) -> Agent:
+    def start(*arguments: object, env: dict[str, str] | None = None, wait: bool = False) -> Command:
         state = ("watch", "--listen", "none", "--state-dir", tmp_path / "state")
-        started.append(Agent(tmp_path, *state, *arguments, url=url, wait=wait))
+        started.append(Command(tmp_path, *state, *arguments, env=env, wait=wait))
         return started[-1]
 
     yield start
@@ -34,7 +35,7 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
 
 @pytest.mark.real
 def test_killed_at_any_moment_it_tells_each_thing_on_each_channel_and_none_twice(
-    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent]
+    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Command]
 ) -> None:
     chance = random.Random(7)
     receiver.takes = lambda: chance.random() < 0.5
@@ -81,13 +82,13 @@ def test_killed_at_any_moment_it_tells_each_thing_on_each_channel_and_none_twice
 
 @pytest.mark.real
 def test_what_happened_while_nobody_took_messages_comes_later_and_the_secret_stays_one(
-    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent]
+    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Command]
 ) -> None:
     receiver.takes = lambda: False
     log = tmp_path / "run" / "logs" / "trainer.log"
     log.parent.mkdir(parents=True)
     log.write_text(f"{clock(30000)}    INFO Starting training loop (max_steps=9)\n")
-    agent = watch(log.parents[1], url=receiver.url)
+    agent = watch(log.parents[1], env=receiver.variables)
     until(lambda: attached(tmp_path), "the agent to be attached")
     with log.open("a") as out:
         out.write(step(1, 30060))
@@ -95,7 +96,7 @@ def test_what_happened_while_nobody_took_messages_comes_later_and_the_secret_sta
     agent.kill()
     assert query(tmp_path, "SELECT kind, delivered FROM deliveries") == [("started", None)]
     receiver.takes = lambda: True
-    second = watch(log.parents[1], url=receiver.url)
+    second = watch(log.parents[1], env=receiver.variables)
     until(lambda: receiver.kinds == ["started"], "the message of before")
     second.process.send_signal(signal.SIGTERM)
     assert second.process.wait(PATIENCE) == 0
@@ -109,10 +110,10 @@ def test_what_happened_while_nobody_took_messages_comes_later_and_the_secret_sta
 
 @pytest.mark.parametrize("framework", ["prime-rl", "verl"])
 def test_a_healthy_run_read_once_tells_nothing(
-    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent], framework: str
+    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Command], framework: str
 ) -> None:
     make(tmp_path)
-    agent = watch(tmp_path / framework, "--once", url=receiver.url, wait=True)
+    agent = watch(tmp_path / framework, "--once", env=receiver.variables, wait=True)
     assert agent.process.returncode == 0, agent.output
     assert receiver.taken == []
     assert query(tmp_path, "SELECT * FROM messages") == []
@@ -120,7 +121,7 @@ def test_a_healthy_run_read_once_tells_nothing(
 
 
 def test_a_failed_run_read_once_is_told_here_and_kept_without_a_webhook(
-    tmp_path: Path, watch: Callable[..., Agent]
+    tmp_path: Path, watch: Callable[..., Command]
 ) -> None:
     log = tmp_path / "run" / "logs" / "trainer.log"
     log.parent.mkdir(parents=True)
@@ -138,7 +139,7 @@ def test_a_failed_run_read_once_is_told_here_and_kept_without_a_webhook(
     assert query(tmp_path, "SELECT * FROM deliveries") == []
 
 
-def test_a_watch_that_comes_after_the_crash_says_so_at_once(tmp_path: Path, watch: Callable[..., Agent]) -> None:
+def test_a_watch_that_comes_after_the_crash_says_so_at_once(tmp_path: Path, watch: Callable[..., Command]) -> None:
     log = tmp_path / "run" / "logs" / "trainer.log"
     log.parent.mkdir(parents=True)
     log.write_text(
@@ -155,15 +156,15 @@ def test_a_watch_that_comes_after_the_crash_says_so_at_once(tmp_path: Path, watc
 
 
 def test_the_command_test_says_what_came_back(tmp_path: Path, receiver: HttpReceiver) -> None:
-    taken = Agent(tmp_path, "alerts", "test", url=receiver.url, wait=True)
+    taken = Command(tmp_path, "alerts", "test", env=receiver.variables, wait=True)
     assert taken.process.returncode == 0
     assert re.search(r"webhook \(127.0.0.1:\d+\) took the message: 200 ok", taken.output)
     assert receiver.kinds == ["test"]
     receiver.takes = lambda: False
-    refused = Agent(tmp_path, "alerts", "test", url=receiver.url, wait=True)
+    refused = Command(tmp_path, "alerts", "test", env=receiver.variables, wait=True)
     assert refused.process.returncode == 1
     assert "did not take the message: 503 no" in refused.output
-    none = Agent(tmp_path, "alerts", "test", wait=True)
+    none = Command(tmp_path, "alerts", "test", wait=True)
     assert none.process.returncode == 2
     assert "no channel is configured" in none.output
     assert SECRET not in taken.output + refused.output + none.output
@@ -182,7 +183,7 @@ DIED = {
 @pytest.mark.real
 @pytest.mark.parametrize("what", DIED)
 def test_a_node_that_does_not_lead_tells_what_it_died_of_and_not_of_what_befell_all(
-    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Agent], what: str
+    tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Command], what: str
 ) -> None:
     said, told = DIED[what]
     log = tmp_path / "run" / "logs" / "trainer" / "node_1.log"
@@ -193,7 +194,7 @@ def test_a_node_that_does_not_lead_tells_what_it_died_of_and_not_of_what_befell_
     )
     an_hour_ago = time.time() - 3600
     os.utime(log, (an_hour_ago, an_hour_ago))
-    agent = watch("--nodes", "alpha,beta", "--node", "beta", "--files", "own", log.parents[2], url=receiver.url)
+    agent = watch("--nodes", "alpha,beta", "--node", "beta", "--files", "own", log.parents[2], env=receiver.variables)
     until(lambda: attached(tmp_path), "the agent to be attached")
     agent.process.terminate()  # what is to be sent is sent first
     agent.process.wait(PATIENCE)

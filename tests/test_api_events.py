@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 import python_api
-from agent_process import Agent, until
-from agents import Agent as Command
-from agents import query
+from agent_process import Agent, Command, query, until
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_process import clock, orchestrator, trainer, trouble, until, write
+from agent_process import until
+from growing_run import clock, orchestrator, trainer, trouble, write
 from hosts import Hosts, HubPrometheus, prometheus_on_hub
 from real_prometheus import wait_for
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from agents import Agent, attached, clock, query
+from agent_process import Command, attached, query
+from prime_rl_logs import clock
 from receivers import until
 
 from rli_agent.alerts.lookout import Lookout, Noted
@@ -223,7 +224,7 @@ def test_a_watch_tells_of_a_spiking_gradient_also_when_it_is_killed(tmp_path: Pa
     with log.open("a") as out:
         out.writelines(step(n, 0.01) for n in range(1, 41))
     state = ("watch", "--state-dir", tmp_path / "state", "--listen", "127.0.0.1:0", log.parents[1])
-    agent = Agent(tmp_path, *state)
+    agent = Command(tmp_path, *state)
     told = "SELECT kind, resolved FROM messages WHERE kind = 'grad_spike'"
     try:
         until(lambda: attached(tmp_path), "the agent to be attached")
@@ -237,7 +238,7 @@ def test_a_watch_tells_of_a_spiking_gradient_also_when_it_is_killed(tmp_path: Pa
         agent.kill()
         with log.open("a") as out:
             out.writelines(step(n, 0.01) for n in range(56, 90))
-        agent = Agent(tmp_path, *state)
+        agent = Command(tmp_path, *state)
         until(lambda: query(tmp_path, told) == [("grad_spike", 0), ("grad_spike", 1)], "its end")
     finally:
         agent.kill()

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import clock, query, step
+from agent_process import query
 from click.testing import CliRunner
+from prime_rl_logs import clock, step
 
 from rli_agent.cli import group
 from rli_agent.diagnose.case import Case

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_process import Agent, until, write_run
+from agent_process import Agent, until
+from growing_run import write_run
 from receivers import HttpReceiver
 
 from rli_agent.alerts.filling import DiskWatch

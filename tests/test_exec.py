@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from agents import Agent, query
+from agent_process import Command, query
 from prime_rl_logs import step_line
 from receivers import until
 
@@ -42,8 +42,8 @@ def trainer(tmp_path: Path) -> list[str]:
     return [sys.executable, "-c", TRAINER, str(steps), str(tmp_path / "end")]
 
 
-def run(tmp_path: Path, *arguments: str) -> Agent:
-    return Agent(tmp_path, "exec", "--listen", "none", "--state-dir", tmp_path / "state", *arguments)
+def run(tmp_path: Path, *arguments: str) -> Command:
+    return Command(tmp_path, "exec", "--listen", "none", "--state-dir", tmp_path / "state", *arguments)
 
 
 @pytest.mark.real
@@ -83,7 +83,7 @@ def test_a_watch_that_fails_does_not_end_the_trainer(tmp_path: Path, trainer: li
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         log = tmp_path / "run/console.log"
         more = ("--listen", listen, "--state-dir", tmp_path / "state", "--log", log)
-        agent = Agent(tmp_path, "exec", *more, "--", *trainer)
+        agent = Command(tmp_path, "exec", *more, "--", *trainer)
         try:
             until(lambda: "the run is not watched" in agent.output, "the complaint")
             until(lambda: "Step 50 " in agent.output, "the trainer's output")

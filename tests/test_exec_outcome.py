@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from agents import Agent, query
+from agent_process import Command, query
 from prime_rl_logs import step_line
 from receivers import HttpReceiver, until
 
@@ -24,13 +24,13 @@ exec(sys.argv[2])
 WAITS = "time.sleep(60)"
 
 
-def run(tmp_path: Path, end: str, url: str = "", lines: str = "") -> Agent:
+def run(tmp_path: Path, end: str, env: dict[str, str] | None = None, lines: str = "") -> Command:
     steps = tmp_path / "steps.txt"
     steps.write_text("".join(step_line(n, time.time() - 10 + n) for n in range(1, 9)) + lines)
     trainer = (sys.executable, "-c", TRAINER, steps, end)
-    return Agent(
+    return Command(
         tmp_path, "exec", "--listen", "none", "--state-dir", tmp_path / "state", "--log", tmp_path / "run/console.log",
-        "--", *trainer, url=url,
+        "--", *trainer, env=env,
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def told(tmp_path: Path) -> list[str]:
 )
 def test_the_exit_status_ends_the_run_and_is_told(end: str, code: int, said: str, word: str, tmp_path: Path) -> None:
     with closing(HttpReceiver()) as receiver:
-        agent = run(tmp_path, end, receiver.url)
+        agent = run(tmp_path, end, receiver.variables)
         try:
             assert agent.process.wait(30.0) == code
         finally:
@@ -93,7 +93,7 @@ def test_a_log_that_tells_of_success_does_not_outweigh_the_exit_status(tmp_path:
 def test_a_second_start_that_fails_before_its_first_step_is_told_too(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for _ in range(2):
-        Agent(
+        Command(
             tmp_path, "exec", "--listen", "none", "--state-dir", tmp_path / "state", "--output-dir", tmp_path / "out",
             "--", "sh", "-c", "exit 3", wait=True,
         )  # fmt: skip

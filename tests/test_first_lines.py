@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from agents import Agent
+from agent_process import Command
 from prime_rl_logs import stamp, write_run
 from receivers import until
 
@@ -108,7 +108,7 @@ def test_a_console_that_no_pack_knows_is_over_where_it_says_so_and_else_may_be(
 
 def test_a_watch_of_a_run_that_has_been_silent_for_hours_begins_with_that(tmp_path: Path) -> None:
     run = verl_run(tmp_path / "run", ago=5 * 3600.0)
-    agent = Agent(tmp_path, "watch", "--listen", "none", "--plain", "--state-dir", tmp_path / "state", run)
+    agent = Command(tmp_path, "watch", "--listen", "none", "--plain", "--state-dir", tmp_path / "state", run)
     try:
         until(lambda: "of 14" in agent.output, "a status line")
         said = [line for line in agent.output.split("\n") if "of 14" in line]

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, until, write, write_run
+from agent_process import Agent, until
+from growing_run import write, write_run
 from real_prometheus import prometheus_of
 from receivers import HttpReceiver
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from agent_process import write, write_run
+from growing_run import write, write_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from agents import Agent
+from agent_process import Command
 from hypothesis import given
 from hypothesis import strategies as st
 from prime_rl_logs import stamp, step_line, write_run
@@ -112,7 +112,7 @@ def test_long_lines_are_cut(logs: Logs, tmp_path: Path) -> None:
 @pytest.mark.real
 def test_what_is_written_from_now_on(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    agent = Agent(tmp_path, "logs", run, "-f", "-n", "1", "--state-dir", tmp_path / "state")
+    agent = Command(tmp_path, "logs", run, "-f", "-n", "1", "--state-dir", tmp_path / "state")
     try:
         until(lambda: "Step 30" in agent.output, "the last line")
         late = run / "logs/inference.log"

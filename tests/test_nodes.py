@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from agent_process import write, write_run
+from growing_run import write, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from agent_process import PATIENCE, Agent, orchestrator, script, until, write, write_run
+from agent_process import PATIENCE, Agent, until
+from growing_run import orchestrator, script, write, write_run
 from page_client import PageClient
 
 from rli_agent.cli import main

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_process import Agent, until, write, write_run
+from agent_process import Agent, until
 from browser import Visit
+from growing_run import write, write_run
 from page_client import PageClient
 from real_prometheus import prometheus_of
 

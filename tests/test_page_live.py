@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_process import Agent, orchestrator, trainer, until, write, write_run
+from agent_process import Agent, until
 from browser import Visit, finished
+from growing_run import orchestrator, trainer, write, write_run
 
 import rli_agent.samples
 from rli_agent.demo import OUTPUT

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, orchestrator, trainer, trouble, until, write, write_run
+from agent_process import Agent, until
+from growing_run import orchestrator, trainer, trouble, write, write_run
 from page_client import PageClient
 
 pytestmark = pytest.mark.timeout(90)

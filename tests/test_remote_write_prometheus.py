@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_process import Agent, clock, store, trainer, until, write, write_run
+from agent_process import Agent, store, until
+from growing_run import clock, trainer, write, write_run
 from real_prometheus import program
 
 pytestmark = pytest.mark.real

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, until, write_run
+from agent_process import Agent, until
+from growing_run import write_run
 from receivers import HttpReceiver
 from remote_receiver import all_taken, of
 

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from agents import clock, step
 from click.testing import CliRunner
+from prime_rl_logs import clock, step
 from report_pages import Page, digest, report
 
 from rli_agent.asking.ask import runs_in, store_of

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from agent_process import PATIENCE, Agent, store, until, write
+from agent_process import PATIENCE, Agent, store, until
+from growing_run import write
 
 from rli_agent.discover import NEWEST, Discovery
 from rli_agent.discover.discovery import OLDEST

@@ -9,8 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, write_run
+from agent_process import Agent
 from click.testing import CliRunner, Result
+from growing_run import write_run
 
 from rli_agent.cli import group
 from rli_agent.errors import UserError

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from agents import Agent
+from agent_process import Command
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -131,12 +131,12 @@ def test_a_journal_that_cannot_be_written(tmp_path: Path, capsys: pytest.Capture
 
 
 @pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
-    started: list[Agent] = []
+def watch(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    started: list[Command] = []
 
-    def start(*arguments: object) -> Agent:
+    def start(*arguments: object) -> Command:
         more = ("--listen", "none", "--state-dir", tmp_path / "state")
-        started.append(Agent(tmp_path, "watch", *arguments, *more))
+        started.append(Command(tmp_path, "watch", *arguments, *more))
         return started[-1]
 
     yield start
@@ -144,7 +144,7 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Agent]]:
         agent.kill()
 
 
-def end(agent: Agent) -> None:
+def end(agent: Command) -> None:
     agent.process.terminate()
     assert agent.process.wait(30.0) == 0
 
@@ -154,7 +154,7 @@ def entries(path: Path) -> list[str]:
     return re.split(r"\n\n(?=## )", text) if text else []
 
 
-def test_a_watch_writes_at_launch_and_again_only_when_it_is_time(tmp_path: Path, watch: Callable[..., Agent]) -> None:
+def test_a_watch_writes_at_launch_and_again_only_when_it_is_time(tmp_path: Path, watch: Callable[..., Command]) -> None:
     run = write_run(tmp_path / "run")
     journal = run / "STATUS.md"
     first = watch(run, "--status-md", "1h")
@@ -171,7 +171,7 @@ def test_a_watch_writes_at_launch_and_again_only_when_it_is_time(tmp_path: Path,
 
 
 @pytest.mark.real
-def test_a_watch_writes_when_the_run_ends(tmp_path: Path, watch: Callable[..., Agent]) -> None:
+def test_a_watch_writes_when_the_run_ends(tmp_path: Path, watch: Callable[..., Command]) -> None:
     run, journal = write_run(tmp_path / "run"), tmp_path / "notes.md"
     watch(run, "--status-md", "1h", "--status-file", journal)
     until(lambda: len(entries(journal)) == 1, "the entry of the launch")

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, Agent, store, trainer, until, write
+from agent_process import PATIENCE, Agent, store, until
+from growing_run import trainer, write
 
 KILLS = int(os.environ.get("RLI_TORTURE_KILLS", "50"))
 SEED = int(os.environ.get("RLI_TORTURE_SEED", "7"))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from agents import Agent
+from agent_process import Command
 from emulator import Terminal
 from prime_rl_logs import stamp, step_line, write_run
 from receivers import until
@@ -71,7 +71,7 @@ def test_open_states_grow(start: Start, tmp_path: Path) -> None:
 @pytest.mark.real
 def test_top_shows_the_store_of_the_agent_that_watches(start: Start, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    agent = Agent(tmp_path, "watch", run, "--listen", "none", "--state-dir", tmp_path / "state")
+    agent = Command(tmp_path, "watch", run, "--listen", "none", "--state-dir", tmp_path / "state")
     try:
         until(lambda: "step 30" in agent.output, "the agent has read")
         terminal = start("top")

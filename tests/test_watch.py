@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, Agent, rows, script, store, trainer, until, write, write_run
+from agent_process import PATIENCE, Agent, rows, store, until
+from growing_run import script, trainer, write, write_run
 
 
 @pytest.mark.real

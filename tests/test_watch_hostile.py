@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import Agent, trainer, until, write, write_run
+from agent_process import Agent, until
+from growing_run import trainer, write, write_run
 
 pytestmark = pytest.mark.real
 #: Takes longer with every `a`, until the time that a pattern has is over.

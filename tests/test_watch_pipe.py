@@ -14,7 +14,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, rows, script, store, trainer, until, write
+from agent_process import PATIENCE, rows, store, until
+from growing_run import script, trainer, write
 
 TEXT = "".join(text for file, text in script(3) if file == "logs/trainer.log")
 

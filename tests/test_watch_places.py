@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, Agent, rows, store, until, write
+from agent_process import PATIENCE, Agent, rows, store, until
+from growing_run import write
 
 from rli_agent.watching.places import Places
 

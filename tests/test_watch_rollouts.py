@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, Agent, store, trainer, until, write, write_run
+from agent_process import PATIENCE, Agent, store, until
+from growing_run import trainer, write, write_run
 
 TRACES = "run_default/rollouts/step_{}/train_rollouts.jsonl"
 

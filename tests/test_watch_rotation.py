@@ -12,7 +12,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from agent_process import PATIENCE, Agent, store, trainer, until, write, write_run
+from agent_process import PATIENCE, Agent, store, until
+from growing_run import trainer, write, write_run
 
 from rli_agent.alerts.opening import open_alerts
 from rli_agent.catalogue import Catalogue

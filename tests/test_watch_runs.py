@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from agent_process import PATIENCE, Agent, trainer, until, write, write_run
+from agent_process import PATIENCE, Agent, until
+from growing_run import trainer, write, write_run
 
 
 def make_run(outputs: Path, name: str, steps: int) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from agent_process import script, write
+from growing_run import script, write
 
 from rli_agent.discover import Discovery
 from rli_agent.discover.copies import AHEAD

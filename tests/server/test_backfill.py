@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from agent_process import write_run
+from growing_run import write_run
 
 from .conftest import Answer, Stack, until
 

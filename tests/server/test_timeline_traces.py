@@ -10,7 +10,7 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
-from agents import Agent
+from agent_process import Command
 
 from rli_agent.dashboards import FOLDER
 from rli_agent.player import Playback
@@ -28,7 +28,7 @@ def test_the_timeline_shows_the_states_and_steps_of_a_run(stack: Stack, tmp_path
     run = tmp_path / "run"
     Playback(SAMPLE).play(run, speed=1e6)  # as of today: spans of months ago are past what a search can be asked for
     endpoint = f"http://127.0.0.1:{stack.ports['otlp']}"
-    agent = Agent(tmp_path, "watch", "--once", run, "--state-dir", tmp_path / "state", "--listen", "none",
+    agent = Command(tmp_path, "watch", "--once", run, "--state-dir", tmp_path / "state", "--listen", "none",
                   "--otlp-endpoint", endpoint, wait=True)  # fmt: skip
     assert agent.process.returncode == 0, agent.output
 
