@@ -179,9 +179,10 @@ class Watcher:
             changed = tree.look_at_all(now)
         else:
             changed = tree.look([*tree.being_written(now), *(tree.links if inotify else ())], now)
-        # At most 1 % of a core, and a quarter of the time where each stat asks a server; less where events tell.
-        rest = max((400 if inotify else 100) * (time.thread_time() - used), 4 * (time.monotonic() - started))
-        root.next_recent = now + (CHECK_RECENT if inotify else self._poll_interval)
+        # At most 1 % of a core, and a quarter of the time where each stat asks a server; 0.05 % where events tell.
+        rest = max((2000 if inotify else 100) * (time.thread_time() - used), 4 * (time.monotonic() - started))
+        recent = CHECK_RECENT if known else max(CHECK_RECENT, rest)
+        root.next_recent = now + (recent if inotify else self._poll_interval)
         if known:
             root.next_known = now + max(CHECK_KNOWN, self._poll_interval, rest)
         if everything:

@@ -42,7 +42,7 @@ CLOCK = 1.0
 #: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
 LAST_WORDS = 2.0
 #: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
-#: twice as many from look to look, up to LONGEST, or 400 times what a look takes.
+#: twice as many from look to look, up to LONGEST. At least 400 times what a look takes.
 RESCAN, LONGEST = 5.0, 30.0
 #: Seconds between two looks where something changed that is not read.
 SHORTEST = 0.1
@@ -197,12 +197,12 @@ class WatchedRun:
         # What is not read may change all the time: a look takes at most a twentieth of it.
         self._unknown = self._unknown or any(path not in tracks for path in changed)
         named = self._places.learn(self.status.facts)
-        wait = self._pause if self._unknown or not tracks else self._rescan
+        wait = self._pause if self._unknown or not tracks else max(self._rescan, 20 * self._pause)
         if self._files.backlog and not self._turns.owes:  # what was read may rest once its records are summed up
             wait = min(wait, max(QUIET, self._pause / 5))
         if named or now - self._looked >= wait or self._files.stale:
             if not changed and tracks:
-                self._rescan = min(2 * self._rescan, max(LONGEST, 20 * self._pause))
+                self._rescan = min(2 * self._rescan, LONGEST)
             self._unknown = False
             known = set(tracks)
             self._look_again()
