@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.parse
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from loopback import free_port
 from real_prometheus import program, wait_for
 
 #: Asks a URL from within a namespace.
@@ -72,7 +72,7 @@ class Hosts:
         """Where the hub reaches an agent on this host, and what tells the agent so."""
         if self.real:
             return f"10.77.0.{self.names.index(name) + 2}:9092", ["--listen", "0.0.0.0:9092"]
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         return address, ["--listen", address, "--node", name]
 
     def fetch(self, url: str) -> str:
@@ -116,7 +116,7 @@ class HubPrometheus:
 @contextlib.contextmanager
 def prometheus_on_hub(hosts: Hosts, folder: Path, addresses: Sequence[str]) -> Iterator[HubPrometheus]:
     """It takes what is sent to it as well, also of two days ago."""
-    listen = f"{hosts.hub}:{_free_port()}"
+    listen = f"{hosts.hub}:{free_port()}"
     config = folder / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 500ms, scrape_timeout: 400ms}\n"
@@ -142,9 +142,3 @@ def prometheus_on_hub(hosts: Hosts, folder: Path, addresses: Sequence[str]) -> I
 
 def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

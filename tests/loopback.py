@@ -1,10 +1,11 @@
-"""HTTP servers on loopback for as long as a test needs them."""
+"""HTTP servers on loopback for as long as a test needs them, and ports for others."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -15,7 +16,7 @@ class QuietHandler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def answering(page: Callable[[str], bytes | None]) -> Iterator[int]:
     """The port of a server that answers a GET with the page at its path; None is a 404."""
 
@@ -31,7 +32,7 @@ def answering(page: Callable[[str], bytes | None]) -> Iterator[int]:
         yield port
 
 
-@contextmanager
+@contextlib.contextmanager
 def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
     """The port at which the handler answers."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -44,3 +45,17 @@ def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody has."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ones: all are held until the last is chosen."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import free_port
 
 from rli_agent.catalogue import Catalogue
 from rli_agent.events import Interval, Problem, RolloutBatch, RunFact, Samples, Shape, Source
@@ -161,9 +161,7 @@ def prometheus_over(data: Path, folder: Path) -> Iterator[Prometheus]:
 
 @contextlib.contextmanager
 def _started(config: Path, data: Path) -> Iterator[tuple[Prometheus, subprocess.Popen[bytes], Path]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = config.with_suffix(".log")
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from loopback import free_ports
+
 NODES = ("alpha", "beta")
 _CONF = """\
 ClusterName=test
@@ -54,7 +56,7 @@ class Cluster:
         key.write_bytes(os.urandom(64))
         key.chmod(0o400)
         conf = folder / "slurm.conf"
-        conf.write_text(_CONF.format(folder=folder, host=socket.gethostname().split(".")[0], ports=_free_ports(3)))
+        conf.write_text(_CONF.format(folder=folder, host=socket.gethostname().split(".")[0], ports=free_ports(3)))
         (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
         self.environment = {**os.environ, "SLURM_CONF": str(conf)}
         munge = folder / "munge"
@@ -94,14 +96,3 @@ class Cluster:
             told = "\n".join(p.read_text()[-2000:] for p in self._folder.glob("*-*.txt"))
             assert time.monotonic() < end, f"SLURM does not come up:\n{told}"
             time.sleep(0.1)  # between two looks at the condition
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from agent_process import Command, attached
+from loopback import free_port
 from prime_rl_logs import clock, step
 from receivers import HttpReceiver, until
 
@@ -27,8 +27,7 @@ class Alertmanager:
         program = shutil.which("prometheus-alertmanager")
         if program is None:
             pytest.fail("prometheus-alertmanager is not installed; run `make test`, which installs it")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         config = folder / "alertmanager.yml"
         hook = {"url": f"http://{receiver.address}/am", "send_resolved": True}
         route = {"receiver": "hook", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s"}

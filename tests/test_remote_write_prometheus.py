@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 from agent_process import Agent, store, until
 from growing_run import clock, trainer, write, write_run
+from loopback import free_port
 from real_prometheus import program
 
 pytestmark = pytest.mark.real
@@ -149,9 +149,7 @@ def victoria(tmp_path: Path) -> Iterator[str]:
     binary = shutil.which("victoria-metrics")
     if binary is None:
         pytest.skip("victoria-metrics is not installed (Debian package victoria-metrics)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     line = [binary, f"-storageDataPath={tmp_path / 'victoria'}", f"-httpListenAddr=127.0.0.1:{port}"]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

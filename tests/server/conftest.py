@@ -8,7 +8,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import QuietHandler, served
+from loopback import QuietHandler, free_ports, served
 from msgspec import Struct, field
 
 from rli_agent.cli import main
@@ -182,19 +181,6 @@ def mirror() -> Iterator[Mirror]:
     with served(type("Handler", (_Handler,), {"mirror": it})) as port:
         it.url = f"http://127.0.0.1:{port}"
         yield it
-
-
-def free_port() -> int:
-    return free_ports(1)[0]
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ones: all are held until the last is chosen."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
 
 
 def until(holds: Callable[[], Any], patience: float = 30.0) -> Any:

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from loopback import free_port
 
 from rli_agent.port_holder import held_by
 from rli_agent.server.files import try_lock, write_whole
 from rli_agent.server.ports import is_taken, next_free, why_not
 
-from .conftest import free_port, until
+from .conftest import until
 
 
 def test_a_taken_port_names_its_holder_and_the_next_free_one_is_found() -> None:
