@@ -88,7 +88,7 @@ def _tell(step: Step, wish: Wish, say: Say) -> None:
         say(f"{head} is there: {step.use.binary}")
     elif step.release is not None and wish.source is not None:
         say(f"{head} from {wish.source / step.release.archive}")
-        say(f"{'':21} to be had at {step.release.url}")
+        say(f"{'':21} fetch it at  {step.release.url}")
         say(f"{'':21} its sum at   {step.release.sums[0]} (as {step.release.archive}.sha256)")
     elif step.release is not None:
         say(f"{head} from {step.release.url}")

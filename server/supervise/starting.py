@@ -136,7 +136,7 @@ def _supervisor_alone(places: Places, ready: Ready, options: Options, writing: i
 def _greet(ready: Ready, places: Places, say: Say, ok: bool, how_to_end: str) -> None:
     """The last line of a start: where to look."""
     left = [n for n in NAMES if n in ready.left_out]
-    head = "all are ready" if ok and not left else "ready, but for what is left out" if ok else "NOT all are ready"
+    head = "all are ready" if ok and not left else "ready, except what is left out" if ok else "NOT all are ready"
     say(f"{head}; `rli-agent server status` says how they are, {how_to_end}")
     if any(launch.program == "grafana" for launch in ready.launches):
         say(f"Grafana's login is admin, its password in {places.password}")
