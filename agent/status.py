@@ -11,7 +11,7 @@ from rli_agent.events import Event, Interval, Problem, RunFact, Samples
 from rli_agent.life.headline import headline
 from rli_agent.life.state import ENDS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
-from rli_agent.life.wording import begun_step, doubted, short, spoken, stalled, where
+from rli_agent.life.wording import begun_step, by_its_bar, doubted, short, spoken, stalled, where
 from rli_agent.pace import Pace, finish
 from rli_agent.parsers.timeline import intervals
 
@@ -240,9 +240,11 @@ class RunStatus:
 
     def _steps(self) -> str:
         whole = f" of {self.max_steps}" if self.max_steps is not None else ""
-        return f"step {self.step}{whole}" if self.step is not None else "no step seen"
+        return f"step {self.step}{whole}" if self.step is not None else by_its_bar(self.facts) or "no step seen"
 
     def _starting(self, state: LifeState) -> str:
+        if (drawn := by_its_bar(self.facts)) is not None:
+            return drawn
         begun = begun_step(state)
         return "starting: no step yet" + (f", in step {begun}" if begun else "")
 

@@ -232,3 +232,21 @@ def test_of_rays_wrapper_the_cause_is_told_and_the_wrapper_where_there_is_nothin
 )
 def test_an_error_in_a_record_is_told_as_its_program_would(record: str, said: str) -> None:
     assert headline(record) == said
+
+
+def test_a_run_whose_console_draws_only_its_bar_is_where_the_bar_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"(TaskRunner pid=1) Training Progress: {n}%|#  | {n}/100 [{n}:00<9:00:00, 60.00s/it]" for n in range(34)]
+    (tmp_path / "train.log").write_text("\n".join(["(TaskRunner pid=1) using verl.trainer", *lines, ""]))
+    assert first_line(capsys, "diagnose", tmp_path).endswith("at step 33 of 100 by its bar")
+    assert main(["watch", "--once", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(tmp_path)]) == 0
+    assert capsys.readouterr().out.rstrip().split("\n")[-1] == "step 33 of 100 by its bar"
+
+
+def test_torchrun_that_knows_no_more_names_who_died() -> None:
+    message = (
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\n=====\ntrain.py FAILED\n-----\n"
+        "Root Cause (first observed failure):\n[0]:\n  host      : gpu-7\n  rank      : 2 (local_rank: 2)\n"
+    )
+    assert in_short("traceback", message) == "torchrun's first failure: rank 2 on gpu-7"

@@ -170,6 +170,7 @@ class Attempts:
         state.open.clear()
         state.errors.clear()
         state.outlived.clear()
+        state.facts.pop("progress", None)
         state.lingers = state.quiet = False
         state.nan_at, state.nan_run = None, 0
         for kind in list(state.incidents):

@@ -116,6 +116,8 @@ def in_short(kind: str, message: str) -> str:
     told = next(_BY_KIND[kind](message), None) if kind in _WORDS else None
     if told:
         return f"{_WORDS[kind]}: {told}"
+    if headline(message).endswith("ChildFailedError:"):  # of torchrun, which knows no more than who
+        return next(_process(message), headline(message))
     said, cut_off, _ = headline(message).partition("Traceback (most recent call last)")
     place = next(_raised(message), None) if cut_off else None
     if place is None:

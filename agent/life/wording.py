@@ -56,10 +56,18 @@ def in_words(event: Event) -> str:
 def where(state: LifeState) -> str:
     """The step, as part of a sentence."""
     if state.step is None or state.step_at is None:
+        if (drawn := by_its_bar(state.facts)) is not None:
+            return f"at {drawn}"
         begun = state.ended_in or begun_step(state)
         return f"in step {begun}" if begun else "before the first step"
     whole = state.max_steps
     return f"at step {state.step}" + (f" of {whole}" if whole is not None else "")
+
+
+def by_its_bar(facts: Mapping[str, str]) -> str | None:
+    """The step of a run that tells of none, where its bar shows it."""
+    done, whole = facts.get("progress", "0"), facts.get("max_steps")
+    return f"step {done}" + (f" of {whole}" if whole else "") + " by its bar" if done != "0" else None
 
 
 def begun_step(state: LifeState) -> int | None:
