@@ -43,7 +43,7 @@ def list_channels(alerts: Path | None) -> int:
 def test(names: tuple[str, ...], alerts: Path | None) -> int:
     """Send a test message to each CHANNEL (all, if none is named), and say what comes back.
 
-    Where incidents are kept open until they are over, the message that this one is over follows. Exit status 1: a
+    Channels that keep an incident open until it is over are told that this one is. Exit status 1: a
     channel did not take it.
     """
     import difflib

@@ -24,7 +24,7 @@ from rli_agent.settings.command import Configured
 @click.option("--instance", metavar="NAME", help="Label of the series; otherwise where the run's agent is scraped.")
 @click.option("--project", metavar="NAME", help="Label of the series; otherwise as the run says.")
 @click.option("--experiment", metavar="NAME", help="Label of the series; otherwise as the run says.")
-@click.option("--namespace", default="rl_insight_monitor", show_default=True, help="First word of native metrics.")
+@click.option("--namespace", default="rl_insight_monitor", show_default=True, help="Prefix of native metrics.")
 @reading.framework
 @reading.rules
 @reading.zone

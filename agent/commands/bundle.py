@@ -14,7 +14,7 @@ from rli_agent.settings.command import Configured
 @reading.paths
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.tar.gz",
-    help="Write here; otherwise beside you, under the run's name.",
+    help="Write here; otherwise in the current directory, under the run's name.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Write over what is there.")
 @click.option("--with-prompts", is_flag=True, help="Leave prompts and completions in, and add rollouts.")

@@ -28,7 +28,7 @@ def command(
     rules: tuple[Path, ...], zone: str | None, state_dir: Path | None,
 ) -> None:  # fmt: skip
     """Compare the runs A and B: metrics at equal steps, what each phase takes, settings, and how they ended. The first
-    line is the answer: what differs by more than each run wavers by itself.
+    line is the answer: what differs by more than each run's own noise.
 
     A and B are output directories, runs' ids (`rli-agent runs`) or stores (run.sqlite).
     """

@@ -22,7 +22,7 @@ FRAMEWORKS = ("areal", "nemo-rl", "openrlhf", "prime-rl", "skyrl", "slime", "trl
 )  # fmt: skip
 @click.option("--listen", metavar="HOST:PORT", help="Serve /metrics here, as `rli-agent watch --listen` does.")
 def command(framework: str, speed: float, keep: Path | None, listen: str | None) -> int:
-    """Play a run of some 45 s that was made for this, and watch it. Ctrl-C ends it."""
+    """Play a made-up run of some 45 s, and watch it. Ctrl-C ends it."""
     import os
     import shutil
     import sys

@@ -18,7 +18,7 @@ from rli_agent.settings.command import Configured
 )  # fmt: skip
 @click.option(
     "--output-dir", "places", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
-    help="Where the command writes besides: watched as well.",
+    help="Where the command also writes: watched as well.",
 )  # fmt: skip
 @reading.framework
 @reading.rules
@@ -35,7 +35,7 @@ def command(
     """Run COMMAND, its output in a log, and watch it until it ends. Signals and the exit code pass through.
 
     On a terminal the run is drawn; otherwise the output is passed on to standard output, and what the agent says goes
-    to standard error. The command goes on whatever becomes of the agent.
+    to standard error. The command goes on whatever happens to the agent.
     """
     import os
     import sys

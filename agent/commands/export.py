@@ -19,7 +19,7 @@ FORMS = ("csv", "parquet", "perfetto", "openmetrics")
 @click.option("--to", "form", type=click.Choice(FORMS), required=True, help="The form.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="PATH",
-    help="Write here (`-`: standard output); otherwise beside you, under the run's name.",
+    help="Write here (`-`: standard output); otherwise in the current directory, under the run's name.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Write over what is there.")
 @click.option("--wide", is_flag=True, help="With csv: also wide.csv, a row a step and a column a metric.")

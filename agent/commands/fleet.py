@@ -14,7 +14,7 @@ from rli_agent.settings.command import Configured
 @reading.zone
 @reading.state_dir
 @click.option("--prometheus", metavar="URL", help="Ask this Prometheus for the runs of all machines that it scrapes.")
-@click.option("--all", "everything", is_flag=True, help="Also runs that nobody has heard of for a day, and empty ones.")
+@click.option("--all", "everything", is_flag=True, help="Also runs not heard of for a day, and empty ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a run.")
 def command(zone: str | None, state_dir: Path | None, prometheus: str | None, everything: bool, as_json: bool) -> int:
     """Say how all runs are: those with a store on this machine, or those that a Prometheus knows. The first line names

@@ -42,8 +42,7 @@ def command(
 ) -> int:  # fmt: skip
     """Print all text that the run in OUTPUT_DIR wrote, its files merged by time, each line with its time and role.
 
-    Lines without a time have that of the line before them. Nothing need be watching the run. Exit code 1: there is no
-    such line.
+    Lines without a time have that of the line before them. The run need not be watched. Exit code 1: no line matches.
     """
     from rli_agent.asking.logs import Wanted, show_logs
     from rli_agent.options import WatchOptions

@@ -24,8 +24,8 @@ def command(
 ) -> None:  # fmt: skip
     """Serve the page of the runs that were watched on this machine, until Ctrl-C.
 
-    The run in each OUTPUT_DIR, or each of those in it, comes first: one that an agent watches as it goes on, another as
-    its logs say now. Nothing is followed, kept or written. (`rli-agent watch` has the page too, and follows the run.)
+    The run in each OUTPUT_DIR, or each of those in it, comes first: live where an agent watches it, otherwise as its
+    logs are now. Nothing is followed, kept or written. (`rli-agent watch` has the page too, and follows the run.)
     """
     from rli_agent.asking.page import serve
     from rli_agent.options import WatchOptions

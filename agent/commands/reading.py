@@ -36,10 +36,10 @@ framework = click.option(
 )
 rules = click.option(
     "--rules", multiple=True, type=click.Path(exists=True, path_type=Path), metavar="FILE_OR_DIR",
-    help="More rule packs; one that has the name of another takes its place.",
+    help="More rule packs; one with the name of another replaces it.",
 )  # fmt: skip
 zone = click.option(
-    "--zone", metavar="NAME", help="Zone of stamps that name none, like Europe/Paris; otherwise this host's."
+    "--zone", metavar="NAME", help="Time zone of stamps that name none, like Europe/Paris; otherwise this host's."
 )
 alerts = click.option(
     "--alerts", type=click.Path(dir_okay=False, path_type=Path),
@@ -51,7 +51,7 @@ detectors = click.option(
 )  # fmt: skip
 state_dir = click.option(
     "--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-    help="Keep the store here; otherwise in ~/.rl-insight, or on this node's scratch disk where the home is not local.",
+    help="Where the stores are; otherwise in ~/.rl-insight, or on the node's scratch disk where the home is not local.",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def command(
     """Write what happened in a run into one HTML file: in words, as a timeline, curves and tables.
 
     It works from the logs alone, whether the run is over or not; where an agent watches the run, from its store. The
-    file asks for nothing from elsewhere. Where the logs are gone, give the store (run.sqlite) instead of OUTPUT_DIR.
+    file loads nothing from elsewhere. Where the logs are gone, give the store (run.sqlite) instead of OUTPUT_DIR.
     """
     from rli_agent.asking.report import contents_of, write
     from rli_agent.options import WatchOptions

@@ -19,7 +19,7 @@ SHOWN = 3
 @reading.rules
 @click.option("--step", type=int, metavar="N", help="Of this step; otherwise of the newest.")
 @click.option("--eval", "evaluation", is_flag=True, help="Of the evaluation, not of training.")
-@click.option("--env", metavar="NAME", help="Of this environment alone.")
+@click.option("--env", metavar="NAME", help="Only of this environment.")
 @click.option("--worst", type=click.IntRange(0), metavar="K", help=f"Show the K with the smallest reward ({SHOWN}).")
 @click.option("--best", type=click.IntRange(0), metavar="K", help="Show the K with the largest reward.")
 @click.option("--errored", is_flag=True, help="Only those that carry an error.")
@@ -34,7 +34,7 @@ def command(
 ) -> None:  # fmt: skip
     """Show what the model wrote in a step: how its rollouts are as a whole, then the worst of them.
 
-    Reads the rollout files that the run writes into OUTPUT_DIR; nothing need be watching it.
+    Reads the rollout files that the run writes into OUTPUT_DIR; the run need not be watched.
     """
     from rli_agent.discover import NEEDS
     from rli_agent.errors import UserError

@@ -19,7 +19,7 @@ _config = click.option(
     help="Settings, see docs/server.md; otherwise server.yaml below the root, where there is one.",
 )  # fmt: skip
 _only = click.option(
-    "--only", multiple=True, type=click.Choice(NAMES), help="This program alone; may be given more than once."
+    "--only", multiple=True, type=click.Choice(NAMES), help="Only this program; may be given more than once."
 )
 _with = click.option(
     "--with", "also", multiple=True, type=click.Choice(["alertmanager"]), help="This optional program, too."
@@ -68,7 +68,7 @@ def install(
     root: Path | None, only: tuple[str, ...], also: tuple[str, ...], which: str, prefer: Any, source: Path | None,
     mirror: str | None, sums: tuple[str, ...], dry_run: bool, **versions: str | None,
 ) -> int:  # fmt: skip
-    """Install what is missing. Every archive is held against the SHA-256 that its vendor publishes."""
+    """Install what is missing. Every archive is checked against the SHA-256 that its vendor publishes."""
     from rli_agent.server.install.installing import install as carry_out
     from rli_agent.server.install.plan import Wish
     from rli_agent.server.install.releases import architecture, parse_version
@@ -125,7 +125,7 @@ def _starting(function: Any) -> Any:
     """The options of `start` and `restart`."""
     for option in (
         _root, _only, _with, _config,
-        click.option("--bind", metavar="ADDRESS", help="Listen at this address; otherwise on this machine alone."),
+        click.option("--bind", metavar="ADDRESS", help="Listen at this address; otherwise only on this machine."),
         click.option(
             "--ports", type=click.Choice(["fixed", "auto"]), default=None,
             help="`auto`: take the next free port where one is taken. `fixed`, the default: say so and start nothing.",

@@ -88,7 +88,7 @@ def _labels(ctx: click.Context, param: click.Parameter, labels: tuple[str, ...])
 )  # fmt: skip
 @click.option(
     "--namespace", default="rl_insight_monitor", show_default=True, metavar="NAME",
-    help="First word of the framework's own metrics.",
+    help="Prefix of the framework's own metrics.",
 )  # fmt: skip
 @click.option(
     "--otlp-endpoint", metavar="URL",
@@ -100,7 +100,7 @@ def _labels(ctx: click.Context, param: click.Parameter, labels: tuple[str, ...])
 )  # fmt: skip
 @click.option(
     "--span-layout", type=click.Choice(LAYOUTS), default="auto", show_default=True,
-    help="`step`: a step is a trace. `flat`: each state is one, as RL-Insight wants it. `auto`: as the receiver is.",
+    help="`step`: a step is a trace. `flat`: each state is one, as for RL-Insight. `auto`: as the receiver wants it.",
 )  # fmt: skip
 @click.option(
     "--remote-write", metavar="URL",
