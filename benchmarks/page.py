@@ -46,7 +46,7 @@ def main() -> None:
         store = state / "runs" / run / "run.sqlite"
         write_large_run(store)
         zone = named_zone("UTC")
-        bound = bind("127.0.0.1:0", explicit=True)
+        bound = bind("127.0.0.1:0")
         assert bound is not None
         port = bound[0].getsockname()[1]
         page = Page(state, "127.0.0.1", port, zone, lambda: [store])

@@ -72,7 +72,7 @@ def main() -> None:
         made = shapes(args.series, per_name)
         measure(what, exposition, made, lambda e=exposition: len(e.render(True)), args.scrapes)  # type: ignore[misc]
 
-    sock, _ = bind("127.0.0.1:0", explicit=True) or (None, "")
+    sock, _ = bind("127.0.0.1:0") or (None, "")
     assert sock
     server = MetricsServer(sock, exposition.render, lambda: "benchmark")
     server.start()

@@ -114,7 +114,7 @@ def wait_for(what: Callable[[], Any], says: Callable[[], object], patience: floa
 @contextlib.contextmanager
 def serving(render: Callable[[bool], bytes]) -> Iterator[int]:
     """The port at which a page is served."""
-    bound = bind("127.0.0.1:0", explicit=True)
+    bound = bind("127.0.0.1:0")
     assert bound
     server = MetricsServer(bound[0], render, lambda: "step 3")
     server.start()

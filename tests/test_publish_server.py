@@ -25,7 +25,7 @@ def serving(
     render: Callable[[bool], bytes] = lambda openmetrics: BODY + (b"# EOF\n" if openmetrics else b""),
     answer: Callable[[], str] = lambda: "step 412 of 1000, in rollout for 6 min",
 ) -> Iterator[MetricsServer]:
-    bound = bind("127.0.0.1:0", explicit=True)
+    bound = bind("127.0.0.1:0")
     assert bound
     it = MetricsServer(bound[0], render, answer)
     it.start()
@@ -208,7 +208,7 @@ def test_closing_lets_a_request_finish_and_frees_the_port() -> None:
         go.wait(10)
         return BODY
 
-    bound = bind("127.0.0.1:0", explicit=True)
+    bound = bind("127.0.0.1:0")
     assert bound
     it = MetricsServer(bound[0], render, str)
     it.start()
@@ -222,7 +222,7 @@ def test_closing_lets_a_request_finish_and_frees_the_port() -> None:
     closer.join(10)
     client.join(10)
     assert replies[0].endswith(BODY)
-    again = bind(f"127.0.0.1:{it.port}", explicit=True)
+    again = bind(f"127.0.0.1:{it.port}")
     assert again
     again[0].close()
 
@@ -239,6 +239,6 @@ def test_closing_does_not_wait_for_ever() -> None:
 
 
 def test_closing_a_server_that_never_started() -> None:
-    bound = bind("127.0.0.1:0", explicit=True)
+    bound = bind("127.0.0.1:0")
     assert bound
     MetricsServer(bound[0], lambda _: BODY, str).close()
