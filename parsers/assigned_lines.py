@@ -19,8 +19,8 @@ Figures: TypeAlias = "tuple[Shape, list[float], str]"
 
 _FLOATS = msgspec.json.Decoder(list[float])
 _WRAPPED = re.compile(rb"np\.(?:float|int)(?:16|32|64)\(")
-#: Shapes that are remembered of lines with the same last key, and different last keys.
-MAX_ALIKE, MAX_ENDS = 16, 1_000
+#: Shapes that are remembered: in all, some 30 KB each where the lines are long, and of lines with the same last key.
+MAX_SHAPES, MAX_ALIKE = 300, 16
 #: Pairs of a line from which on no pattern is made of it.
 MAX_PAIRS = 1_000
 
@@ -33,33 +33,33 @@ class AssignedLines:
         self._pairs = pairs
         self._between, self._assign = pairs.between.encode(), pairs.assign.encode()
         self._known: dict[object, list[tuple[re.Pattern[bytes], Shape]]] = {}
+        self._shapes = 0
 
     def read(self, raw: bytes, extra: Mapping[str, str]) -> Figures | None:
         """The figures of a line; None where it must be read with care: value by value."""
         last = raw[raw.rfind(self._between) : raw.rfind(self._assign)]
         key = (last, *extra.items()) if extra else last
-        alike = self._known.get(key)
-        if alike is None:
-            if len(self._known) >= MAX_ENDS:
-                return None
-            alike = self._known[key] = []
+        alike = self._known.get(key, [])
         for i, (pattern, shape) in enumerate(alike):
             found = pattern.fullmatch(raw)
             if found is not None:
                 if i:
                     alike.insert(0, alike.pop(i))
                 return _figures(shape, found.groups())
-        if len(alike) >= MAX_ALIKE:
+        if len(alike) >= MAX_ALIKE or self._shapes >= MAX_SHAPES:
             return None
         learned = self._learn(raw, extra)
         if learned is None:
             return None
-        alike.insert(0, learned)
+        self._shapes += 1
+        self._known[key] = [learned, *alike]
         found = learned[0].fullmatch(raw)
         return _figures(learned[1], found.groups()) if found is not None else None
 
     def _learn(self, raw: bytes, extra: Mapping[str, str]) -> tuple[re.Pattern[bytes], Shape] | None:
         """The shape of a line that is pairs of a key and a number and nothing else, and a pattern of all such lines."""
+        if not self._between or not self._assign:
+            return None
         names: list[str] = []
         patterns: list[bytes] = []
         value = b"([^" + re.escape(self._between[:1]) + b"]+)"

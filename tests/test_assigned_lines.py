@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rli_agent.events import Samples, Source
-from rli_agent.parsers.assigned_lines import MAX_ALIKE, MAX_PAIRS, AssignedLines
+from rli_agent.parsers.assigned_lines import MAX_ALIKE, MAX_PAIRS, MAX_SHAPES, AssignedLines
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.literals import opening_of
 from rli_agent.parsers.pack_files import load_pack
@@ -58,6 +58,17 @@ def test_shapes_with_the_same_last_key_are_told_apart_up_to_a_number_of_them() -
             assert (read is not None) == (i < MAX_ALIKE)
             if read is not None:
                 assert (read[0].names, read[1], read[2]) == ((f"a{i}", "last"), [i, 0.5], f"[{i},0.5]")
+
+
+def test_a_key_that_is_new_on_each_line_fills_no_memory() -> None:
+    lines = AssignedLines(RULES, Pairs())
+    read = [lines.read(f"loss:{i} - val@{i}:0.5".encode(), {}) is not None for i in range(2 * MAX_SHAPES)]
+    assert read == [True] * MAX_SHAPES + [False] * MAX_SHAPES
+
+
+@pytest.mark.parametrize("pairs", [Pairs(between=""), Pairs(assign="")])
+def test_pairs_with_nothing_between_are_left_to_others(pairs: Pairs) -> None:
+    assert AssignedLines(RULES, pairs).read(b"loss:0.5 - kl:1", {}) is None
 
 
 def test_a_line_of_too_many_pairs_is_left_to_others() -> None:
