@@ -53,7 +53,7 @@ GOLDEN = """\
 **Stability**: entropy 0.4129 (usually 0.4379); gradient norm 2.41 (usually 0.085); SPIKE: gradient norm 2.41 at step 412 (usually 0.085)
 **Performance**: trainer step 60 s; orchestrator step 55 s; the trainer waits for its batch 36% of the step; event loop lag 0.4 s; throughput 21.91k tok/s; waiting 3; KV cache 87.0%
 
-**Notes**: nccl: watchdog timeout; attempt 2; 2 problems so far, the newest nccl: Watchdog caught
+**Notes**: nccl: watchdog timeout; attempt 2; 2 problems so far, the newest: Watchdog caught
 """  # noqa: E501
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from rli_agent.answer.report import Report, Series
-from rli_agent.life.headline import headline
+from rli_agent.life.evidence import in_short
 from rli_agent.life.wording import spoken
 from rli_agent.reporters.figures import figure, name, step_times, waits
 from rli_agent.terminal import many, plain
@@ -97,8 +97,8 @@ def _notes(report: Report) -> list[str]:
         notes.append(f"SLURM job {report.job.id} is {report.job.state}")
     if report.problem_count:
         last = report.problems[-1]
-        said = headline(last.message)[:_QUOTE]
-        notes.append(f"{many(report.problem_count, 'problem')} so far, the newest {last.kind}: {said}")
+        said = in_short(last.kind, last.message)[:_QUOTE]
+        notes.append(f"{many(report.problem_count, 'problem')} so far, the newest: {said}")
     return notes
 
 
