@@ -42,13 +42,18 @@ _TELLING: dict[Form, tuple[int, int]] = {
     "pod": (4, 4),
     "clock": (4, 0),
 }
+#: Names that nobody but a collector gives: those of compose's containers, and hosts with a number or a domain.
+_NAMES: dict[Form, re.Pattern[bytes]] = {
+    "service": re.compile(rb".*[-_]\d{1,4}"),
+    "host": re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w.-]*[-.][\w.-]*\d"),
+}
 
 
 def capture(data: bytes, telling: Callable[[bytes], bool]) -> Form | None:
     """The prefix that the lines of a text bear: three of four at the least, from the first such line on.
 
     `telling`: whether a text begins as a log's line does, with a header or a wrapper, say. That is what must
-    stand behind a name, and what must not be a clock's own line.
+    stand behind a name that may be a word, and what must not be a clock's own line.
     """
     lines = [line for line in _ANSI.sub(b"", data[:_LOOKED_AT]).split(b"\n")[:-1] if line.strip()]
     return next((form for form in PREFIXES if _bears(form, lines, telling)), None)
@@ -65,4 +70,6 @@ def _bears(form: Form, lines: list[bytes], telling: Callable[[bytes], bool]) -> 
         return sum(telling(found.string) for found in borne) * 4 < len(borne)
     if len({found["who"] for found in borne}) * apiece > len(borne):
         return False  # numbers and names that are all different are a list's
-    return form == "task" or any(telling(found.string[found.end() :]) for found in borne)
+    if form == "task" or (form in _NAMES and all(_NAMES[form].fullmatch(found["who"]) for found in borne)):
+        return True
+    return any(telling(found.string[found.end() :]) for found in borne)

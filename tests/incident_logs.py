@@ -23,7 +23,8 @@ def parser(state: ParserState | None = None) -> SourceParser:
 
 def problems(text: str) -> list[dict[str, Any]]:
     reader = parser()
-    return list(printed(reader.feed(text.encode(), 0, 1) + reader.flush()))
+    events = printed(reader.feed(text.encode(), 0, 1) + reader.flush())
+    return [event for event in events if event["type"] == "problem"]
 
 
 def told(text: str) -> list[tuple[int, str]]:

@@ -24,6 +24,9 @@ def telling(raw: bytes) -> bool:
         (b"1: one\n2: two\n3: three\n4: four\n", None),  # a numbered list
         (b"0: a\n0: b\nplain\nother\n0: c\n0: d\n", None),
         (b"\x1b[36mtrain-1  |\x1b[0m INFO a\ntrain-1  | b\ntrain-1  | c\ntrain-1  | d\n", "service"),
+        (b"train-1  | step:1 - a:1\ntrain-1  | b\ntrain-1  | c\ntrain-1  | d\n", "service"),  # numbered by compose
+        (b"dgx-03: step:1 - a:1\ndgx-03: b\ndgx-03: c\ndgx-03: d\n", "host"),
+        (b"phi-1 | 1\nphi-2 | 2\nphi-3 | 3\nphi-4 | 4\n", None),
         (b"loss | 1\nloss | 2\nloss | 3\nloss | 4\n", None),  # a table: no log's line behind the name
         (b"dgx-03: INFO a\ndgx-03: b\ndgx-03:   c\ndgx-03: d\n", "host"),
         (b"gpu0: 40 C\ngpu0: 41 C\ngpu0: 42 C\ngpu0: 40 C\n", None),
