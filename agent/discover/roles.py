@@ -141,7 +141,7 @@ class Roles:
             reasons.setdefault(name, []).append((weight, path, ""))
         ranked = dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
         if not ranked:
-            why = "figures are read all the same" if looks else "there is no text file yet"
+            why = "figures are read all the same" if looks else "there is no log yet"
             return Verdict(None, 0.0, f"no known framework: {why}")
         best, *rest = ranked
         margin = (ranked[best] - (ranked[rest[0]] if rest else 0.0)) / ranked[best]

@@ -34,7 +34,7 @@ def pack_text(
         lines += _rule(rule)
     lines += list(_catalogue(rules, examples, common))
     if examples:
-        lines += ["", "# Lines as they are printed, and all that each gives: look whether that is right.", "examples:"]
+        lines += ["", "# Lines as they are printed, and all that each gives: check that it is right.", "examples:"]
         for rule in rules:
             for line, gives in examples[rule.id]:
                 lines += [f"  - line: {quoted(line)}", f"    expect: [{', '.join(_expected(e) for e in gives)}]"]
@@ -84,7 +84,7 @@ def _catalogue(rules: Sequence[DraftRule], examples: Examples, common: Mapping[s
     hints = [(n, common[word]) for n in names if (word := n.lower().rpartition("/")[2]) in common]
     if hints:
         yield ""
-        yield "# Native name → common metric, by which dashboards and detectors know it: take away the # where right."
+        yield "# Native name → common metric, by which dashboards and detectors know it: remove the # where it fits."
         yield "# catalogue:"
         for native, metric in hints:
             yield f"#   {quoted(native)}: {metric}"
