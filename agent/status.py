@@ -11,7 +11,7 @@ from rli_agent.events import Event, Interval, Problem, RunFact, Samples
 from rli_agent.life.headline import headline
 from rli_agent.life.state import ENDS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
-from rli_agent.life.wording import begun_step, by_its_bar, doubted, short, spoken, stalled, where
+from rli_agent.life.wording import begun_step, by_its_bar, doubted, place, short, spoken, stalled, where
 from rli_agent.pace import Pace, finish
 from rli_agent.parsers.timeline import intervals
 
@@ -230,7 +230,7 @@ class RunStatus:
 
     def _cause(self, suspect: Suspect, now: float) -> str:
         """The problem that ended the run or may have, and where it stands."""
-        return f"{short(suspect)} ({suspect.file}:{suspect.line}, {self._clock(suspect.time, now)})"
+        return f"{short(suspect)} ({place(suspect.file, suspect.line)}, {self._clock(suspect.time, now)})"
 
     def _problems(self) -> str:
         """How many, and the last one."""

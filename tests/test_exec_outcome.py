@@ -15,6 +15,8 @@ from agent_process import Command, query
 from prime_rl_logs import step_line
 from receivers import HttpReceiver, until
 
+from rli_agent.cli import main
+
 #: Prints steps 1 to 8, then does what its argument says.
 TRAINER = """
 import os, sys, time
@@ -99,6 +101,16 @@ def test_a_second_start_that_fails_before_its_first_step_is_told_too(tmp_path: P
         )  # fmt: skip
     assert told(tmp_path) == ["failed", "failed", "failed"]  # the second of them closes the first incident
     assert life(tmp_path) == [("failed",)]
+
+
+@pytest.mark.real
+def test_status_says_who_saw_the_outcome_since_no_line_tells_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    Command(tmp_path, "exec", "--listen", "none", "--state-dir", state, "--", "sh", "-c", "exit 3", wait=True)
+    assert main(["status", "--state-dir", str(state)]) == 2
+    assert "sh ended with exit status 3 (seen by the agent, " in capsys.readouterr().out
 
 
 @pytest.mark.real

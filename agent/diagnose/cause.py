@@ -107,7 +107,7 @@ def who(case: Case, problem: Problem) -> str:
         parts.append(f"rank {rank}")
     if origin.ip:
         parts.append(f"on {origin.ip}")
-    return " ".join(parts) or problem.file
+    return " ".join(parts) or (problem.file if problem.line else "unknown")
 
 
 def _problem_of(case: Case, suspect: Suspect) -> Problem:

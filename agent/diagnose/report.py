@@ -132,7 +132,7 @@ def _silence(case: Case) -> float:
 def _place(cause: Cause) -> str:
     problem = cause.problem
     when = f", {clock(problem.time)}" if problem.time is not None and problem.time_is == "logged" else ""
-    return f"{problem.file}:{problem.line}{when}"
+    return f"{wording.place(problem.file, problem.line)}{when}"
 
 
 def _state(case: Case) -> list[str]:
@@ -213,7 +213,7 @@ def _followed(c: Consequence) -> str:
     after = f"+{spoken(c.after)} " if c.after is not None else ""
     times = f" ({c.count} times)" if c.count > 1 else ""
     ranks = f" on {in_words(c.ranks)}" if len(c.ranks) > 1 else ""
-    return f"{after}{c.who}: {c.kind}: {c.text[:200]}{ranks}{times} ({c.file}:{c.line})"
+    return f"{after}{c.who}: {c.kind}: {c.text[:200]}{ranks}{times} ({wording.place(c.file, c.line)})"
 
 
 def as_data(d: Diagnosis) -> dict[str, Any]:

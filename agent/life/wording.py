@@ -144,7 +144,12 @@ def doubted(verdict: str) -> str:
 
 def cause_line(suspect: Suspect) -> str:
     """The cause in one line, with its place."""
-    return f"{short(suspect)} ({suspect.file}:{suspect.line}, {clock(suspect.time)})"
+    return f"{short(suspect)} ({place(suspect.file, suspect.line)}, {clock(suspect.time)})"
+
+
+def place(file: str, line: int) -> str:
+    """Where something stands. How a command that `exec` started ended is in no file: the agent saw it."""
+    return f"{file}:{line}" if line else "seen by the agent"
 
 
 def short(suspect: Suspect) -> str:
@@ -160,7 +165,8 @@ def ended(state: LifeState, word: str, now: float) -> tuple[str, str]:
         lines = ["The run said so; no problem was seen before."]
     else:
         title += f": {short(suspect)}"
-        lines = [f"First problem: {suspect.kind}, {suspect.role}, {suspect.file}:{suspect.line}, {clock(suspect.time)}"]
+        stands = place(suspect.file, suspect.line)
+        lines = [f"First problem: {suspect.kind}, {suspect.role}, {stands}, {clock(suspect.time)}"]
         lines += [f"  {line}" for line in suspect.message.split("\n")[:12]]
         lines.append(counted(suspect.consequences))
     if state.ckpt_at is not None:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from rli_agent.answer.report import LaneState, Report, Series
 from rli_agent.life.headline import headline
-from rli_agent.life.wording import spoken
+from rli_agent.life.wording import place, spoken
 from rli_agent.reporters.figures import clock, curve, figure, name, step_times, waits
 from rli_agent.terminal import many, plain
 
@@ -166,7 +166,8 @@ def _troubles(report: Report, zone: tzinfo) -> Iterator[Text]:
         yield _line(f"{many(report.problem_count, 'problem')}, the newest:", "bold")
     for problem in report.problems:
         when, times = clock(problem.time, zone, report.time), f" ×{problem.count}" if problem.count > 1 else ""
-        yield _line(f"  {when} {problem.kind}{times}: {headline(problem.message)} ({problem.file}:{problem.line})")
+        stands = place(problem.file, problem.line)
+        yield _line(f"  {when} {problem.kind}{times}: {headline(problem.message)} ({stands})")
 
 
 def _machine(report: Report) -> Iterator[str]:

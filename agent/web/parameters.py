@@ -154,7 +154,8 @@ def read(query: str, kind: type[P]) -> P:
         made = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         known = ", ".join(names) or "none"
-        raise BadParameter(f"{error}; parameters here: {known}") from None
+        wrong = str(error).replace("Object contains unknown field", "no parameter is called")
+        raise BadParameter(f"{wrong}; parameters here: {known}") from None
     if any(isinstance(value, float) and not math.isfinite(value) for value in msgspec.structs.astuple(made)):
         raise BadParameter("a number must be finite")
     return made
