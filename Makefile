@@ -29,6 +29,8 @@ view:
 
 types: venv view
 	cd build/view && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir ../mypy -p rli_agent
+	MYPYPATH=build/view:tests $(BIN)/mypy --config-file tests/mypy.ini --cache-dir build/mypy-tests tests
+	MYPYPATH=build/view:tests:benchmarks $(BIN)/mypy --config-file tests/mypy.ini --cache-dir build/mypy-tests benchmarks
 
 layers: venv view
 	PYTHONPATH=build/view $(BIN)/lint-imports --no-cache

@@ -55,19 +55,19 @@ def main(lines: int, apart: float) -> None:
                     if what == "/metrics":
                         shown = re.compile(rf"^rl_step\{{.*\}} {step}\.0$", re.MULTILINE)
 
-                        def there(shown: re.Pattern[str] = shown) -> bool:
+                        def served(shown: re.Pattern[str] = shown) -> bool:
                             with urllib.request.urlopen(url) as page:
                                 return shown.search(page.read().decode()) is not None
                     else:
                         (path,) = state.glob("runs/*/run.sqlite")
                         store = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
 
-                        def there(step: int = step, store: sqlite3.Connection = store) -> bool:
+                        def stored(step: int = step, store: sqlite3.Connection = store) -> bool:
                             return store.execute("SELECT 1 FROM lines WHERE step = ?", (step,)).fetchone() is not None
 
                     with log.open("a") as text:
                         text.write(LINE.format(number // 60 % 60, number % 60, step))
-                    took.append(waited(there))
+                    took.append(waited(served if what == "/metrics" else stored))
                     time.sleep(apart)
                 del took[0]  # it waits for the agent to have read what stood there
                 took.sort()

@@ -67,7 +67,7 @@ class Play:
         self.give(role, Samples(*self._at(role), self.now, "logged", step, shape, values, json.dumps(values)), **more)
 
     def step(self, number: int, **more: bool) -> None:
-        self.samples("trainer", number, {"loss/mean": 0.1 * number, "optim/lr": 1e-6}, **more)
+        self.samples("trainer", number, {"loss/mean": 0.1 * number, "optim/lr": 1e-6}, (), **more)
 
     def steps(self, first: int, last: int, every: float = 60.0) -> None:
         for number in range(first, last + 1):

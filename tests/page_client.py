@@ -53,7 +53,7 @@ class PageClient:
 
     def ask(self, path: str, /, **query: object) -> Any:
         """The JSON of an answer that must be there."""
-        answer = self.get(path, **query)
+        answer = self.get(path, None, **query)
         assert answer.status == 200, answer.body
         return answer.json
 

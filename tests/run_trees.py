@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from rli_agent.discover import Found, Scan
@@ -28,7 +29,7 @@ SFT = "Epoch 1/3:   0%|   | 0/35 [00:00<?, ?it/s]step:1 - train/loss:1.1166 - tr
 EPISODE = json.dumps({"id": "a", "env": {"name": "gsm8k"}, "ok": True, "traces": [{"rewards": {"r": 1.0}}]}) + "\n"
 
 
-def write(root: Path, files: dict[str, str | bytes]) -> Path:
+def write(root: Path, files: Mapping[str, str | bytes]) -> Path:
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

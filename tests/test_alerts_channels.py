@@ -81,7 +81,7 @@ def test_discord_says_when_it_takes_no_more_for_now(tmp_path: Path, receiver: Ht
 
 
 def test_pagerduty_opens_an_incident_and_closes_it(tmp_path: Path, receiver: HttpReceiver) -> None:
-    receiver.answers = [(202, {}, '{"status": "success"}')] * 2 + [(400, {}, "invalid"), (429, {}, "")]
+    receiver.answers = [*[(202, {}, '{"status": "success"}')] * 2, (400, {}, "invalid"), (429, {}, "")]
     pager = channel(tmp_path, f"type: pagerduty, routing_key: '${{KEY}}', url: 'http://{receiver.address}'")
     assert [pager.send(one).outcome for one in (notice(STALLED), OVER)] == ["taken", "taken"]
     opened, closed = receiver.got

@@ -166,7 +166,9 @@ def test_discord_gets_the_picture_with_the_form(tmp_path: Path, receiver: HttpRe
     head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
     form, image = message_from_bytes(head + request.body, policy=policy.default).iter_parts()
     assert form.get_content_type() == "application/json"
-    sent = json.loads(form.get_payload(decode=True))
+    payload = form.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    sent = json.loads(payload)
     assert sent["embeds"][0]["image"] == {"url": "attachment://curve.png"}
     assert sent["attachments"] == [{"id": 0, "filename": "curve.png"}]
     assert image.get_filename() == "curve.png"

@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from rli_agent.events import Source
+from rli_agent.events import Problem, Source
 from rli_agent.parsers.captures import Form, capture
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.source_parser import SourceParser
@@ -51,5 +51,6 @@ def test_of_two_times_of_a_line_that_counts_which_tells_the_year(line: bytes, ye
     source = Source("x.log", "engine")
     parser = SourceParser(source, RuleSet([], source), timezone.utc, 1767312000.0)
     (problem,) = parser.feed(line, 0, 1) + parser.flush()
+    assert isinstance(problem, Problem)
     time = datetime.fromtimestamp(problem.time or 0.0, timezone.utc)
     assert (time.year, time.second) == (year, second)

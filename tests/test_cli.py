@@ -155,7 +155,7 @@ def test_an_unknown_zone_is_told(capsys: pytest.CaptureFixture[str], tmp_path: P
 
 
 def test_watch_once_reads_a_run_and_says_how_it_ended(tmp_path: Path) -> None:
-    command = [*AGENT, "watch", "--once", "--listen", "none", "--state-dir", tmp_path, SAMPLE]
+    command = [*AGENT, "watch", "--once", "--listen", "none", "--state-dir", str(tmp_path), str(SAMPLE)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "step 12 of 12" in result.stdout.splitlines()[-1]

@@ -108,7 +108,7 @@ def test_one_of_three_is_killed_and_started_again(hosts: Hosts, nodes: dict[str,
             if step == BACK:
                 nodes["beta"].start(prometheus.receiver)
                 wait_for(lambda: prometheus.value("sum(up)") == 3, nodes["beta"].log.read_text)
-            until(lambda step=step: _newest_step(nodes["alpha"]) == step, f"step {step} in alpha's store")
+            until(lambda step=step: _newest_step(nodes["alpha"]) == step, f"step {step} in alpha's store")  # type: ignore[misc]
         wait_for(lambda: prometheus.value("sum(rl_problems_total)") == errors, lambda: _counted(prometheus))
         wait_for(lambda: prometheus.value("min(rl_step)") == STEPS, lambda: prometheus.query("rl_step"))
         _nothing_lost_or_doubled_in_prometheus(prometheus, begun)

@@ -79,7 +79,7 @@ def test_what_is_copied_is_enough_to_install_it(tmp_path: Path) -> None:
         "--no-deps",
         "--no-build-isolation",
         "--target",
-        target,
+        str(target),
         ".",
     ]
     subprocess.run(line, cwd=source, check=True, timeout=200, stdin=subprocess.DEVNULL)

@@ -83,7 +83,7 @@ def test_every_variable_has_values(prometheus: Prometheus, file: Path) -> None:
         asked = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
         assert asked is not None, variable["name"]
         series, label = filled_in(asked[1]), asked[2]
-        found = wait_for(lambda query=series: prometheus.query(query), lambda query=series: query)
+        found = wait_for(lambda query=series: prometheus.query(query), lambda query=series: query)  # type: ignore[misc]
         assert any(label in json.loads(labels) for labels in found), variable["name"]
 
 

@@ -24,7 +24,7 @@ DEMO = [sys.executable, "-m", "rli_agent", "demo", "--listen", "none"]
 )  # fmt: skip
 def test_it_ends_with_the_run(framework: str, end: str, tmp_path: Path) -> None:
     keep = tmp_path / "kept"
-    command = [*DEMO, "--framework", framework, "--speed", "20", "--keep", keep]
+    command = [*DEMO, "--framework", framework, "--speed", "20", "--keep", str(keep)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert end in result.stdout
@@ -56,13 +56,13 @@ def test_an_interrupt_ends_it_and_leaves_nothing(to_group: bool, tmp_path: Path)
 
 def test_a_directory_with_something_in_it_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    result = subprocess.run([*DEMO, "--keep", tmp_path], capture_output=True, text=True, check=False)
+    result = subprocess.run([*DEMO, "--keep", str(tmp_path)], capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "is not empty" in result.stderr
 
 
 def test_a_watch_that_cannot_start_ends_the_demo(tmp_path: Path) -> None:
-    command = [*DEMO[:-1], "no.such.host.invalid:1", "--keep", tmp_path]
+    command = [*DEMO[:-1], "no.such.host.invalid:1", "--keep", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 2
     assert "error: " in result.stderr

@@ -23,7 +23,7 @@ def raised(name: str, line: Line, seed: str) -> list[tuple[int, str]]:
     """(step, severity) of the detector's alerts."""
     rng = random.Random(seed)
     engine = Engine(DETECTORS.values())
-    found = []
+    found: list[tuple[int, str]] = []
     for step in range(STEPS):
         readings = [Reading(key, key, "trainer", (), "f", step, None, v) for key, v in line(step, rng).items()]
         found += [(step, a.severity) for a in engine.record(readings) if a.detector == name and a.status == "firing"]

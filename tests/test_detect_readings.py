@@ -51,8 +51,8 @@ def test_what_nobody_looks_for_is_passed_over() -> None:
 
 
 def test_parts_of_a_series_are_not_looked_at() -> None:
-    events = [samples(named("rl_reward_mean", None, (("environment", "math"),)), 0.5)]
-    assert read(events, "rl_reward_mean") == []
+    event = samples(named("rl_reward_mean", None, (("environment", "math"),)), 0.5)
+    assert read([event], "rl_reward_mean") == []
 
 
 def test_the_duration_of_a_step_comes_from_a_line_or_from_an_interval() -> None:

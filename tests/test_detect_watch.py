@@ -112,7 +112,7 @@ def test_a_message_carries_the_curve_and_what_else_changed(watched: Callable[...
     for step in range(70):
         far = step >= 60
         figures = {"rl_policy_kl": 0.2 if far else 0.05, "rl_grad_norm": 3.0 if far else 0.5, "rl_policy_loss": 0.01}
-        run.commit([line(step, **{name: value * rng.uniform(0.9, 1.1) for name, value in figures.items()})])
+        run.commit([line(step, TRAINER, **{name: value * rng.uniform(0.9, 1.1) for name, value in figures.items()})])
     ((text, curve, limit),) = run.rows(
         "SELECT text, curve, json_extract(values_json, '$.limit') FROM outbox WHERE kind = 'kl_explosion'"
     )

@@ -176,7 +176,7 @@ def test_a_lone_server_is_labelled_as_its_log_lines_are_and_several_by_address()
     ("content", "status", "why"),
     [
         (b"not found", 404, "404"), (b"moved", 302, "302"), (b"<html>hello</html>", 200, "known"),
-        (b"vllm:num_requests_running is 3\n", 200, "no page"), (b"\xff\x00" * 100, 200, "known"),
+        (b"vllm:num_requests_running is 3\n", 200, "not a page"), (b"\xff\x00" * 100, 200, "known"),
         (b"vllm:num_requests_running 1\n" * 400_000, 200, "longer"),
     ],
 )  # fmt: skip
@@ -224,7 +224,8 @@ def test_a_watch_keeps_and_serves_what_the_engine_says(tmp_path: Path) -> None:
         (run / "inference.log").write_text(
             f"INFO 08-12 10:11:12 [api_server.py:1] Starting vLLM API server 0 on http://{place}\n"
         )
-        command = [sys.executable, "-m", "rli_agent", "watch", "--state-dir", state, "--listen", "127.0.0.1:0", run]
+        command = [sys.executable, "-m", "rli_agent", "watch", "--state-dir", str(state), "--listen"]
+        command += ["127.0.0.1:0", str(run)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
             assert watch.stdout is not None
             url = next(m[1] for line in watch.stdout if (m := re.match(r"metrics: (\S+)", line)))

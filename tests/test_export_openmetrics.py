@@ -58,7 +58,8 @@ def metric(line: int, when: float, step: int, *values: float, names: tuple[str, 
 
 def text_of(path: Path) -> tuple[str, Written]:
     out = io.StringIO()
-    return (done := write_openmetrics(path, RUN, out)) and out.getvalue(), done
+    done = write_openmetrics(path, RUN, out)
+    return out.getvalue(), done
 
 
 def points(text: str) -> dict[str, list[tuple[float, float]]]:

@@ -117,10 +117,9 @@ def test_a_loopback_that_a_remote_server_cannot_reach_is_told(server: Server, mo
 
 
 def test_a_watch_that_sends_spans_there_is_scraped_from_there(server: Server, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rli_agent", "watch", "--listen", "127.0.0.1:0", "--state-dir", tmp_path / "state"]
-    with subprocess.Popen(
-        [*command, "--otlp-endpoint", server.url, tmp_path], stdout=subprocess.PIPE, text=True
-    ) as watch:
+    command = [sys.executable, "-m", "rli_agent", "watch", "--listen", "127.0.0.1:0", "--state-dir"]
+    command += [str(tmp_path / "state"), "--otlp-endpoint", server.url, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None
         try:
             page = next(line for line in watch.stdout if line.startswith("metrics: "))

@@ -135,7 +135,8 @@ def test_digits_are_taken_over_from_the_same_figure(told: str, again: str, kept:
 
 def stored(run: Path, state: Path) -> list[tuple[Any, ...]]:
     """What a watch keeps of the loss: step, value as printed, file."""
-    command = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", "--state-dir", state, run]
+    command = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", "--state-dir"]
+    command += [str(state), str(run)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     (path,) = state.glob("runs/*/run.sqlite")
     db = sqlite3.connect(path)

@@ -175,7 +175,7 @@ def scored(score: float, weight: float = 1.0) -> dict[str, float]:
     return {"score": score, "weight": weight}
 
 
-GENERATIONS = {
+GENERATIONS: dict[str, tuple[str, list[Any], list[Any]]] = {
     "2026-04": (
         "run_default/rollouts/step_3/train_rollouts.jsonl",
         [

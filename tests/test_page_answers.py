@@ -104,8 +104,8 @@ def test_every_answer_is_what_the_openapi_document_says(page: PageClient) -> Non
 
 
 def test_several_runs_are_shown_that_are_watched_here_first(tmp_path: Path, agents: Callable[..., Agent]) -> None:
-    for name, steps in (("a", 3), ("b", 5)):
-        write_run(tmp_path / "outputs" / name, steps)
+    for name, count in (("a", 3), ("b", 5)):
+        write_run(tmp_path / "outputs" / name, count)
     write(tmp_path / "old", "logs/trainer.log", "".join(text for file, text in script(2) if "trainer" in file))
     state = ("--state-dir", str(tmp_path / "state"), "--listen", "none", "--once")
     assert main(["watch", *state, str(tmp_path / "old")]) == 0

@@ -117,7 +117,7 @@ def test_a_killed_agent_loses_and_doubles_nothing(tmp_path: Path, stack: Path) -
     reached = 0
     while kills < 3:
         watch = agent(tmp_path, stack, *to)
-        until(lambda before=reached: len(samples(base, LOSS)) > before, "more samples")
+        until(lambda before=reached: len(samples(base, LOSS)) > before, "more samples")  # type: ignore[misc]
         watch.kill()
         kills += 1
         reached = len(samples(base, LOSS))

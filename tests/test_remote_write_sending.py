@@ -110,7 +110,7 @@ def test_a_receiver_that_asks_for_time_gets_it(store: RunStore, receiver: HttpRe
 
 def test_one_refused_sample_keeps_nothing_back(store: RunStore, receiver: HttpReceiver, start: Start) -> None:
     store.commit([line("a.log", n, DAY + n) for n in range(4)], [])
-    refusal = (400, {}, "out of order sample")
+    refusal: tuple[int, dict[str, str], str] = (400, {}, "out of order sample")
     receiver.answers = [refusal, (200, {}, ""), refusal, (200, {}, ""), refusal, refusal, (200, {}, "")]
     own = SelfMetrics()
     exporter = start(own=own)

@@ -146,7 +146,7 @@ def test_a_completion_is_found_in_every_form_of_a_conversation() -> None:
     asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?"}]
     seen = [{"type": "text", "text": "Four."}, {"type": "image_url", "image_url": {}}]
     parts = {"role": "assistant", "content": seen}
-    nothing = {"role": "assistant", "content": None, "tool_calls": []}
+    nothing: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
     calls = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
     forms = {
         "text": ("Four.", 0), "message": (said, 1), "messages": ([*asked, said, {"role": "tool", "content": "x"}], 1),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow
@@ -28,7 +29,7 @@ PathFinder.find_spec = classmethod(lambda cls, name, *rest: None if name == "pya
 
 
 def table(path: Path, step: int, **more: list[object]) -> None:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "step": [step] * 4, "prompt": ["1+1?", "1+1?", [{"role": "user", "content": "2+2?"}], "3+3?"],
         "completion": ["2", "3", "4", ""], "correct": [1.0, 0.0, 1.0, None], "short": [0.5, 0.25, 0.5, 0.0],
         "advantage": [1.0, -1.0, 0.0, 0.0],

@@ -126,7 +126,8 @@ def test_what_is_looked_at_is_bounded_and_begins_anew_with_figures() -> None:
 
 
 def watched(run: Path, state: Path) -> str:
-    command = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", "--state-dir", state, run]
+    command = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", "--state-dir"]
+    command += [str(state), str(run)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RLI_AGENT_")}
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 

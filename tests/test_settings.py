@@ -231,7 +231,7 @@ def test_watch_uses_what_config_show_says(tmp_path: Path, mine: Path) -> None:
     run = tmp_path / "run"
     write(run / ".rli-agent" / "config.yaml", "project: maths\nframework: trl\n")
     write(run / "train.log", "{'loss': 0.5, 'reward': 0.25, 'epoch': 0.1}\n")
-    command = [sys.executable, "-m", "rli_agent", "watch", "--once", run]
+    command = [sys.executable, "-m", "rli_agent", "watch", "--once", str(run)]
     environment = {**os.environ, "RLI_AGENT_LISTEN": "none"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert "metrics: http" not in done.stdout

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
 RUN = RunRow("r-1", "/runs/r", 5.0)
 
 
-def rows(store: RunStore, query: str, *values: object) -> list[tuple[object, ...]]:
+def rows(store: RunStore, query: str, *values: object) -> list[tuple[Any, ...]]:
     with closing(read_only(store.path)) as db:
         return db.execute(query, values).fetchall()
 
@@ -91,7 +92,7 @@ def test_samples_are_exactly_the_printed_values(figures: list[list[float]]) -> N
             assert value is None
         else:
             assert value == number or math.isclose(value, number, rel_tol=1e-15, abs_tol=1e-320)
-    last = {(name, line): float(number) for line, name, _, number in expected}
+    last: dict[tuple[str, int | None], float] = {(name, line): float(number) for line, name, _, number in expected}
     for place, value in newest.items():  # decoded from the text: exact
         assert value == last[place] or (math.isnan(value) and math.isnan(last[place]))
 

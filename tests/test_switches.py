@@ -62,7 +62,8 @@ def test_a_watch_says_it_once_some_steps_are_there(tmp_path: Path) -> None:
     (hydra / "config.yaml").write_text("actor_rollout_ref:\n  rollout:\n    calculate_log_probs: false\n")
     line = "step:{0} - training/global_step:{0} - actor/pg_loss:0.1 - critic/score/mean:0.5 - timing_s/step:3.0\n"
     (run / "train.log").write_text("".join(line.format(n) for n in range(1, 9)))
-    command = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", "--state-dir", tmp_path, run]
+    command = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", "--state-dir"]
+    command += [str(tmp_path), str(run)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RLI_AGENT_")}
     printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     (said,) = [text for text in printed.splitlines() if text.startswith("not printed")]

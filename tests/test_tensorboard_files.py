@@ -68,11 +68,11 @@ def test_scalars_may_be_tensors(tmp_path: Path) -> None:
         event = Event(wall_time=1.7e9, step=step)
         event.summary.value.append(Summary.Value(tag="loss"))
         for name, value in tensor.items():
-            field = getattr(event.summary.value[0].tensor, name, None)
+            made = event.summary.value[0].tensor
             if isinstance(value, list):
-                field.extend(value)
+                getattr(made, name).extend(value)
             else:
-                setattr(event.summary.value[0].tensor, name, value)
+                setattr(made, name, value)
         writer.write(event.SerializeToString())
     writer.close()
     assert figures(tmp_path) == {(0, "loss"): 0.1, (1, "loss"): 0.5, (2, "loss"): 1e-9, (3, "loss"): -7, (4, "loss"): 3}

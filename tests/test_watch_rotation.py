@@ -223,7 +223,7 @@ def test_rotated_at_the_moment_of_a_look(
     setting = Setting(tmp_path / "state", Catalogue.load(), open_alerts(None, {}), ZoneInfo("UTC"), threading.Event())
     for _ in range(2):
         watched = WatchedRun(
-            WatchOptions([run.root], once=True, private=True), setting, Rulebook([run.root], []), frozenset(), len
+            WatchOptions([run.root], once=True, private=True), setting, Rulebook([run.root], []), frozenset(), print
         )
         watched.begin()
         rename_and_create(run)

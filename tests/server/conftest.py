@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def script(says: str) -> bytes:
     return f"#!/bin/sh\necho '{says}'\n".encode()
 
 
-def tar(files: dict[str, bytes | str]) -> bytes:
+def tar(files: Mapping[str, bytes | str]) -> bytes:
     """A .tar.gz: bytes are an executable file's content, text is where a symbolic link points."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:

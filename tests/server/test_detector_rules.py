@@ -44,7 +44,7 @@ def figure(value: float | None) -> str:
 
 def held(series: dict[str, list[float | None]], steps: int) -> list[dict[str, str]]:
     """The series of a run that makes a step every STEP seconds, as promtool wants them."""
-    fixed = {
+    fixed: dict[str, list[float | None]] = {
         f'rl_step{{{RUN}, role="trainer"}}': [float(n) for n in range(steps)],
         f'rl_usual_step_seconds{{{RUN}, role=""}}': [float(STEP)] * steps,
         f'rl_run_active{{{RUN}, role=""}}': [1.0] * steps,
@@ -196,7 +196,7 @@ def test_what_goes_on_beside_learning(
 ) -> None:
     steps, turn = 110, 60
     series: dict[str, list[float | None]] = {
-        name: [value] * turn + [loud[name]] * (steps - turn) for name, value in quiet.items()
+        name: [*[value] * turn, *[loud[name]] * (steps - turn)] for name, value in quiet.items()
     }
     assert fires(series, steps, detector, range(turn), tmp_path) == set()
     assert {name for name, _ in fires(series, steps, detector, range(turn, steps), tmp_path)} == {detector}
@@ -205,6 +205,6 @@ def test_what_goes_on_beside_learning(
 @pytest.mark.real
 def test_problems_that_come_by_the_dozen(tmp_path: Path) -> None:
     name = f'rl_problems_total{{{RUN}, role="trainer", kind="timeout", level="ERROR"}}'
-    counts: list[float | None] = [1.0 * n // 4 for n in range(60)] + [15.0 + 5 * n for n in range(40)]
+    counts: list[float | None] = [*(1.0 * n // 4 for n in range(60)), *(15.0 + 5 * n for n in range(40))]
     assert fires({name: counts}, 100, "problem_storm", range(60), tmp_path) == set()
     assert fires({name: counts}, 100, "problem_storm", range(60, 100), tmp_path) == {("problem_storm", "warning")}

@@ -98,7 +98,8 @@ def scraped(stack: Stack) -> list[dict[str, Any]]:
 @pytest.mark.real
 def test_a_watch_is_scraped_under_its_own_labels_until_it_ends(stack: Stack, tmp_path: Path) -> None:
     stack.start()
-    command = [sys.executable, "-m", "rli_agent", "watch", "--listen", "127.0.0.1:0", "--state-dir", tmp_path, RUN]
+    command = [sys.executable, "-m", "rli_agent", "watch", "--listen", "127.0.0.1:0", "--state-dir"]
+    command += [str(tmp_path), str(RUN)]
     environment = {**stack.environment, "RLI_AGENT_SERVER_ROOT": str(stack.root)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as watch:
         try:

@@ -44,11 +44,11 @@ def test_an_rl_insight_servers_own_url_leads_to_its_port_for_spans() -> None:
 
 
 def test_a_port_that_a_server_on_the_same_host_names_is_rl_insights(monkeypatch: pytest.MonkeyPatch) -> None:
-    with answering({}.get) as tempo, answering(services(tempo).get) as server, requests.Session() as session:
+    with answering(lambda _: None) as tempo, answering(services(tempo).get) as server, requests.Session() as session:
         monkeypatch.setattr("rli_agent.publish.spans.endpoint.SERVER_PORT", server)
         found = recognise(session, f"http://127.0.0.1:{tempo}")
         assert found == Endpoint(f"http://127.0.0.1:{tempo}/v1/traces", True)
-        with answering({}.get) as other:
+        with answering(lambda _: None) as other:
             assert not recognise(session, f"http://127.0.0.1:{other}").rl_insight
 
 

@@ -100,7 +100,7 @@ def test_what_is_kept_as_sent_has_arrived(store: RunStore, receiver: Receiver, m
     monkeypatch.setattr(rows, "AT_ONCE", 4)
     store.commit(steps(1, 60), [])
     for answered in range(6):
-        receiver.answers = [(200, {}, b"")] * answered + [(500, {}, b"")] * 1000
+        receiver.answers = [*[(200, {}, b"")] * answered, *[(500, {}, b"")] * 1000]
         failing = len(receiver.requests) + answered + 2
         exporter, stop = start(store, receiver.url)
         until(lambda e=exporter, n=failing: e.tick(0.0) or len(receiver.requests) >= n, "failures")  # type: ignore[misc]

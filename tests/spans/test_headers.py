@@ -76,7 +76,7 @@ def test_a_watch_sends_them_with_spans_alone_and_shows_them_nowhere(
     tmp_path: Path, receiver: tuple[str, list[tuple[str, dict[str, str]]]]
 ) -> None:
     url, asked = receiver
-    command = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", SAMPLE]
+    command = [sys.executable, "-m", "rli_agent", "watch", "--once", "--listen", "none", str(SAMPLE)]
     environment = {**os.environ, "RLI_AGENT_OTLP_ENDPOINT": url, "RLI_AGENT_STATE_DIR": str(tmp_path)}
     environment["RLI_AGENT_OTLP_HEADERS"] = "authorization=Bearer%20hush"
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
