@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -61,6 +62,7 @@ def values_of(stored: str) -> list[float]:
         return [float(value) for value in json.loads(stored, parse_int=float)]
 
 
+@lru_cache(maxsize=CACHED)
 def attributes_of(stored: str) -> Attributes:
     """The attributes of a state's span, which are kept with its labels under the name `attributes`."""
     attributes = json.loads(stored).get("attributes")

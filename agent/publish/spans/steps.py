@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import msgspec
@@ -26,6 +27,7 @@ REMEMBERED = 128
 #: States held back at most: a run may tell of a step and never end it.
 HELD = 50_000
 
+_CLOSE = attrgetter("close")
 #: An attempt and a step.
 Key: TypeAlias = tuple[int, int]
 
@@ -108,12 +110,14 @@ class Steps:
 
     def _attempt(self, s: State) -> int:
         """The attempt that the run was in: that of the step before."""
-        at = bisect_left(self._order, s.at, key=lambda w: w.close)
+        if self._order and self._order[-1].close < s.at:
+            return self._order[-1].key[0]
+        at = bisect_left(self._order, s.at, key=_CLOSE)
         return self._order[max(at - 1, 0)].key[0] if self._order else 1
 
     def _attempt_of_root(self, s: State, step: int) -> int:
         """Counts how often the steps went back: a restart does some of them again."""
-        at = bisect_left(self._order, s.at, key=lambda w: w.close)
+        at = bisect_left(self._order, s.at, key=_CLOSE)
         if at < len(self._order) and self._order[at].close == s.at and self._order[at].key[1] == step:
             return self._order[at].key[0]  # read again
         last = self._order[-1] if self._order else None
@@ -122,7 +126,7 @@ class Steps:
         return self._attempt(s)
 
     def _remember(self, window: Window) -> Window:
-        insort(self._order, window, key=lambda w: w.close)
+        insort(self._order, window, key=_CLOSE)
         self._windows[window.key] = window
         return window
 
@@ -135,7 +139,7 @@ class Steps:
         if s.step is None and (s.end < self._begun if self._begun is not None else self._newest - s.at > SILENCE):
             self._lone.append([alone(self._run, s)])
             return
-        at = bisect_left(self._order, s.end - SLACK, key=lambda w: w.close)
+        at = bisect_left(self._order, s.end - SLACK, key=_CLOSE)
         window = self._order[at] if at < len(self._order) else None
         if window is None and final:
             window = self._windows.get((self._attempt(s), s.step)) if s.step is not None else None
