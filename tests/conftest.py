@@ -13,6 +13,7 @@ from browser import chromium
 from hypothesis import settings
 from receivers import HttpReceiver
 
+from rli_agent.rulebook import Rulebook
 from rli_agent.store.run_store import RunRow, RunStore
 
 settings.register_profile("patient", deadline=None)
@@ -38,6 +39,12 @@ def browser() -> Iterator[Any]:
     """Debian's Chromium. Closed with the module: as long as it is open, its event loop runs in the tests' thread."""
     with chromium() as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def book() -> Rulebook:
+    """The packs that ship."""
+    return Rulebook()
 
 
 @pytest.fixture

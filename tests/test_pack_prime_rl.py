@@ -18,11 +18,6 @@ EVALUATED = "Evaluated gsm8k (Step 4) | Policy v4 |    7.1s | Reward 0.4881 | Er
 TRAINED = "Step 3 |    7.6s | Loss 0.0014 | Entropy 0.4310 | LR 3.00e-06 | Throughput 21910 tokens/s | MFU 27.8%"
 
 
-@pytest.fixture(scope="module")
-def book() -> Rulebook:
-    return Rulebook()
-
-
 @pytest.fixture
 def read(tmp_path: Path, book: Rulebook) -> Callable[[dict[str, str]], list[dict[str, Any]]]:
     def written_and_read(files: dict[str, str]) -> list[dict[str, Any]]:

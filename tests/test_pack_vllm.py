@@ -15,11 +15,6 @@ from rli_agent.rulebook import Rulebook
 TRACE = ["Traceback (most recent call last):", '  File "core.py", line 7, in run', "    step()", "ValueError: boom"]
 
 
-@pytest.fixture(scope="module")
-def book() -> Rulebook:
-    return Rulebook()
-
-
 def read(tmp_path: Path, book: Rulebook, text: str) -> list[dict[str, Any]]:
     (tmp_path / "inference.log").write_text(text, newline="")
     return [e for e in parse_paths([tmp_path], book, ZoneInfo("UTC")) if e["type"] != "fact"]

@@ -19,11 +19,6 @@ AREAL = "(AReaL) 20261121-10:00:00.000 StatsLogger INFO: Epoch 1/1 Step 1/2\n"
 VLLM = "INFO 11-21 10:00:00 [loggers.py:1] Engine 000: Avg generation throughput: 3.0 tokens/s\n"
 
 
-@pytest.fixture(scope="module")
-def book() -> Rulebook:
-    return Rulebook()
-
-
 def found(root: Path, book: Rulebook) -> list[str]:
     return sorted(os.path.relpath(place.path, root) for place in RunFinder(root, book.packs).find())
 
