@@ -124,9 +124,9 @@ class View:
                 reports.append((shown.report(now), shown))
             except StoreError as error:
                 troubles.append(plain(str(error)))
-        lines = [self._page, *list(self._said)]
         rest = [Text(trouble, "red") for trouble in troubles]
-        rest += [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in lines if line]
+        lines = [*_address(self._page, self._console.width), *list(self._said)]
+        rest += [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in lines]
         parts: list[RenderableType] = []
         if reports:
             reports.sort(key=lambda one: (URGENCY[one[0].health], -(one[0].progress.last_written_at or 0.0)))
@@ -136,6 +136,16 @@ class View:
             parts.append(render(shown.with_host(first, now), self._zone, self._console, room))
             parts += [_other(report) for report, _ in reports[1 : _RUNS + 1]]
         return Group(*parts, *rest)
+
+
+def _address(page: str, width: int) -> list[str]:
+    """The lines of the page's address, which is never cut: half a token opens nothing. Where a line is too short for
+    what stands around it, that goes below, and the word before it goes."""
+    lines = [page]
+    if len(page) > width:
+        address, _, from_elsewhere = page.removeprefix("page: ").partition(" ")
+        lines = [page.partition(" (")[0] if len(address) + len("page: ") <= width else address, from_elsewhere]
+    return [line[at : at + width] for line in lines for at in range(0, len(line), width)]
 
 
 def _other(report: Report) -> Text:

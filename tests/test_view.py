@@ -138,6 +138,16 @@ def test_terminals_of_any_size_show_the_answer(lines: int, columns: int, start: 
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("columns", [80, 50])
+def test_the_page_s_address_is_never_cut(columns: int, start: Start, tmp_path: Path) -> None:
+    terminal = start("watch", "--listen", "127.0.0.1:0", write_run(tmp_path / "run"), lines=40, columns=columns)
+    terminal.shows("token=")
+    token = (tmp_path / "state" / "page-token").read_text().strip()
+    assert f"?token={token}" in "".join(line.strip() for line in terminal.lines)
+    assert "ssh -L" in terminal.text
+
+
+@pytest.mark.real
 def test_no_colour_where_none_is_wanted(start: Start, tmp_path: Path) -> None:
     terminal = start("top", write_run(tmp_path / "run"), env={"NO_COLOR": "1"})
     terminal.shows("gradient norm")
