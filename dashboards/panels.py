@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, heatmap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.models import common as kinds
@@ -37,6 +38,7 @@ WIDE, HALF, THIRD, QUARTER = 24, 12, 8, 6
 CURVE, NUMBER = 8, 4
 
 _CATALOGUE = Catalogue.load()
+_Panel = TypeVar("_Panel", timeseries.Panel, stat.Panel, bargauge.Panel, table.Panel, heatmap.Panel)
 
 
 def query(expr: str, legend: str = "", *, ref: str = "A") -> prometheus.Dataquery:
@@ -49,18 +51,17 @@ def newest(expr: str, legend: str = "", *, ref: str = "A") -> prometheus.Dataque
     return prometheus.Dataquery().expr(expr).legend_format(legend).instant().ref_id(ref).datasource(PROMETHEUS)
 
 
+def _framed(panel: _Panel, title: str, about: str, width: int, height: int) -> _Panel:
+    return panel.title(title).description(about).datasource(PROMETHEUS).span(width).height(height)
+
+
 def curve(
     title: str, *queries: prometheus.Dataquery, unit: str = "short", about: str = "", width: int = THIRD
 ) -> timeseries.Panel:
     """Values over time."""
     panel = (
-        timeseries.Panel()
-        .title(title)
-        .description(about)
-        .datasource(PROMETHEUS)
+        _framed(timeseries.Panel(), title, about, width, CURVE)
         .unit(unit)
-        .span(width)
-        .height(CURVE)
         .line_width(1.5)
         .fill_opacity(5)
         .show_points(kinds.VisibilityMode.AUTO)
@@ -111,13 +112,8 @@ def number(
 ) -> stat.Panel:
     """The value of this moment, one a run. `steps`: from which value on it has which colour."""
     panel = (
-        stat.Panel()
-        .title(title)
-        .description(about)
-        .datasource(PROMETHEUS)
+        _framed(stat.Panel(), title, about, width, NUMBER)
         .unit(unit)
-        .span(width)
-        .height(NUMBER)
         .no_value("–")
         .with_target(newest(expr, legend))
     )
@@ -136,13 +132,8 @@ def bars(
 ) -> bargauge.Panel:
     """The values of this moment beside each other."""
     panel = (
-        bargauge.Panel()
-        .title(title)
-        .description(about)
-        .datasource(PROMETHEUS)
+        _framed(bargauge.Panel(), title, about, width, CURVE)
         .unit(unit)
-        .span(width)
-        .height(CURVE)
         .orientation(kinds.VizOrientation.HORIZONTAL)
         .with_target(newest(expr, legend))
     )
@@ -164,12 +155,7 @@ def listing(
     shown = dict(columns)
     order = {label: place for place, label in enumerate([*shown, "Value"])}
     return (
-        table.Panel()
-        .title(title)
-        .description(about)
-        .datasource(PROMETHEUS)
-        .span(width)
-        .height(CURVE)
+        _framed(table.Panel(), title, about, width, CURVE)
         .with_target(newest(expr).format(PromQueryFormat.TABLE))
         .with_transformation(
             DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": [*shown, "Value"]}})
@@ -190,12 +176,7 @@ def heat(
     chosen = ", ".join(filter(None, (RUNS, more)))
     expr = f"sum by (le) (increase({name}_bucket{{{chosen}}}[$__rate_interval]))"
     return (
-        heatmap.Panel()
-        .title(title)
-        .description(about)
-        .datasource(PROMETHEUS)
-        .span(width)
-        .height(CURVE + 2)
+        _framed(heatmap.Panel(), title, about, width, CURVE + 2)
         .calculate(False)
         .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Spectral").steps(64))
         .y_axis(heatmap.YAxisConfig().unit(unit))
