@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from rli_agent.parsers.captures import PREFIXES, Form
 
@@ -105,7 +105,20 @@ class _DockerLine(Struct, forbid_unknown_fields=True):
     attrs: dict[str, str] = {}
 
 
+class _CollectedLine(Struct):
+    """A line of a pod with what its collector knows of it: Fluentd's and Fluent Bit's `log` beside `kubernetes`, Google
+    Cloud Logging's `textPayload`."""
+
+    log: str = ""
+    kubernetes: msgspec.Raw = msgspec.Raw()
+    text: str | None = field(name="textPayload", default=None)
+    time: str | float = ""
+    timestamp: str = ""
+    indexed: str = field(name="@timestamp", default="")
+
+
 _DOCKER = msgspec.json.Decoder(_DockerLine)
+_COLLECTED = msgspec.json.Decoder(_CollectedLine)
 
 
 def strip_ansi(text: bytes) -> bytes:
@@ -123,7 +136,7 @@ def unwrap(line: bytes, capture: Form | None = None) -> Unwrapped:
         line = line.lstrip(b"\0")
     if line[-1:] == b"\r":
         line = line[:-1]
-    if line[:7] == b'{"log":' and (record := _docker(line)) is not None:
+    if line[:2] == b'{"' and (record := _docker(line) or _collected(line)) is not None:
         return unwrap(record[0], capture)._replace(stamp=record[1])
     repeated = 1
     if line.find(b"x across cluster]", -400) >= 0:
@@ -185,13 +198,32 @@ def _text(raw: bytes | None) -> str | None:
 
 
 def _docker(line: bytes) -> tuple[bytes, bytes] | None:
-    """(text, time) of a json-file line. What stands before a carriage return inside is overwritten text."""
+    """(text, time) of a json-file line."""
+    if line[:7] != b'{"log":':
+        return None
     try:
         record = _DOCKER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    text = record.log.encode(errors="replace").rstrip(b"\r\n")
-    return (segments(text)[-1:] or [b""])[0], record.time.encode(errors="replace")
+    return _last_text(record.log), record.time.encode(errors="replace")
+
+
+def _collected(line: bytes) -> tuple[bytes, bytes] | None:
+    """The same of a line that a collector kept."""
+    if line.find(b'"kubernetes":') < 0 and line.find(b'"textPayload":') < 0:
+        return None
+    try:
+        record = _COLLECTED.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    text = record.log if bytes(record.kubernetes) else record.text
+    time = record.time or record.timestamp or record.indexed
+    return (_last_text(text), time.encode(errors="replace")) if text is not None and isinstance(time, str) else None
+
+
+def _last_text(text: str) -> bytes:
+    """What stands before a carriage return inside is overwritten."""
+    return (segments(text.encode(errors="replace").rstrip(b"\r\n"))[-1:] or [b""])[0]
 
 
 def segments(line: bytes) -> list[bytes]:

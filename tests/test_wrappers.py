@@ -251,6 +251,22 @@ def test_docker_wraps_any_line(outer: bytes, inner: bytes, text: bytes) -> None:
     assert wrapped == unwrap(line)._replace(stamp=b"2025-11-30T12:13:49Z")
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"log": "TEXT\n", "stream": "stdout", "docker": {}, "kubernetes": {"pod_name": "rl-0"}, "time": "TIME"},
+        {"date": 1.5, "@timestamp": "TIME", "_p": "F", "log": "TEXT", "kubernetes": {"pod_name": "rl-0"}},
+        {"insertId": "a", "textPayload": "TEXT", "resource": {"labels": {}}, "severity": "ERROR", "timestamp": "TIME"},
+    ],
+)
+def test_collectors_of_pods_wrap_a_line(record: dict[str, object]) -> None:
+    line = json.dumps(record).replace("TEXT", "(TaskRunner pid=7) step:1").replace("TIME", "2025-11-30T12:13:49Z")
+    got = unwrap(line.encode())
+    assert (got.text, got.origin.pid, got.stamp) == (b"step:1", "7", b"2025-11-30T12:13:49Z")
+    broken = json.dumps({"log": 1, "kubernetes": [], "textPayload": None}).encode()
+    assert unwrap(broken).text == broken
+
+
 @given(INNER, st.text(), st.text())
 def test_two_lines_of_one_writer_have_one_who(inner: bytes, one: str, other: str) -> None:
     assert unwrap(inner + b"x" + one.encode()).origin == unwrap(inner + b"y" + other.encode()).origin
