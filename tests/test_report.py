@@ -240,7 +240,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
         RUNS["prime-rl"]().write(tmp_path / "many" / name)
     assert "holds 2 runs" in refused(tmp_path / "many", *state)
     run = steps(tmp_path / "run", 2)
-    assert "cannot be written" in refused(run, "-o", tmp_path / "none/there/r.html", *state)
+    assert "there is no directory" in refused(run, "-o", tmp_path / "none/there/r.html", *state)
     assert not list(tmp_path.glob("**/.r.html.new"))
 
 

@@ -1,4 +1,4 @@
-"""A run's report: the run is found, read and drawn."""
+"""A run's report: the run is found and read."""
 
 from __future__ import annotations
 
@@ -37,14 +37,3 @@ def contents_of(
     if not with_rollouts:
         return found, None
     return found, some_rollouts(rollout_files(run.scan(), run.book))
-
-
-def write(path: Path, data: bytes) -> None:
-    """Put a file in place whole. Raises UserError."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror or error}", "name another file") from None

@@ -38,7 +38,8 @@ def command(
     It works from the logs alone, whether the run is over or not; where an agent watches the run, from its store. The
     file loads nothing from elsewhere. Where the logs are gone, give the store (run.sqlite) instead of OUTPUT_DIR.
     """
-    from rli_agent.asking.report import contents_of, write
+    from rli_agent.asking.report import contents_of
+    from rli_agent.export.files import new_file
     from rli_agent.options import WatchOptions
     from rli_agent.report.page import page
     from rli_agent.report.picture import picture
@@ -49,8 +50,11 @@ def command(
     options = WatchOptions(list(paths), framework=framework, rules=list(rules), state_dir=state_dir)
     contents, rollouts = contents_of(options, named_zone(zone), not no_rollouts, traces)
     say(contents.answer.answer)
-    write(output, page(contents, rollouts).encode("utf-8"))
-    say(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    data = page(contents, rollouts).encode("utf-8")
+    with new_file(output, force=True) as part:
+        part.write_bytes(data)
+    say(f"{output}: {len(data) / 1e6:.1f} MB")
     if png is not None:
-        write(png, picture(contents))
+        with new_file(png, force=True) as part:
+            part.write_bytes(picture(contents))
         say(f"{png}: {png.stat().st_size / 1e6:.1f} MB")
