@@ -168,5 +168,5 @@ def test_the_command_test_tries_one_channel_or_all(tmp_path: Path, receiver: Htt
     assert over["endsAt"] < begun["endsAt"]
     status, said = tried()
     assert status == 1
-    assert "no (127.0.0.1:1) did not take the message: ConnectionRefusedError" in said
+    assert "no (127.0.0.1:1) did not take the message: Connection refused" in said
     assert tried("hok") == (2, "there is no channel hok")

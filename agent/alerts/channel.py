@@ -77,4 +77,6 @@ def why(reason: object) -> str:
     """An error as one reads it."""
     if isinstance(reason, TimeoutError):
         return "no answer in time"
+    if isinstance(reason, OSError) and reason.errno and reason.strerror:
+        return reason.strerror
     return f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)
