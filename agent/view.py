@@ -1,4 +1,4 @@
-"""Runs on a terminal, drawn anew every second from their stores."""
+"""Runs on a terminal, drawn again every second from their stores."""
 
 from __future__ import annotations
 

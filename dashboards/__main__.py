@@ -1,4 +1,4 @@
-"""`python -m rli_agent.dashboards [FOLDER]`: write the dashboards' JSON anew. Needs grafana-foundation-sdk, which needs
+"""`python -m rli_agent.dashboards [FOLDER]`: write the dashboards' JSON. Needs grafana-foundation-sdk, which needs
 Python 3.11.
 
 `python -m rli_agent.dashboards preview [--prometheus URL] [--minutes N] [FOLDER]`: draw each into a PNG in

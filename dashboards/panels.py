@@ -95,7 +95,7 @@ def common_curve(
 
 
 def stacked(panel: timeseries.Panel) -> timeseries.Panel:
-    """The same, one upon the other."""
+    """The same, stacked."""
     normal = common.StackingConfig().mode(kinds.StackingMode.NORMAL)
     return panel.stacking(normal).fill_opacity(60).draw_style(kinds.GraphDrawStyle.BARS).line_width(0)
 

@@ -39,7 +39,7 @@ class Places(Struct, frozen=True):
 
     @property
     def config(self) -> Path:
-        """Rendered configurations. Made anew at every start."""
+        """Rendered configurations. Written at every start."""
         return self.server / "config"
 
     @property

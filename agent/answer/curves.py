@@ -61,7 +61,7 @@ class Curves:
     def refresh(self, db: sqlite3.Connection) -> None:
         """Take in the lines that were stored since the last time."""
         (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM lines").fetchone()
-        if newest < self._seen:  # the logs are read anew
+        if newest < self._seen:  # the logs are read again
             self._seen = 0
         self._learn_shapes(db)
         # Of all lines the index tells the shapes; of new ones their rows.

@@ -32,7 +32,7 @@ class Troubles:
         """The newest problem, and how many there are."""
         new = "FROM problem_rows WHERE id > ? AND level IN ('ERROR', 'CRITICAL')"
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM problem_rows").fetchone()
-        if newest < self._until:  # the logs are read anew
+        if newest < self._until:  # the logs are read again
             self._count = self._until = 0
         self._count += self._db.execute(f"SELECT count(*) {new}", (self._until,)).fetchone()[0]
         self._until = newest

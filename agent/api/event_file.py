@@ -12,7 +12,7 @@ from fcntl import F_DUPFD_CLOEXEC, fcntl
 
 from rli_agent.api.complaints import say
 
-#: Descriptors from here on: a program that closes all and opens others anew takes the lowest ones, never ours.
+#: Descriptors from here on: a program that closes all and opens others again takes the lowest ones, never ours.
 _HIGH = 500
 #: Seconds between two looks whether the path still names the file, and between two tries to open one.
 _LOOK_EVERY, _TRY_EVERY = 5.0, 1.0

@@ -1,4 +1,4 @@
-"""`rli-agent top`: the run on a terminal, drawn anew every second."""
+"""`rli-agent top`: the run on a terminal, drawn again every second."""
 
 from __future__ import annotations
 

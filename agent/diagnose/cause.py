@@ -14,7 +14,7 @@ from rli_agent.life.headline import headline
 from rli_agent.life.problems import ADVICE, ADVISED, suspect_of
 from rli_agent.life.state import ENDS, Suspect
 
-#: What made ranks wait in vain may have happened so many seconds before they began to.
+#: What made ranks time out may have happened so many seconds before they began to wait.
 _BEFORE = 120.0
 #: Operations of one group that ranks can be at when one of them is late; another run's count is another.
 _NEAR = 100

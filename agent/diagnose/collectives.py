@@ -21,7 +21,7 @@ _TIMEOUT = re.compile(
 
 
 class Timeout(Struct, frozen=True):
-    """A rank of a process group ("" where it is not named) that waited in vain, for `ran` seconds, in the group's
+    """A rank of a process group ("" where it is not named) that timed out, after `ran` seconds, in the group's
     operation number `number` (`op`, like ALLREDUCE)."""
 
     group: str
@@ -32,8 +32,8 @@ class Timeout(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """Who waited in vain, and for whom. missing: ranks that printed no timeout. behind: ranks at an earlier operation
-    than the others, or at another one. `waited` are the others. ran: the longest wait, in seconds."""
+    """Who timed out, and whom they waited for. missing: ranks that printed no timeout. behind: ranks at an earlier
+    operation than the others, or at another one. `waited` are the others. ran: the longest wait, in seconds."""
 
     waited: tuple[int, ...]
     missing: tuple[int, ...]

@@ -33,7 +33,7 @@ NEEDS = "pip install"
 #: Why a file is skipped that its owner keeps from us, or a disk from everybody: the beginning of the sentence.
 UNREADABLE = "cannot be read"
 
-#: A line that no two programs print alike: it bears a time, a process or a measured figure.
+#: A line that no two programs print alike: it holds a time, a process or a measured figure.
 _MARK = re.compile(rb"\d\d:\d\d:\d\d|pid=\d|\d\.\d{4}")
 SHORTEST_MARK = 30
 #: So many of a text's lines are its marks, at the most; so many tell that two texts are one.

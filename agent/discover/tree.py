@@ -64,7 +64,7 @@ class Entry(Struct):
     config: bool = False
 
     def refresh(self) -> bool:
-        """Take size and times anew; False where the file is gone."""
+        """Take size and times again; False where the file is gone."""
         try:
             found = os.lstat(self.path)
         except OSError:

@@ -28,7 +28,7 @@ Framing: TypeAlias = Callable[[bytes, int, int], tuple[int, int]]
 
 
 class Overwritten(Exception):
-    """The file no longer holds what was read from it: it was truncated or written anew."""
+    """The file no longer holds what was read from it: it was truncated or rewritten."""
 
 
 class Block(NamedTuple):
@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
     `data` ends in `\\n`, except where `final` says that its last line never got one. `offset` and `line` (from 1)
     are those of its first byte. `restarted` marks the first block after the file was truncated, replaced or created
-    anew: offsets and line numbers begin again. `cut` counts the bytes that were left out of the last line because it
+    again: offsets and line numbers begin again. `cut` counts the bytes that were left out of the last line because it
     is too long; `len(data) + cut` is what the block takes up in the file.
     """
 
@@ -172,7 +172,7 @@ class Cursor:
             seam = len(self._seam)
             chunk = os.pread(fd, seam + self._block_size, self._scanned - seam)
             if not chunk.startswith(self._seam):
-                self._scanned = self.offset  # the unfinished line was written anew
+                self._scanned = self.offset  # the unfinished line was rewritten
                 return None, spent + 1
             end = chunk.find(b"\n", seam)
             spent += len(chunk) - seam

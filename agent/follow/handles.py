@@ -18,7 +18,7 @@ IDLE = 10.0
 class Handle:
     """An open file. `fd` is -1 once it was closed, which may happen whenever it is not `busy`.
 
-    `kept` says that no path may lead to the file later: it is not closed for idleness, and last for want of handles.
+    `kept` says that no path may lead to the file later: it is not closed for idleness, and last when handles run out.
     """
 
     __slots__ = ("busy", "fd", "kept", "used")

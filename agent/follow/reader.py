@@ -65,7 +65,7 @@ class FileReader:
         self.path = path
         #: Why the last `read` could not read, with the path; None when all is well. It is tried again by itself.
         self.problem: str | None = None
-        #: How often the file was found truncated or written anew, and read again from its start.
+        #: How often the file was found truncated or rewritten, and read again from its start.
         self.restarts = 0
         #: The last `read` ended by its budget: there is more.
         self.more = False

@@ -16,7 +16,7 @@ _ROTATED = (
     re.compile(rf"(?P<base>.+)\.{_STAMP}(?P<end>\.\w+)"),
 )
 
-#: How often names are read anew that are changed meanwhile.
+#: How often names are read again that change meanwhile.
 TRIES = 10
 
 

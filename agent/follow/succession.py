@@ -63,7 +63,7 @@ class Succession:
         self, path: Path, handles: Handles, new_cursor: Callable[[], Cursor], first: Followed | None, fixed: bool
     ) -> None:
         self.files = [first] if first else []
-        #: The path named another file than before, so that offsets and lines begin anew.
+        #: The path named another file than before, so that offsets and lines begin again.
         self.turned = False
         self.rotations = 0
         self.mtime = 0.0
@@ -151,7 +151,7 @@ class Succession:
 
     def _still(self, file: Followed, status: os.stat_result) -> bool:
         if file.inode == status.st_ino and file.device != status.st_dev and not file.real:
-            file.device = status.st_dev  # mounted anew since the position was kept; the fingerprint decides
+            file.device = status.st_dev  # mounted again since the position was kept; the fingerprint decides
         return file.is_at(status)
 
     def _turn(self, newest: Followed, status: os.stat_result | None, now: float) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks; after which what does not answer is looked for again.
 EVERY, AGAIN = 10.0, 300.0
-#: Seconds after which figures that could not be read anew are not shown any more.
+#: Seconds after which figures that could not be read again are not shown any more.
 STALE = 60.0
 #: The driver of NVIDIA shows itself there.
 _DRIVER = Path("/proc/driver/nvidia/version")

@@ -103,7 +103,7 @@ class Attempts:
 
     def was_before(self, problem: Problem) -> bool:
         """Whether a problem, which is told some lines late, stands before the newest step, so that the run has gone on;
-        or before the first step of a run that had begun anew: it ended the attempt before."""
+        or before the first step of a run that had begun again: it ended the attempt before."""
         state = self.tracker.state
         if problem.file != state.telling:
             return False

@@ -77,7 +77,7 @@ class Series:
     @property
     def _has_sum(self) -> bool:
         """Where values may be negative there is no sum (and so no count): OpenMetrics forbids it, since a sum that
-        falls looks like a counter that began anew."""
+        falls looks like a counter that began again at 0."""
         return not self.bounds or self.bounds[0] >= 0
 
 

@@ -79,15 +79,15 @@ class RolloutFigures:
 
     def _take_newest(self, key: _Key, batch: RolloutBatch, added: RolloutStatistics) -> None:
         step = -1 if batch.step is None else batch.step
-        newest, anew = self._newest.get(key), self._is_anew(batch, added)
-        if newest is None or step > newest.step or anew:
+        newest, rewritten = self._newest.get(key), self._is_rewritten(batch, added)
+        if newest is None or step > newest.step or rewritten:
             newest = self._newest[key] = _Newest(step, RolloutStatistics())
             newest.statistics.merge(batch.total)
         elif step == newest.step:
             newest.statistics.merge(added)
 
-    def _is_anew(self, batch: RolloutBatch, added: RolloutStatistics) -> bool:
-        """Whether a file that told of this step before has been written anew: the run resumed from an earlier one.
+    def _is_rewritten(self, batch: RolloutBatch, added: RolloutStatistics) -> bool:
+        """Whether a file that told of this step before has been written again: the run resumed from an earlier one.
         Steps that are older otherwise come because files are read in any order."""
         part = (batch.file, batch.step, batch.environment, batch.phase)
         known = self._known.pop(part, ()) is None

@@ -35,7 +35,7 @@ def lane_steps(intervals: Intervals, last: int) -> list[LaneSteps]:
 
 
 def _steps(intervals: Intervals, lane: Lane, after: int) -> dict[int, dict[str, float]]:
-    """Seconds by step and state. A step that is done once more, by another attempt, counts anew."""
+    """Seconds by step and state. A step that another attempt does again counts again."""
     rows = [row for row in lane.rows() if row[3] > max(after, NO_STEP)]
     rows.sort(key=lambda row: (row[0], -row[1]))  # a step before the phases that begin with it
     found: dict[int, dict[str, float]] = {}

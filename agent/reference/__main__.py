@@ -1,4 +1,4 @@
-"""`python -m rli_agent.reference [ROOT]`: make anew, in a clone, what is stale of the reference texts."""
+"""`python -m rli_agent.reference [ROOT]`: write again, in a clone, the reference texts that are stale."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from rli_agent.reference.pages import stale
 
 for path, text in stale(Path(sys.argv[1] if len(sys.argv) > 1 else ".")).items():
     path.write_text(text, encoding="utf-8")
-    print(f"made {path} anew")
+    print(f"wrote {path}")

@@ -146,7 +146,7 @@ class RunFiles:
         return [f.source for f in fresh], [self.tracks.pop(path) for path in gone]
 
     def _begin(self, store: RunStore | None, unsettled: Set[str]) -> list[Found]:
-        """Give those of the scan that are new, and not just called anew, a track."""
+        """Give those of the scan that are new, and not only renamed, a track."""
         at = self._settle()
         new = [f for f in self.scan.found if self._is_new(f, at)]
         tracked = {t.found.source.file for t in self.tracks.values()}

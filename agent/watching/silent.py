@@ -1,4 +1,4 @@
-"""What a watch says of files that it reads in vain: each once, those of one kind together."""
+"""What a watch says of files that give nothing: each once, those of one kind together."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class SilentFiles:
         self._told: set[Path] = set()
 
     def news(self, tracks: Iterable[Track], *, last: bool = False) -> list[str]:
-        """What to say now. `last`: nothing more will be read, so that even a few lines in vain count where no file gave
-        anything."""
+        """What to say now. `last`: nothing more will be read, so that even a few lines without a figure count where no
+        file gave anything."""
         tracks = list(tracks)
         least = 1 if last and not any(track.unread.told_anything for track in tracks) else LINES
         kinds: dict[tuple[str, str], list[tuple[Track, Silence]]] = {}

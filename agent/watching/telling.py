@@ -1,4 +1,4 @@
-"""What a watch says of a run to people who look on: how it stands, and what is read in vain."""
+"""What a watch says of a run to people: how it goes, and which files give nothing."""
 
 from __future__ import annotations
 

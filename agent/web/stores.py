@@ -23,7 +23,7 @@ MOST, OPEN = 100, 12
 #: Seconds for which the list of runs, and whether one is watched, hold.
 LISTED, HELD = 1.0, 2.0
 #: Seconds after which how a run is changes though nothing was stored; reports take this share of a processor at most.
-ANEW, SHARE = 5.0, 0.1
+STALE, SHARE = 5.0, 0.1
 #: Seconds that one listing of all runs may take: a report that is not there by then comes with the next one.
 PATIENCE = 0.15
 
@@ -62,12 +62,12 @@ class _Run:
             return int(version)
 
     def report(self) -> bytes:
-        """How the run is, as JSON; made anew where that may have changed, and was not done just now."""
+        """How the run is, as JSON; asked again where it may have changed, unless it was asked just now."""
         version, now = self.version(), time.monotonic()
         if self._report is not None:
             known, made, cost, text = self._report
             soon = now - made < cost / SHARE
-            if soon or (known == version and (not self.held or now - made < ANEW)):
+            if soon or (known == version and (not self.held or now - made < STALE)):
                 return text
         text = msgspec.json.encode(brief(self.queries.report()))
         self._report = (version, time.monotonic(), time.monotonic() - now, text)

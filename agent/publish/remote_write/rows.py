@@ -143,7 +143,7 @@ class Rows:
 
     def _read(self, query: str, low: int, top: int, source: int | None = None) -> list[Any]:
         """Rows with ids above `low`, up to `top`. In the order of the table: by an index, those of one source would be
-        sorted anew for each portion."""
+        sorted again for each portion."""
         where, values = ("", ()) if source is None else (" AND source = ?", (source,))
         return self.db.execute(
             f"{query} WHERE id > ? AND id <= ?{where} ORDER BY id LIMIT {LINES}", (low, top, *values)

@@ -27,7 +27,7 @@ class State(Struct, gc=False):
     """A lane was in a state from `start` to `end` (Unix seconds, `end` never before `start`).
 
     `at` is when the text told of it: the time of its line. `place` is where it stands (file, line, number in the line,
-    and the time if the text gives it: a file may be emptied and written anew): it tells apart what is alike otherwise,
+    and the time if the text gives it: a file may be emptied and written again): it tells apart what is alike otherwise,
     and stays the same when the logs are read again.
     """
 
