@@ -89,7 +89,7 @@ def test_told_to_end_it_takes_the_rest_so_that_the_trainer_lives(piped: Piped) -
     piped.put(TEXT)
     piped.says("trainer: ")
     piped.process.send_signal(signal.SIGTERM)
-    piped.says("standard input goes on and is passed over")
+    piped.says("standard input goes on and is ignored")
     piped.put("x" * 300_000)  # more than a pipe holds
     assert piped.process.poll() is None
     assert piped.close() == 0

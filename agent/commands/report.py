@@ -43,7 +43,7 @@ def command(
     from rli_agent.options import WatchOptions
     from rli_agent.report.page import page
     from rli_agent.report.picture import picture
-    from rli_agent.terminal import log_to_stderr, say
+    from rli_agent.terminal import log_to_stderr, say, sized
     from rli_agent.zone import named_zone
 
     log_to_stderr("ERROR")
@@ -53,8 +53,8 @@ def command(
     data = page(contents, rollouts).encode("utf-8")
     with new_file(output, force=True) as part:
         part.write_bytes(data)
-    say(f"{output}: {len(data) / 1e6:.1f} MB")
+    say(f"{output}: {sized(len(data))}")
     if png is not None:
         with new_file(png, force=True) as part:
             part.write_bytes(picture(contents))
-        say(f"{png}: {png.stat().st_size / 1e6:.1f} MB")
+        say(f"{png}: {sized(png.stat().st_size)}")

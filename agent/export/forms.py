@@ -76,7 +76,7 @@ def to_openmetrics(export: Export) -> list[str]:
         done = write_openmetrics(export.store, export.run, out, namespace=export.namespace)
     said = [f"{target}: {done.samples:,} samples of {done.series:,} series"]
     if done.replaced:
-        said.append(f"{done.replaced:,} more had the time of a later one of their series, which stands")
+        said.append(f"{done.replaced:,} more were left out: a later one of the same series has the same time")
     if done.dropped:
         said.append(f"{done.dropped:,} series beyond the limit were left out")
     return said

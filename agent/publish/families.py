@@ -194,7 +194,7 @@ class Table:
     def _mix(self, name: str, there: MetricType, told: MetricType) -> None:
         if name not in self._mixed and len(self._mixed) < 1000:
             self._mixed.add(name)
-            logger.warning("{} is a {} and is told as a {}, too: that is not published", name, there, told)
+            logger.warning("{} is a {}, and was also given as a {}: that is not published", name, there, told)
 
     def _refuse(self, name: str, labels: Labels) -> None:
         if not self._refused:

@@ -103,7 +103,7 @@ class Tallies:
         series = self._by_name.setdefault(name, {})
         first = next(iter(series.values()), None)
         if first is not None and first.kind != declared.kind:
-            logger.warning("{} is a {} and is told as a {}, too: not shown", clean(name), first.kind, declared.kind)
+            logger.warning("{} is a {}, and was also given as a {}: not shown", clean(name), first.kind, declared.kind)
             return None
         if labels in series:
             return series[labels]

@@ -67,7 +67,7 @@ class Pipe:
         try:
             return os.read(self._source, _BLOCK)
         except OSError as error:
-            logger.error("standard input cannot be read ({}): it is taken to be over", error.strerror)
+            logger.error("standard input cannot be read ({}): it counts as ended", error.strerror)
             return b""
 
     def _keep(self, block: bytes) -> None:

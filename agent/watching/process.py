@@ -92,7 +92,7 @@ class Watch:
             raise
         finally:
             if pipe is not None and not pipe.over.is_set():
-                self._say("standard input goes on and is passed over; told to end once more, the agent ends now")
+                self._say("standard input goes on and is ignored; end the agent once more to end it now")
                 self._draining = True
                 pipe.drain()
 

@@ -101,7 +101,7 @@ def _leave_behind(places: Places, ready: Ready, options: Options, say: Say) -> i
     if not survivors(state):
         say("nothing runs")
         return 1
-    _greet(ready, places, say, ok, "rli-agent server stop ends them")
+    _greet(ready, places, say, ok, "`rli-agent server stop` ends them")
     return 0 if ok else 1
 
 
