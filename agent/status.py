@@ -218,8 +218,9 @@ class RunStatus:
         elif silence and not aside and self._since_step(now) > _LATE:
             said = [silence, self._where(), doing]
         else:
-            if self.step is None and state.progress_at is not None and now - state.progress_at > _MUTE:
-                silence = f"nothing new for {spoken(now - state.progress_at)}"
+            quiet = now - state.progress_at if state.progress_at is not None else self.behind
+            if self.step is None and quiet > _MUTE:
+                silence = f"nothing new for {spoken(quiet)}"
             said = [self._steps() if self.step is not None else self._starting(state), doing, silence, self._eta(now)]
         return [part for part in said if part]
 
