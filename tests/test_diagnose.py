@@ -157,6 +157,15 @@ def test_the_kernels_word_comes_before_the_launchers(tmp_path: Path) -> None:
     assert any("cgroup" in line for line in told["cause"]["evidence"])
 
 
+def test_what_a_dead_process_wrote_itself_comes_before_rays_news_of_its_death(tmp_path: Path) -> None:
+    died = "(raylet) A worker died or was killed while executing a task by an unexpected system error. Worker PID: 7\n"
+    words = "".join(f"(WorkerDict pid=PID) {line}\n" for line in [*TRACEBACK.splitlines(), "RuntimeError: no pool"])
+    text = "(TaskRunner pid=1) verl.trainer\n" + died + words.replace("PID", "8") + words.replace("PID", "7")
+    said = diagnose(run(tmp_path, train=text))
+    assert "WorkerDict (pid 7): RuntimeError: no pool" in said["answer"]
+    assert {c["kind"] for c in said["followed"]} == {"worker_death", "traceback"}
+
+
 def test_figures_of_memory_before_an_end_for_memory_are_shown(tmp_path: Path) -> None:
     log = "".join(
         f"step:{n} - actor/pg_loss:0.1 - perf/cpu_memory_used_gb:{100 + 20 * n} - timing_s/step:60.0\n"

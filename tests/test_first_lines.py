@@ -208,6 +208,11 @@ GROUP = """  + Exception Group Traceback (most recent call last):
     +------------------------------------"""
 
 
+def test_of_a_headline_that_ends_in_a_traceback_the_exception_is_told() -> None:
+    message = "Scheduler hit an exception: Traceback (most recent call last):\n  File \"s.py\", line 2\nValueError: no"
+    assert in_short("traceback", message) == "ValueError: no"
+
+
 def test_of_a_group_and_of_richs_box_the_exception_is_told() -> None:
     assert headline(GROUP) == "ValueError: empty batch"
     box = "╭── Traceback (most recent call last) ──╮\n│ a.py:10 in f │\n╰──╯\n"

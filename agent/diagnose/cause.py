@@ -18,6 +18,8 @@ from rli_agent.life.state import ENDS, Suspect
 _BEFORE = 120.0
 #: Operations of one group that ranks can be at when one of them is late; another run's count is another.
 _NEAR = 100
+#: Ray's words for the process that died.
+_DEAD = re.compile(r"\b(?:Worker PID|pid): (\d+)")
 _DIGITS = re.compile(r"0x[0-9a-f]+|\d+")
 
 
@@ -56,6 +58,10 @@ def cause_of(case: Case) -> Cause | None:
         return None
     first = _problem_of(case, suspect)
     after = [p for p in case.problems if p is not first and _later(p, first) and _counts(case, p)]
+    words = _last_words(case, first, after)
+    if words is not None:
+        after = [first, *(p for p in after if p is not words)]
+        first = words
     waiting = None
     if first.kind == "nccl":
         waiting = collectives.judge(_timeouts(case, first, after), _ranks(case))
@@ -79,6 +85,15 @@ def cause_of(case: Case) -> Cause | None:
     cause = Cause(first, verdict, grade, process, text, told, ADVICE.get(first.kind, ADVISED))
     cause.followed = _folded(case, first, after)
     return cause
+
+
+def _last_words(case: Case, death: Problem, after: list[Problem]) -> Problem | None:
+    """What a dead process wrote itself, which Ray may print behind the news of its death."""
+    pid = _DEAD.search(death.message) if death.kind == "worker_death" else None
+    if pid is None:
+        return None
+    own = (p for p in after if p.kind != "worker_death" and (case.grade(p) or 0) >= 1)
+    return next((p for p in own if quotes.origin(case.root, p).pid == pid[1]), None)
 
 
 def _timeouts(case: Case, first: Problem, after: list[Problem]) -> list[collectives.Timeout]:

@@ -12,6 +12,8 @@ _EXCEPTION = re.compile(
 _KIND = re.compile(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
 #: A traceback's first line, by CPython or rich; what stands before the exceptions of a group.
 _TRACEBACK = re.compile(r"[\s╭─]*Traceback \(most recent call last\)")
+#: A headline that ends in one's first words: `Scheduler hit an exception: Traceback …` (SGLang).
+_ANNOUNCED = "Traceback (most recent call last)"
 #: Ray's own first line of a traceback, which names the remote call that raised it.
 _REMOTE = re.compile(
     r"(?:ray\.exceptions\.RayTaskError\(\w+\)|Unhandled error \([^)]*\)|Exception raised in creation task)"
@@ -26,7 +28,7 @@ def headline(message: str) -> str:
     lines = [_MARGIN.sub("", line.strip("\r")) for line in message.split("\n") if line.strip()]
     if not lines:
         return ""
-    if any(_TRACEBACK.match(line) for line in lines) or _REMOTE.match(lines[0]):
+    if _ANNOUNCED in lines[0] or any(_TRACEBACK.match(line) for line in lines) or _REMOTE.match(lines[0]):
         for line in reversed(lines):
             if _EXCEPTION.match(line) and not line.startswith("Traceback"):
                 return line[:300]

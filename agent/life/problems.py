@@ -25,7 +25,7 @@ _APART = 120.0
 _AT_ONCE = 5.0
 _HARD = frozenset({"hardware", "oom_kill", "cuda_oom", "disk_full"})
 _SYMPTOMS = frozenset({"worker_death", "nccl", "timeout"})
-_BOUND = 4000
+_BOUND, _LINE = 4000, 500
 #: Of an error's first words so many say which one it is; what it says of texts and items comes later.
 _SAME = 40
 _DIGITS = re.compile(r"\d+")
@@ -81,9 +81,11 @@ def suspect_of(problem: Problem, role: str, how_deadly: int, seen: float) -> Sus
 
 
 def _bounded(message: str) -> str:
-    """A traceback's head and its end, which names the exception."""
-    half = _BOUND // 2
-    return message if len(message) <= _BOUND else f"{message[:half]}\n…\n{message[-half:]}"
+    """A traceback's head and its end, which names the exception; its long lines (overrides, arguments) cut."""
+    if len(message) <= _BOUND:
+        return message
+    text, half = "\n".join(line[:_LINE] for line in message.split("\n")), _BOUND // 2
+    return text if len(text) <= _BOUND else f"{text[:half]}\n…\n{text[-half:]}"
 
 
 def is_cause(suspect: Suspect | None) -> bool:
