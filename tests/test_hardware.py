@@ -235,7 +235,6 @@ def test_an_exporter_is_asked_instead_and_when_it_goes_the_machine_itself(
     said: list[str] = []
     with paging([node(100, 0)]) as address:
         monkeypatch.setattr("rli_agent.hardware.exporters.NODE", address)
-        monkeypatch.setattr(NodeExporter.__init__, "__defaults__", (address,))
         machine = Machine(said.append, every=0.02)
         until(lambda: by_name(machine.figures(tmp_path)).get("rl_host_memory_total_bytes") == 6.7e10, "the exporter's")
     try:

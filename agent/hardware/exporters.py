@@ -38,7 +38,7 @@ _DISK = re.compile(r"(?:sd|vd|hd|xvd)[a-z]+|nvme\d+n\d+|mmcblk\d+")
 class NodeExporter:
     """The host's figures from its exporter. Raises OSError where none answers."""
 
-    def __init__(self, address: Address = NODE) -> None:
+    def __init__(self, address: Address) -> None:
         self._address = address
         self._before: tuple[float, float] | None = None
         if "node_cpu_seconds_total" not in _page(address):
@@ -77,7 +77,7 @@ class NodeExporter:
 class DcgmExporter:
     """The GPUs' figures from their exporter. Raises OSError where none answers."""
 
-    def __init__(self, address: Address = DCGM) -> None:
+    def __init__(self, address: Address) -> None:
         self._address = address
         if "DCGM_FI_DEV_" not in _page(address):
             raise OSError("what answers is no DCGM exporter")

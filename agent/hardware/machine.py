@@ -114,7 +114,7 @@ class Machine:
         from rli_agent.hardware.host import HostReader  # here: a watch that nobody scrapes has no use for psutil
 
         try:
-            exporter = NodeExporter()
+            exporter = NodeExporter(NODE)
         except OSError:
             return HostReader()
         self._tell(f"the host's figures are those of the node-exporter at {NODE.url}", self._say)
@@ -125,7 +125,7 @@ class Machine:
         from rli_agent.hardware.nvml import NoGpu, NvmlReader
 
         try:
-            exporter = DcgmExporter()
+            exporter = DcgmExporter(DCGM)
         except OSError:
             exporter = None
         else:
