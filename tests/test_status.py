@@ -20,7 +20,10 @@ from prime_rl_logs import stamp, step_line, write_run
 
 import rli_agent.samples
 from rli_agent.answer.report import Report
+from rli_agent.asking.ask import runs_in
 from rli_agent.cli import main
+from rli_agent.errors import UserError
+from rli_agent.options import WatchOptions
 from rli_agent.samples.prime_rl_run import DIR
 
 ROOT = Path(__file__).parents[1]
@@ -199,6 +202,18 @@ def test_what_an_attempt_left_open_is_over_when_the_next_one_trains(status: Stat
     assert "save_ckpt" not in status(run)[1]
     assert main(["watch", "--once", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)]) == 0
     assert "Healthy: step 17\n" in status(run)[1]
+
+
+def test_of_a_run_that_is_gone_the_store_is_named(status: Status, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    assert main(["watch", "--once", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)]) == 0
+    shutil.rmtree(run)
+    with pytest.raises(UserError, match="is gone") as told:
+        runs_in(WatchOptions([run], state_dir=tmp_path / "state"))
+    assert told.value.hint is not None
+    store = told.value.hint.split()[-1]
+    assert main(["diagnose", store]) == 0
+    assert status(run)[0] == 2
 
 
 def test_a_broken_pack_is_told(status: Status, tmp_path: Path) -> None:

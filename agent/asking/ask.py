@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import tzinfo
 from pathlib import Path
@@ -68,11 +68,12 @@ def runs_in(options: WatchOptions) -> list[Asked]:
     """The run in `options.paths`, or, where they are one directory of several, each of them, the one written last
     first. Whatever else the options ask for, they are read once, and nobody is told. Raises UserError."""
     options = replace(options, once=True, private=True)
+    home, _ = state_dir(options.state_dir, Path.home())
+    _refuse_gone(options.paths, home)
     refuse_missing(options.paths)
     book = Rulebook([p for p in options.paths if p.is_dir()], options.rules)
     for complaint in book.complaints:
         logger.error("rule pack left out: {}", complaint)
-    home, _ = state_dir(options.state_dir, Path.home())
     alone = len(options.paths) == 1 and options.paths[0].is_dir() and not options.one_run
     places = RunFinder(options.paths[0], book.packs).find()[:MOST_RUNS] if alone else []
     if not places:
@@ -83,6 +84,14 @@ def runs_in(options: WatchOptions) -> list[Asked]:
         for place in places
         for path in (Path(place.path),)
     ]
+
+
+def _refuse_gone(paths: Sequence[Path], home: Path) -> None:
+    """Raise UserError where a run that was watched is not there any more."""
+    for path in paths:
+        store = store_path(home, run_id(path))
+        if store.is_file() and not path.exists():
+            raise UserError(f"{path} is gone", f"what was read of it is kept: rli-agent diagnose {store}")
 
 
 def only_run(options: WatchOptions) -> Asked:
