@@ -59,7 +59,7 @@ def shown(hit: Hit, number: int, full: bool) -> Iterator[str]:
     figures = rollout.figures
     said = [f"reward {rollout.reward:.6g}" if rollout.reward is not None else "no reward"]
     said += [reading.environment] if reading.environment else []
-    said += [_many(figures[name], unit) for name, unit in _UNITS.items() if name in figures]
+    said += [many(round(figures[name]), unit) for name, unit in _UNITS.items() if name in figures]
     marks = {
         "solved": bool(rollout.solved), "truncated": reading.truncated, "cancelled": reading.cancelled,
         "empty": rollout.empty, "repetitive": rollout.repetitive, "garbled": rollout.garbled,
@@ -81,9 +81,6 @@ _UNITS = {
     "seconds": "second",
 }  # fmt: skip
 
-
-def _many(count: float, unit: str) -> str:
-    return f"{count:,.0f} {unit}{'' if round(count) == 1 else 's'}"
 
 
 def _short(text: str) -> str:
