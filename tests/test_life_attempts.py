@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from life_play import START, Play, running
+from life_play import OOM, START, Play, running
 
 from rli_agent.events import Problem
 
@@ -97,3 +97,11 @@ def test_a_run_that_will_be_done_before_its_limit_needs_no_message() -> None:
     play.fact("max_steps", "55")
     play.steps(1, 54)
     assert "time_limit" not in play.kinds
+
+
+def test_a_resumed_run_that_fails_before_its_next_step_says_from_where_it_resumed() -> None:
+    play = Play()
+    play.fact("resumed_from", "500")
+    play.problem("cuda_oom", OOM)
+    play.wait(600)
+    assert play.said[-1].title.startswith("failed before the first step since it resumed from step 500: GPU out of memory")

@@ -59,6 +59,8 @@ def where(state: LifeState) -> str:
         if (drawn := by_its_bar(state.facts)) is not None:
             return f"at {drawn}"
         begun = state.ended_in or begun_step(state)
+        if begun is None and state.attempt.resumed_from is not None:
+            return f"before the first step since it resumed from step {state.attempt.resumed_from}"
         return f"in step {begun}" if begun else "before the first step"
     whole = state.max_steps
     return f"at step {state.step}" + (f" of {whole}" if whole is not None else "")
