@@ -21,12 +21,12 @@ def switched_off(pack: Pack, names: Collection[str], configs: Sequence[Path], ro
         missing = f"not printed by this run: {', '.join(switch.metrics)}"
         if stated is None:
             if switch.default == "off":
-                yield f"{missing}; to have it set {switch.set}"
+                yield f"{missing}; to get it, set {switch.set}"
             continue
         value, file, line = stated
         if any(value == off and isinstance(value, bool) == isinstance(off, bool) for off in switch.off):
             said = f"{os.path.relpath(file, root)}:{line} has {value}"
-            yield f"{missing}; to have it set {switch.set} ({said})"
+            yield f"{missing}; to get it, set {switch.set} ({said})"
 
 
 def _any(globs: Sequence[str], names: Collection[str]) -> bool:

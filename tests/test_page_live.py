@@ -173,7 +173,7 @@ def test_runs_of_two_frameworks_are_laid_over_each_other(
     visit.picture("runs-two")
     page = visit.open("curves")
     page.wait_for_selector('.card[data-name="rl_reward_mean"][data-curves="1"]')
-    page.click("text=Lay other runs over")
+    page.click("text=Overlay other runs")
     page.locator(".sheet input").first.check()
     page.wait_for_selector('.card[data-name="rl_reward_mean"][data-curves="2"]')
     page.get_by_label("Against").select_option("relative")

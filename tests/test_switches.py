@@ -21,8 +21,8 @@ PACK = Pack(
         Switch(["val/*"], "test_freq=5", config=["test_freq"], off=[-1, 0], default="on"),
     ],
 )
-VAL = "not printed by this run: val/*; to have it set test_freq=5 (config.yaml:1 has -1)"
-OF = "not printed by this run: diff/*; to have it set rollout.calculate=True"
+VAL = "not printed by this run: val/*; to get it, set test_freq=5 (config.yaml:1 has -1)"
+OF = "not printed by this run: diff/*; to get it, set rollout.calculate=True"
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ class Curves {
       type: 'checkbox', checked: this.source.others.includes(id),
         onchange: (event) => this.layOver(id, event.target.checked),
     }), id);
-    refill(this.others, make('details', { class: 'menu' }, make('summary', {}, 'Lay other runs over'),
+    refill(this.others, make('details', { class: 'menu' }, make('summary', {}, 'Overlay other runs'),
       make('div', { class: 'sheet' }, ids.map(box))));
   }
 

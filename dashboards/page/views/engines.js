@@ -13,7 +13,7 @@ export function openEngines(host, context) {
       const { engines } = await ask(runPath(context.run, 'engines'));
       const now = context.report()?.time ?? Date.now() / 1000;
       refill(body, engines.length ? engines.map((engine) => panel(engine, now))
-        : make('p', { class: 'lead' }, 'No inference engine has told figures yet.'));
+        : make('p', { class: 'lead' }, 'No figures from an inference engine yet.'));
     } catch (error) {
       context.fail(error);
     }

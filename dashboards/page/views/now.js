@@ -37,7 +37,7 @@ export function openNow(host, context) {
   host.append(
     make('section', { class: 'panel', 'aria-label': 'Timeline' },
       make('div', { class: 'bartop' }, make('h2', {}, 'Timeline'), counted, zoom), chart, legend, spoken,
-      behind('The intervals that are seen',
+      behind('The intervals in view',
         (caption) => intervalTable(caption, context.run, answer, viewport.range, now()))),
     open.element, figures, troubles);
   const timeline = new Timeline(chart, {

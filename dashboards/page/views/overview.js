@@ -84,7 +84,7 @@ const urgency = (a, b) => Number(a.over) - Number(b.over) || URGENT[a.health] - 
   || (b.idle ?? 0) - (a.idle ?? 0) || b.heard - a.heard;
 
 function sentence(runs) {
-  if (!runs.length) return 'No run is known yet. rli-agent watch OUTPUT_DIR begins one.';
+  if (!runs.length) return 'No run is known yet. Start one with: rli-agent watch OUTPUT_DIR';
   const running = runs.filter(({ over }) => !over);
   const bad = running.filter(({ health }) => health === 'Down' || health === 'Degraded').length;
   if (!running.length) return `${plural(runs.length, 'run')}, none is running.`;

@@ -45,5 +45,5 @@ export function openSteps(host, context, parameters) {
 
 function sentence({ waits, lanes }) {
   if (waits) return `${waits[0].toUpperCase()}${oneLine(waits).slice(1)}.`;
-  return lanes.length ? 'Nobody waits for another for long.' : 'No step has a breakdown yet.';
+  return lanes.length ? 'No lane waits long for another.' : 'No step has a breakdown yet.';
 }
