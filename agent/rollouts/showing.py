@@ -82,7 +82,6 @@ _UNITS = {
 }  # fmt: skip
 
 
-
 def _short(text: str) -> str:
     line = " ".join(text[:2000].split())
     return line if len(line) <= 300 else f"{line[:300]} …"
