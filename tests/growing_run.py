@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from prime_rl_logs import clock
 
-def clock(second: int) -> str:
-    return f"\x1b[2m{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}\x1b[0m"
+
+def stamp(second: int) -> str:
+    """The time of day as prime-rl shows it: faint."""
+    return f"\x1b[2m{clock(second)}\x1b[0m"
 
 
 def trainer(step: int, second: int) -> str:
     return (
-        f"[trainer0]:{clock(second)} \x1b[32mSUCCESS\x1b[0m \x1b[1mStep {step} | {step % 50 + 1}.5s | "
+        f"[trainer0]:{stamp(second)} \x1b[32mSUCCESS\x1b[0m \x1b[1mStep {step} | {step % 50 + 1}.5s | "
         f"Loss {step / 1000:.4f} | Entropy 0.4{step % 10} | Mismatch KL 0.0005 | Grad. Norm 0.0{step % 7 + 1} | "
         f"LR 3.00e-06 | Throughput {20000 + step} tokens/s | MFU 27.{step % 10}% | Peak Mem. 41.3 GiB\x1b[0m\n"
     )
@@ -20,7 +23,7 @@ def trainer(step: int, second: int) -> str:
 
 def orchestrator(step: int, second: int) -> str:
     return (
-        f"{clock(second)} SUCCESS Step {step} | {step % 40 + 1}.1s | Reward 0.{step % 90 + 10} | "
+        f"{stamp(second)} SUCCESS Step {step} | {step % 40 + 1}.1s | Reward 0.{step % 90 + 10} | "
         f"Trainable 12/16 (75.0%) | Turns 1.0 | Branches 1.0 | Max Off-Policy 1 | Error 0.8% | "
         f"Truncation 1.{step % 10}%\n"
     )
@@ -28,7 +31,7 @@ def orchestrator(step: int, second: int) -> str:
 
 def trouble(step: int, second: int) -> str:
     return (
-        f"{clock(second)}   ERROR Fatal error in train\nTraceback (most recent call last):\n"
+        f"{stamp(second)}   ERROR Fatal error in train\nTraceback (most recent call last):\n"
         f'  File "train.py", line {step}, in f\n    g()\ntorch.OutOfMemoryError: CUDA out of memory. '
         f"Tried to allocate {step}.00 GiB. GPU 0 has a total capacity of 79.19 GiB\n"
     )
@@ -37,9 +40,9 @@ def trouble(step: int, second: int) -> str:
 def script(steps: int) -> list[tuple[str, str]]:
     """(file, text) in the order in which a run would write them."""
     said: list[tuple[str, str]] = [
-        ("logs/trainer.log", f"[trainer0]:{clock(30000)}    INFO Starting training loop (max_steps={steps})\n"),
-        ("logs/orchestrator.log", f"{clock(29999)}    INFO Starting orchestrator (algorithm: grpo)\n"),
-        ("logs/orchestrator.log", f"{clock(30000)}    INFO Starting orchestrator loop (max_steps={steps})\n"),
+        ("logs/trainer.log", f"[trainer0]:{stamp(30000)}    INFO Starting training loop (max_steps={steps})\n"),
+        ("logs/orchestrator.log", f"{stamp(29999)}    INFO Starting orchestrator (algorithm: grpo)\n"),
+        ("logs/orchestrator.log", f"{stamp(30000)}    INFO Starting orchestrator loop (max_steps={steps})\n"),
     ]
     for step in range(1, steps + 1):
         second = 30000 + 60 * step
@@ -50,7 +53,7 @@ def script(steps: int) -> list[tuple[str, str]]:
             said.append(("logs/orchestrator.log", trouble(step, second + 9)))
         if step % 5 == 0:
             said.append(
-                ("logs/trainer.log", f"[trainer0]:{clock(second + 10)}    INFO Saving checkpoint at step {step}\n")
+                ("logs/trainer.log", f"[trainer0]:{stamp(second + 10)}    INFO Saving checkpoint at step {step}\n")
             )
     return said
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from agent_process import until
-from growing_run import clock, orchestrator, trainer, trouble, write
+from growing_run import orchestrator, stamp, trainer, trouble, write
 from hosts import Hosts, HubPrometheus, prometheus_on_hub
+from prime_rl_logs import clock
 from real_prometheus import wait_for
 
 NAMES = ("alpha", "beta", "gamma")
@@ -28,7 +29,7 @@ START = (int(time.time()) - 3 * 3600) % 86_400
 def engine(step: int, second: int) -> str:
     """A line of vLLM's log of itself (0.10)."""
     return (
-        f"INFO 11-21 {second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d} [loggers.py:123] Engine 000: "
+        f"INFO 11-21 {clock(second)} [loggers.py:123] Engine 000: "
         f"Avg prompt throughput: {100 + step}.0 tokens/s, Avg generation throughput: {200 + step}.0 tokens/s, "
         f"Running: {step % 7} reqs, Waiting: 0 reqs, GPU KV cache usage: {step}.0%, Prefix cache hit rate: 0.0%\n"
     )
@@ -83,7 +84,7 @@ def hosts() -> Iterator[Hosts]:
 @pytest.fixture
 def nodes(hosts: Hosts, tmp_path: Path) -> Iterator[dict[str, Node]]:
     root = tmp_path / "shared" / "run"
-    write(root, "logs/trainer.log", f"[trainer0]:{clock(START)}    INFO Starting training loop (max_steps={STEPS})\n")
+    write(root, "logs/trainer.log", f"[trainer0]:{stamp(START)}    INFO Starting training loop (max_steps={STEPS})\n")
     made = {name: Node(hosts, name, root, tmp_path) for name in NAMES}
     yield made
     for node in made.values():

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from agent_process import Agent, store, until
-from growing_run import clock, trainer, write, write_run
+from growing_run import stamp, trainer, write, write_run
 from loopback import free_port
 from real_prometheus import program
 
@@ -109,7 +109,7 @@ def test_a_run_of_three_days_ago_shows_each_step_at_its_time(tmp_path: Path, sta
 
 def test_a_killed_agent_loses_and_doubles_nothing(tmp_path: Path, stack: Path) -> None:
     steps = 15_000  # two seconds apart
-    text = "".join(trainer(step, 2 * step).replace(clock(2 * step + 5), clock(2 * step)) for step in range(1, steps))
+    text = "".join(trainer(step, 2 * step).replace(stamp(2 * step + 5), stamp(2 * step)) for step in range(1, steps))
     write(tmp_path / "run", "logs/trainer.log", text)
     os.utime(tmp_path / "run/logs/trainer.log", (MIDNIGHT + 2 * steps,) * 2)
     base, kills = url(stack), 0
