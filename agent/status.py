@@ -51,9 +51,9 @@ class Lane:
         """Whether it does what keeps a step waiting for a good reason."""
         return bool(self.open.keys() & {"eval", "save_ckpt"})
 
-    def forget(self, before: float) -> None:
-        """Leave out what began before this time: it ended with the process that did it."""
-        for state in [state for state, i in self.open.items() if i.start is not None and i.start < before]:
+    def forget(self, over: Callable[[float | None], bool]) -> None:
+        """Leave out the open states that are over, by when they began."""
+        for state in [state for state, interval in self.open.items() if over(interval.start)]:
             del self.open[state]
 
     def newest_open(self) -> Interval | None:
@@ -104,10 +104,9 @@ class RunStatus:
                     self.step_seen = None  # what passed until then was no step
         if events:
             self.last_event = now
-        attempt = self.tracker.state.attempt if self.tracker is not None else None
-        if attempt is not None and attempt.number > 1 and attempt.start is not None:
+        if self.tracker is not None:
             for lane in self.lanes.values():
-                lane.forget(attempt.start)
+                lane.forget(self.tracker.state.attempt.outlived)
 
     def _samples(self, event: Samples, now: float) -> None:
         for metric, value in zip(event.shape.metrics, event.values, strict=False):

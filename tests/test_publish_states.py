@@ -23,7 +23,7 @@ from rli_agent.events import (
     RunFact,
     Source,
 )
-from rli_agent.life.state import LifeState
+from rli_agent.life.state import Attempt, LifeState
 from rli_agent.publish.exposition import Exposition
 
 
@@ -61,6 +61,15 @@ def test_an_open_state_grows_with_the_clock_and_goes_when_it_ends() -> None:
     assert value(found, "rl_state_elapsed_seconds", state="wait") == 65
     it.life = lambda: LifeState(life="failed")
     assert "rl_state_elapsed_seconds" not in names(scrape(it))
+
+
+def test_a_state_that_an_earlier_attempt_left_open_goes_with_it() -> None:
+    it = Exposition(RUN, CATALOGUE, clock=lambda: 200.0)
+    it.record([interval("save_ckpt", 90.0, None), interval("rollout", 190.0, None)], TRAINER)
+    it.life = lambda: LifeState(life="running", attempt=Attempt(number=2, start=150.0))
+    found = scrape(it)
+    assert value(found, "rl_state_elapsed_seconds", state="rollout") == 10
+    assert "save_ckpt" not in str(found)
 
 
 def test_a_clock_that_steps_back_gives_no_negative_time() -> None:

@@ -29,6 +29,10 @@ class Attempt(Struct):
     last_step: int | None = None
     resumed_from: int | None = None
 
+    def outlived(self, start: float | None) -> bool:
+        """Whether a state that began then ended with the processes of an earlier attempt, though no line says so."""
+        return self.number > 1 and self.start is not None and start is not None and start < self.start
+
 
 class Open(Struct):
     """A lane in a state that has not ended yet."""

@@ -179,6 +179,8 @@ class Exposition:
         run = self.life()
         if run is not None and run.life in ENDS:
             self._inbox.end_open_states()
+        elif run is not None:
+            self._inbox.end_open_states(run.attempt.outlived)
         still = self._inbox.open_states()
         for key in self._elapsed.keys() - still.keys():
             self._table.remove(self._elapsed.pop(key))

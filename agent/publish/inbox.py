@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -102,10 +102,10 @@ class Inbox:
             for role, kind, level, count in problems:
                 self._count("rl_problems_total", count, role=role, kind=kind, level=level)
 
-    def end_open_states(self) -> None:
-        """No lane is in a state any more."""
+    def end_open_states(self, over: Callable[[float], bool] | None = None) -> None:
+        """No lane is in a state any more, or in none that is over, by when it began."""
         with self._lock:
-            self._open.clear()
+            self._open = {} if over is None else {key: at for key, at in self._open.items() if not over(at)}
 
     def open_states(self) -> dict[OpenState, float]:
         """The states that lanes are in, and since when in Unix seconds."""
