@@ -20,6 +20,7 @@ check: lint types layers unit
 
 lint: venv
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 
 # mypy and import-linter read the file system: they get the package as it is when installed, made of links.
 view:

@@ -112,10 +112,7 @@ def number(
 ) -> stat.Panel:
     """The value of this moment, one a run. `steps`: from which value on it has which colour."""
     panel = (
-        _framed(stat.Panel(), title, about, width, NUMBER)
-        .unit(unit)
-        .no_value("–")
-        .with_target(newest(expr, legend))
+        _framed(stat.Panel(), title, about, width, NUMBER).unit(unit).no_value("–").with_target(newest(expr, legend))
     )
     return panel.thresholds(_steps(steps)) if steps else panel
 

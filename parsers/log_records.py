@@ -13,8 +13,7 @@ from rli_agent.parsers.headers import Header, Stamp, read_stamp
 
 
 def log_record(body: bytes) -> tuple[Header, str] | None:
-    """The header of a log record (its rest empty) and its message, with the traceback behind it; None for another line.
-    """
+    """The header of a log record (its rest empty) and its message, with the traceback behind it; None for others."""
     try:
         record = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):

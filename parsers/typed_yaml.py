@@ -56,9 +56,7 @@ class Document(Generic[T]):
         return f"{self._name}:{_place(_node_at(self._node, path)).partition(':')[0]}"
 
 
-def read_typed(
-    text: str, name: str, kind: type[T], *, quote: str = "values", trusted: bool = False
-) -> Document[T]:
+def read_typed(text: str, name: str, kind: type[T], *, quote: str = "values", trusted: bool = False) -> Document[T]:
     """Read a mapping into the struct `kind`. `name` is the file's, `quote` what to quote where it is no YAML.
 
     Raises TypedYamlError, and nothing else for what a file can hold. trusted: it ships with the package.

@@ -209,7 +209,7 @@ GROUP = """  + Exception Group Traceback (most recent call last):
 
 
 def test_of_a_headline_that_ends_in_a_traceback_the_exception_is_told() -> None:
-    message = "Scheduler hit an exception: Traceback (most recent call last):\n  File \"s.py\", line 2\nValueError: no"
+    message = 'Scheduler hit an exception: Traceback (most recent call last):\n  File "s.py", line 2\nValueError: no'
     assert in_short("traceback", message) == "ValueError: no"
 
 

@@ -280,13 +280,7 @@ SEQUENCES = st.one_of(
 )
 
 
-@given(
-    st.lists(
-        st.tuples(
-            SEQUENCES, st.text(st.characters(exclude_characters="\x1b", codec="utf-8")).map(str.encode)
-        )
-    )
-)
+@given(st.lists(st.tuples(SEQUENCES, st.text(st.characters(exclude_characters="\x1b", codec="utf-8")).map(str.encode))))
 def test_every_escape_sequence_is_stripped(parts: list[tuple[bytes, bytes]]) -> None:
     assert strip_ansi(b"".join(sequence + text for sequence, text in parts)) == b"".join(text for _, text in parts)
 

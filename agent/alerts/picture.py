@@ -12,7 +12,7 @@ from rli_agent.message import Curve
 WIDTH, HEIGHT = 480, 160
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66, 10, 12, 22
 _WHITE, _GRID, _INK, _LINE, _LIMIT = range(5)
-_PALETTE = bytes.fromhex("ffffff" "dde1e6" "30363d" "1f5fbf" "d1242f")
+_PALETTE = bytes.fromhex("ffffff dde1e6 30363d 1f5fbf d1242f")
 #: Digits and what stands among them, 3 by 5 dots, row by row.
 _FONT = {
     "0": (7, 5, 5, 5, 7), "1": (2, 6, 2, 2, 7), "2": (7, 1, 7, 4, 7), "3": (7, 1, 7, 1, 7), "4": (5, 5, 7, 1, 1),

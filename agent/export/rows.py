@@ -81,9 +81,8 @@ def own_intervals(db: sqlite3.Connection) -> Iterator[tuple[Source, Interval]]:
         if found is None:
             sources = sources_of(db)
             found = sources[source]
-        yield found, Interval(
-            found.file, line, offset, time_is, lane, state, step, start, end, duration, key, labels_of(labels)
-        )
+        own = labels_of(labels)
+        yield found, Interval(found.file, line, offset, time_is, lane, state, step, start, end, duration, key, own)
 
 
 def open_intervals(db: sqlite3.Connection) -> Iterator[tuple[Source, Interval]]:

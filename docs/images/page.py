@@ -1,7 +1,4 @@
-"""Makes page.png: the page of the prime-rl sample, played as the demo plays it, half a minute into the run.
-
-    python docs/images/page.py
-"""
+"""Makes page.png, the page of the prime-rl sample half a minute into the demo: python docs/images/page.py"""
 
 from __future__ import annotations
 

@@ -45,9 +45,7 @@ class WandbState(Struct, Remembered):
 class WandbParser(Immediate):
     """Reads one run's file. A record of the history is an event; with steps of several kinds, one for each."""
 
-    def __init__(
-        self, source: Source, rules: RuleSet, packs: Sequence[Pack], state: WandbState | None = None
-    ) -> None:
+    def __init__(self, source: Source, rules: RuleSet, packs: Sequence[Pack], state: WandbState | None = None) -> None:
         self.source = source
         self.state = state or WandbState()
         self._reader = FigureReader(source, rules, packs)

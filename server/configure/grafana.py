@@ -60,7 +60,7 @@ def render_provisioning(prometheus: str | None, tempo: str | None, dashboards: l
                 "name": "Prometheus", "uid": PROMETHEUS_UID, "type": "prometheus", "access": "proxy",
                 "url": prometheus, "isDefault": True, "jsonData": {"httpMethod": "POST", "timeInterval": "5s"},
             }
-        )
+        )  # fmt: skip
     if tempo is not None:
         sources.append({"name": "Tempo", "uid": TEMPO_UID, "type": "tempo", "access": "proxy", "url": tempo})
     providers = [
