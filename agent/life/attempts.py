@@ -101,14 +101,17 @@ class Attempts:
             self._tell_started(step, now - started if started is not None else 0.0)
         tracker.clean_step(now)
 
-    def was_before(self, problem: Problem) -> bool:
+    def was_before(self, problem: Problem, role: str) -> bool:
         """Whether a problem, which is told some lines late, stands before the newest step, so that the run has gone on;
         or before the first step of a run that had begun again: it ended the attempt before."""
         state = self.tracker.state
         if problem.file != state.telling:
             return False
         gone_on = 0 < state.step_line - problem.line <= _TOLD_LATE
-        return gone_on or (state.attempt.number > 1 and problem.line < state.first_line)
+        of_earlier = state.attempt.number > 1 and problem.line < state.first_line
+        if gone_on and not of_earlier:
+            outlive(state, problem, role)
+        return gone_on or of_earlier
 
     def _gap(self, time: float | None, now: float) -> None:
         """Learn what passes between steps, by the log's own clock where it has one."""

@@ -7,7 +7,7 @@ import re
 from rli_agent.events import Problem
 from rli_agent.life.headline import headline
 from rli_agent.life.signs import when
-from rli_agent.life.state import MOST, LifeState, Suspect
+from rli_agent.life.state import LifeState, Suspect
 
 #: Kinds after which a process is gone, and those that may be caught.
 DEADLY = frozenset({"cuda_oom", "nccl", "oom_kill", "worker_death", "hardware", "job_preempted"})
@@ -28,6 +28,8 @@ _SYMPTOMS = frozenset({"worker_death", "nccl", "timeout"})
 _BOUND, _LINE = 4000, 500
 #: Of an error's first words so many say which one it is; what it says of texts and items comes later.
 _SAME = 40
+#: Errors that are told apart; the state is stored with every commit.
+_SHAPES = 64
 _DIGITS = re.compile(r"\d+")
 
 #: Frames and words of an evaluation. torch's eval_frame.py is none.
@@ -102,7 +104,7 @@ def outlive(state: LifeState, problem: Problem | None = None, role: str = "") ->
     """A step was done: what was told since the one before it, or this problem, did not end the run."""
     shapes = state.errors if problem is None else [shape_of(problem, role)]
     new = [shape for shape in dict.fromkeys(shapes) if shape not in state.outlived]
-    state.outlived += new[: MOST - len(state.outlived)]
+    state.outlived += new[: _SHAPES - len(state.outlived)]
     if problem is None:
         state.errors.clear()
 
@@ -110,7 +112,7 @@ def outlive(state: LifeState, problem: Problem | None = None, role: str = "") ->
 def _lived_through(state: LifeState, problem: Problem, role: str) -> bool:
     """Whether the run has gone on after one like it."""
     shape = shape_of(problem, role)
-    if shape not in state.errors and len(state.errors) < MOST:
+    if shape not in state.errors and len(state.errors) < _SHAPES:
         state.errors.append(shape)
     return shape in state.outlived
 
@@ -129,7 +131,8 @@ def weigh(state: LifeState, problem: Problem, role: str, seen: float) -> None:
         state.suspect = new
         return
     first, later = old, new
-    if (new.logged and old.logged and new.time < old.time) or _explains(new, old):
+    told_before = new.logged and old.logged and new.time < old.time
+    if (told_before or _explains(new, old)) and (old.lived or not new.lived):
         first, later = new, old
         first.consequences = dict(old.consequences)
     if _REASON.search(later.message) and first.verdict == "failed" and later.time - first.time < 60.0:

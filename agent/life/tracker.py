@@ -9,7 +9,7 @@ from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Sa
 from rli_agent.life import judging, signs, wording
 from rli_agent.life.attempts import Attempts
 from rli_agent.life.deadlines import IDLE, START_STATES
-from rli_agent.life.problems import outlive, was_caught, weigh
+from rli_agent.life.problems import was_caught, weigh
 from rli_agent.life.state import ENDS, KEPT, MOST, Attempt, Ending, LifeState, Open, Said, Told
 from rli_agent.message import Message, Severity
 from rli_agent.parsers.timeline import intervals
@@ -147,8 +147,7 @@ class LifeTracker:
             return
         if event.kind == "nan" and role in signs.STEPPING:
             self._nan(event)
-        if self._attempts.was_before(event):
-            outlive(state, event, role)
+        if self._attempts.was_before(event, role):
             return
         if state.life not in ENDS:
             weigh(state, event, role, now)
