@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from rli_agent.errors import UserError
 from rli_agent.events import Event, Samples, Source
 from rli_agent.overlap import Overlap
 from rli_agent.parsers.rebuilding import Mark, rebuild
@@ -14,7 +13,7 @@ from rli_agent.parsers.timestamps import Shift
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.publisher import Participant, Publisher
 from rli_agent.status import RunStatus
-from rli_agent.store.errors import StoreError, StoreFull
+from rli_agent.store.errors import StoreFull
 from rli_agent.store.run_store import Checkpoint, RunStore
 from rli_agent.track import Track
 
@@ -109,12 +108,10 @@ class Keeper:
                 return
             except StoreFull as e:
                 if not told:
-                    self._say(f"{e}; waiting for room, nothing is lost")
+                    self._say(f"{e}; waiting for room")
                     told = True
                 if self._stop.wait(RETRY):
-                    raise UserError(str(e)) from None
-            except StoreError as e:
-                raise UserError(str(e)) from None
+                    raise
 
     def close(self, patience: float = 5.0) -> None:
         """Let publishers finish, then close the store."""

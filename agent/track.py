@@ -242,7 +242,7 @@ class Track:
     def _complain(self) -> None:
         if self._broken() and not self._told_broken:
             self._told_broken = True
-            logger.warning("{}: it holds records that cannot be read; they are passed over", self.found.path)
+            logger.warning("{}: some of its records cannot be read and are skipped", self.found.path)
         said = self.reader.problem or ""
         if said != self._told:
             self._told = said

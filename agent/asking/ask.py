@@ -27,7 +27,6 @@ from rli_agent.parsing import discover, locked, refuse_missing, why_nothing
 from rli_agent.reporters.journal import append, is_empty
 from rli_agent.reporters.markdown import entry
 from rli_agent.rulebook import Rulebook
-from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
 from rli_agent.store.registry import is_held, run_at, run_id, store_path
 from rli_agent.store.retention import copy_store
@@ -142,11 +141,8 @@ def _read_logs(run: Asked, scratch: Path, zone: tzinfo) -> Path:
 
 def ask(run: Asked, zone: tzinfo, job: str | None = None) -> Report:
     """How the run is now, and what this machine knows of it. `job`: its id in SLURM. Raises UserError."""
-    try:
-        with store_of(run, zone) as (path, watched), closing(StoreReader(path, zone)) as reader:
-            report = reader.report(time.time(), watched)
-    except StoreError as error:
-        raise UserError(str(error)) from None
+    with store_of(run, zone) as (path, watched), closing(StoreReader(path, zone)) as reader:
+        report = reader.report(time.time(), watched)
     if report.health == "Unknown":
         report = unread(report, run)
     elif report.progress.step is None and not run.watched:

@@ -12,7 +12,7 @@ from rli_agent.compare.comparison import Compared, Comparison, Pair, compare
 from rli_agent.errors import UserError
 from rli_agent.logs.merged import text_files
 from rli_agent.options import WatchOptions
-from rli_agent.store.errors import StoreError, explain
+from rli_agent.store.errors import explain
 
 
 def compare_runs(a: WatchOptions, b: WatchOptions, zone: tzinfo) -> tuple[Comparison, list[Pair]]:
@@ -26,8 +26,6 @@ def compare_runs(a: WatchOptions, b: WatchOptions, zone: tzinfo) -> tuple[Compar
             return compare(_compared(first), _compared(second), zone)
         except sqlite3.Error as error:
             raise UserError(str(explain(error, Path(first.store)))) from None
-        except StoreError as error:
-            raise UserError(str(error)) from None
 
 
 def _compared(run: OpenedRun) -> Compared:

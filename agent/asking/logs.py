@@ -23,7 +23,6 @@ from rli_agent.logs.selection import Selection, moment, window_of_step
 from rli_agent.options import WatchOptions
 from rli_agent.parsing import why_nothing
 from rli_agent.store.connection import read_only
-from rli_agent.store.errors import StoreError
 from rli_agent.terminal import many, plain
 
 #: Roles by colour; others by their turn.
@@ -55,10 +54,7 @@ def show_logs(options: WatchOptions, wanted: Wanted, zone: tzinfo) -> bool:
     run = only_run(options)
     finder = Discovery(options.paths, run.book.packs, options.framework)
     found = text_files(finder.scan())
-    try:
-        number = _print_old(run, found, wanted, zone)
-    except StoreError as error:
-        raise UserError(str(error)) from None
+    number = _print_old(run, found, wanted, zone)
     if wanted.follow:
         stop = stopped_by_signal()
         selection = _selection(wanted)

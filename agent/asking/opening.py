@@ -14,7 +14,6 @@ from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
 from rli_agent.publish.naming import RunLabels, labels_of
 from rli_agent.store.connection import read_only
-from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
 from rli_agent.store.lookup import tells_nothing
 from rli_agent.store.registry import store_path
@@ -43,19 +42,16 @@ class OpenedRun(Struct, frozen=True):
 def opened(options: WatchOptions, zone: tzinfo) -> Iterator[OpenedRun]:
     """The run that `options.paths` name: a store or a run's id is taken as it is, of a directory or log files all is
     read by now. Raises UserError."""
-    try:
-        store = _stored(options)
-        if store is not None:
-            yield _of_store(store, options)
-            return
-        run = only_run(options)
-        with store_of(run, zone) as (path, watched):
-            found = run.scan().run
-            told = _told(path)
-            labels = labels_of(found, run.store.parent.name, options.project, options.experiment, told=told)
-            yield OpenedRun(found.name, found.root, path, labels, watched, run)
-    except StoreError as error:
-        raise UserError(str(error)) from None
+    store = _stored(options)
+    if store is not None:
+        yield _of_store(store, options)
+        return
+    run = only_run(options)
+    with store_of(run, zone) as (path, watched):
+        found = run.scan().run
+        told = _told(path)
+        labels = labels_of(found, run.store.parent.name, options.project, options.experiment, told=told)
+        yield OpenedRun(found.name, found.root, path, labels, watched, run)
 
 
 def _stored(options: WatchOptions) -> Path | None:

@@ -16,7 +16,6 @@ from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
 from rli_agent.publish.listen import bind
 from rli_agent.publish.server import MetricsServer
-from rli_agent.store.errors import StoreError
 from rli_agent.store.location import state_dir
 from rli_agent.watching.page import Page, stores_in
 
@@ -54,12 +53,9 @@ def _stores(options: WatchOptions, zone: tzinfo, kept: ExitStack, stop: threadin
     """A store for each run in the paths; where nobody watches it, it is made here, for as long as the page is
     served."""
     found: list[Path] = []
-    try:
-        for path in options.paths:
-            for run in runs_in(replace(options, paths=[path])):
-                if not stop.is_set():
-                    store, _ = kept.enter_context(store_of(run, zone))
-                    found.append(store)
-    except StoreError as error:
-        raise UserError(str(error)) from None
+    for path in options.paths:
+        for run in runs_in(replace(options, paths=[path])):
+            if not stop.is_set():
+                store, _ = kept.enter_context(store_of(run, zone))
+                found.append(store)
     return found

@@ -11,7 +11,6 @@ from rli_agent.asking.ask import runs_in, scratch_state
 from rli_agent.asking.stopping import stopped_by_signal
 from rli_agent.errors import UserError
 from rli_agent.options import WatchOptions
-from rli_agent.store.errors import StoreError
 from rli_agent.terminal import can_draw, log_to
 from rli_agent.view import Background, View
 from rli_agent.watching import watch
@@ -32,8 +31,5 @@ def top(options: WatchOptions, zone: tzinfo) -> None:
             view.opened(store)
         view.run(stop)
         return
-    try:
-        with scratch_state(runs[0].store) as scratch, Background(view):
-            watch(replace(options, state_dir=scratch, private=True), zone, view.say, view.opened)
-    except StoreError as error:
-        raise UserError(str(error)) from None
+    with scratch_state(runs[0].store) as scratch, Background(view):
+        watch(replace(options, state_dir=scratch, private=True), zone, view.say, view.opened)

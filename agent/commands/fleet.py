@@ -27,9 +27,7 @@ def command(zone: str | None, state_dir: Path | None, prometheus: str | None, ev
     import msgspec
 
     from rli_agent.answer.report import EXIT_CODES
-    from rli_agent.errors import UserError
     from rli_agent.fleet.run import in_order
-    from rli_agent.store.errors import StoreError
     from rli_agent.store.location import state_dir as where
     from rli_agent.terminal import say
     from rli_agent.zone import named_zone
@@ -42,10 +40,7 @@ def command(zone: str | None, state_dir: Path | None, prometheus: str | None, ev
     else:
         from rli_agent.fleet.stores import runs_of_stores
 
-        try:
-            found = runs_of_stores(where(state_dir, Path.home())[0], stamps, everything)
-        except StoreError as e:
-            raise UserError(str(e)) from None
+        found = runs_of_stores(where(state_dir, Path.home())[0], stamps, everything)
     runs = in_order(found, now, everything)
     if as_json:
         for run in runs:

@@ -8,7 +8,6 @@ import click
 
 from rli_agent.commands import reading
 from rli_agent.settings.command import Configured
-from rli_agent.store.errors import StoreError
 
 
 @click.group(invoke_without_command=True)
@@ -41,10 +40,7 @@ def list_stores(state_dir: Path | None, as_json: bool) -> None:
     from rli_agent.terminal import say, sized
 
     state = _state(state_dir)
-    try:
-        runs = list_runs(state)
-    except StoreError as e:
-        raise _mendable(e) from None
+    runs = list_runs(state)
     if as_json:
         for info in runs:
             say(msgspec.json.encode(info, enc_hook=str).decode())
@@ -72,10 +68,7 @@ def copy(run: str, file: Path, state_dir: Path | None) -> None:
     from rli_agent.store.registry import copy_run
     from rli_agent.terminal import say, sized
 
-    try:
-        copy_run(_state(state_dir), run, file)
-    except StoreError as e:
-        raise _mendable(e) from None
+    copy_run(_state(state_dir), run, file)
     say(f"{file}: {sized(file.stat().st_size)}")
 
 
@@ -96,10 +89,7 @@ def prune(bounds: tuple[str, ...], dry_run: bool, state_dir: Path | None) -> Non
         days, size = keep(bounds)
     except ValueError as e:
         raise click.BadParameter(str(e), param_hint="--keep") from None
-    try:
-        gone = prune_runs(_state(state_dir), days, size, dry_run)
-    except StoreError as e:
-        raise _mendable(e) from None
+    gone = prune_runs(_state(state_dir), days, size, dry_run)
     for run in gone:
         say(f"{'would delete' if dry_run else 'deleted'} {run}")
     if not gone:
@@ -110,9 +100,3 @@ def _state(state_dir: Path | None) -> Path:
     from rli_agent.store.location import state_dir as where
 
     return where(state_dir, Path.home())[0]
-
-
-def _mendable(error: StoreError) -> Exception:
-    from rli_agent.errors import UserError
-
-    return UserError(str(error))

@@ -7,9 +7,11 @@ import os
 import sqlite3
 from pathlib import Path
 
+from rli_agent.errors import UserError
 
-class StoreError(Exception):
-    """The store could not do what was asked; the message is meant for the user."""
+
+class StoreError(UserError):
+    """The store could not do what was asked."""
 
 
 class StoreFull(StoreError):

@@ -85,7 +85,7 @@ class WatchedRun:
             self.exposition = Exposition(self._labelled, setting.catalogue, namespace=options.namespace)
         except ValueError as e:
             raise UserError(str(e)) from None
-        self.store = self._open_store(store)
+        self.store = RunStore.open(store, RunRow(self.id, str(self._files.scan.run.root), time.time()))
         setting.opened(self.store.path)
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
         self._telling = Telling(self._files, self.status, self.store, options.nodes, say)
@@ -99,12 +99,6 @@ class WatchedRun:
             raise
         self._engines, self._pager, self._lookout = parts.engines, parts.pager, parts.lookout
         self._exporters = parts.exporters
-
-    def _open_store(self, path: Path) -> RunStore:
-        try:
-            return RunStore.open(path, RunRow(self.id, str(self._files.scan.run.root), time.time()))
-        except StoreError as e:
-            raise UserError(str(e)) from None
 
     def labels(self) -> RunLabels:
         """What all series and spans of the run carry."""

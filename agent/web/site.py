@@ -71,10 +71,10 @@ class Site:
             return _error(404, "no such run", "/api/runs lists them")
         except BadParameter as error:
             return _error(400, str(error), "/api/openapi.json says what may be asked")
-        except UserError as error:
-            return _error(404, str(error), error.hint)
         except StoreError as error:
             return _error(503, str(error), "ask again")
+        except UserError as error:
+            return _error(404, str(error), error.hint)
         finally:
             self._turns.release()
 
