@@ -52,8 +52,8 @@ def write_run(
 
 
 def clock(second: int) -> str:
-    """The time of day, so many seconds after midnight."""
-    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+    """The time of day, so many seconds after a midnight."""
+    return f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
 
 
 def step(number: int, second: int) -> str:

@@ -22,14 +22,14 @@ from real_prometheus import wait_for
 
 NAMES = ("alpha", "beta", "gamma")
 STEPS, KILLED, BACK = 40, 12, 25
-#: The second of the day when the run began: what it logs lies well before what is scraped.
-START = (int(time.time()) - 3 * 3600) % 86_400
+#: When the run began, in Unix seconds: what it logs lies well before what is scraped.
+START = int(time.time()) - 3 * 3600
 
 
 def engine(step: int, second: int) -> str:
     """A line of vLLM's log of itself (0.10)."""
     return (
-        f"INFO 11-21 {clock(second)} [loggers.py:123] Engine 000: "
+        f"INFO {time.strftime('%m-%d', time.gmtime(second))} {clock(second)} [loggers.py:123] Engine 000: "
         f"Avg prompt throughput: {100 + step}.0 tokens/s, Avg generation throughput: {200 + step}.0 tokens/s, "
         f"Running: {step % 7} reqs, Waiting: 0 reqs, GPU KV cache usage: {step}.0%, Prefix cache hit rate: 0.0%\n"
     )
