@@ -55,7 +55,7 @@ def test_what_cannot_be_read_is_said_in_one_form(command: str, tmp_path: Path) -
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss":\n{"step": 2, "loss": 0.5}\n')
     done = subprocess.run([*AGENT, *command.split(), tmp_path], capture_output=True, text=True, timeout=60)
     assert "rli_agent.track" not in done.stderr
-    assert ("it holds records that cannot be read" in done.stderr) == (command != "diagnose")
+    assert ("cannot be read and are skipped" in done.stderr) == (command != "diagnose")
 
 
 def test_a_path_for_a_command_is_answered_with_the_commands_that_take_it(
