@@ -25,6 +25,8 @@ from growing_run import trainer, write
 KILLS = int(os.environ.get("RLI_TORTURE_KILLS", "50"))
 SEED = int(os.environ.get("RLI_TORTURE_SEED", "7"))
 RENAMED, COPIED, STEADY = "logs/renamed.log", "logs/copied.log", "logs/steady.log"
+#: The second of the day at which each begins: no two programs print the same line.
+BEGUN = {RENAMED: 0, COPIED: 25_000, STEADY: 50_000}
 
 
 class Writer:
@@ -36,7 +38,7 @@ class Writer:
 
     def print(self, name: str, into: str | None = None) -> None:
         self.printed[name] += 1
-        text = trainer(self.printed[name], 30000 + self.printed[name])
+        text = trainer(self.printed[name], BEGUN[name] + self.printed[name])
         cut = self.chance.randrange(len(text))
         for part in (text[:cut], text[cut:]):
             write(self.root, into or name, part)

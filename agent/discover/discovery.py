@@ -36,12 +36,13 @@ class Discovery:
 
     framework: the name of a framework's pack, where the user says it. Raises ValueError where no such pack is known.
     read: files of records that were read to their end before, inode and bytes by name; those that are still so rest,
-    and others wait where there are many. None: all are shown.
+    and others wait where there are many. None: all are shown. begun: names of the files of which something was read
+    before: none of them is left for a copy.
     """
 
     def __init__(
         self, paths: Sequence[Path], packs: Mapping[str, Pack], framework: str | None = None,
-        read: Mapping[str, tuple[int, int]] | None = None,
+        read: Mapping[str, tuple[int, int]] | None = None, begun: Container[str] = (),
     ) -> None:  # fmt: skip
         if not paths:
             raise ValueError("no path given")
@@ -56,6 +57,7 @@ class Discovery:
         self._claims: dict[str, tuple[str | None, Look, Claim]] = {}
         self._given: dict[str, tuple[object, Found]] = {}  # what each path was last given as, and what made it so
         self._read = None if read is None else dict(read)
+        self._begun = begun
         #: Files that wait to be shown.
         self.backlog = 0
         self._facts: tuple[object, list[ConfigFact], dict[Path, str]] | None = None
@@ -117,7 +119,8 @@ class Discovery:
         paths = dict.fromkeys([e.path for e in entries] + others)
         verdict = self._verdict(texts, paths)
         claims = self._claim(entries, verdict.framework, skipped)
-        twins = _longer_histories(claims, looks) | _copied(claims, texts, entries, self._given)
+        begun = {path for path in texts if path in self._given or self._names[path] in self._begun}
+        twins = _longer_histories(claims, looks) | _copied(claims, texts, entries, begun)
         found = self._found(claims, paths.keys(), twins, verdict.framework, skipped)
         if self.backlog:  # what nobody reads must not hold up the others
             self.rest({path for path in skipped if path in looks and path.endswith(RECORDS)})

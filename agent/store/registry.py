@@ -68,6 +68,15 @@ def rollouts_read(path: Path) -> dict[str, tuple[int, int]]:
         return {}
 
 
+def files_begun(path: Path) -> frozenset[str]:
+    """Files of which the store at `path` holds what was read."""
+    try:
+        with closing(read_only(path)) as db:
+            return frozenset(file_name(key) for (key,) in db.execute("SELECT file FROM sources WHERE offset > 0"))
+    except (StoreError, sqlite3.Error):  # there is none yet, or it will be said when it is opened
+        return frozenset()
+
+
 def run_at(state_dir: Path, root: Path) -> str:
     """What the run below `root` is called: as its store says, which may have been named otherwise (`--run-id`)."""
     name = run_id(root)

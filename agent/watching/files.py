@@ -28,14 +28,15 @@ AWAY = 0.01
 
 class RunFiles:
     """What discovery found of a run last (`scan`), and the track of each file by its path. `without`: directories below
-    the paths that are other runs; `say` prints for people; `read`: what an earlier watch has read (see Discovery).
+    the paths that are other runs; `say` prints for people; `read`, `begun`: what an earlier watch has read (see
+    Discovery).
 
     Raises UserError for a framework that no rule pack knows.
     """
 
     def __init__(
         self, options: WatchOptions, book: Rulebook, without: Set[str], zone: tzinfo, say: Callable[[str], None],
-        read: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+        read: Mapping[str, tuple[int, int]] = MappingProxyType({}), begun: Set[str] = frozenset(),
     ) -> None:  # fmt: skip
         self._options = options
         self._zone = zone
@@ -43,7 +44,7 @@ class RunFiles:
         self._book = book
         self._without = without
         self._added: list[Path] = []
-        self._discovery = self._discover(read)
+        self._discovery = self._discover(read, begun)
         self.scan = self._scan()
         self.tracks: dict[Path, Track] = {}
         self._names: list[str] = []
@@ -54,10 +55,10 @@ class RunFiles:
         self._first = True
         self._newest = 0.0
 
-    def _discover(self, read: Mapping[str, tuple[int, int]] = MappingProxyType({})) -> Discovery:
+    def _discover(self, read: Mapping[str, tuple[int, int]], begun: Set[str]) -> Discovery:
         self._version = self._book.version
         try:
-            discovery = Discovery(self._options.paths, self._book.packs, self._options.framework, read)
+            discovery = Discovery(self._options.paths, self._book.packs, self._options.framework, read, begun)
         except ValueError as e:
             raise UserError(str(e), "`rli-agent rules list` shows the packs") from None
         discovery.leave_out(self._without)
@@ -89,7 +90,7 @@ class RunFiles:
         """See which files there are by now, and take up rules that changed."""
         if self.stale:
             at_rest = self._discovery.at_rest
-            self._discovery = self._discover()
+            self._discovery = self._discover({}, {track.found.source.file for track in self.tracks.values()})
             self._discovery.rest(at_rest)
             for track in self.tracks.values():
                 track.use(self._book, self._names, track.state)

@@ -27,7 +27,7 @@ from rli_agent.status import RunStatus
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
 from rli_agent.store.keep import keep
-from rli_agent.store.registry import rollouts_read, run_id, store_path
+from rli_agent.store.registry import files_begun, rollouts_read, run_id, store_path
 from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.track import Track
 from rli_agent.watching.files import RunFiles
@@ -77,8 +77,9 @@ class WatchedRun:
             raise UserError(f"--keep {e}", "such as --keep 30d --keep 2GB") from None
         self.id = options.run_id or run_id(root_of(options.paths[0]))
         store = store_path(setting.state, self.id)
-        read = rollouts_read(store) if options.start != "start" else {}
-        self._files = RunFiles(options, book, without, setting.zone, say, read)
+        goes_on = options.start != "start"
+        read, begun = (rollouts_read(store), files_begun(store)) if goes_on else ({}, frozenset())
+        self._files = RunFiles(options, book, without, setting.zone, say, read, begun)
         self._places = Places(options.paths, say)
         try:
             self._labelled = self.labels()

@@ -72,6 +72,15 @@ def test_a_backup_takes_nothing_from_the_log_that_is_being_read(tmp_path: Path) 
     assert found == {"before.log", "train.log"}
 
 
+def test_nor_from_one_that_an_earlier_watch_has_begun(tmp_path: Path) -> None:
+    write(tmp_path, "train.log", steps(50))
+    write(tmp_path, "copied.log", steps(50))
+    packs = Rulebook([], []).packs
+    assert {found.source.file for found in Discovery([tmp_path], packs).scan().found} == {"copied.log"}
+    scan = Discovery([tmp_path], packs, begun={"train.log"}).scan()
+    assert {found.source.file for found in scan.found} == {"train.log"}
+
+
 def test_a_log_that_goes_on_is_no_copy_of_one_that_does_not(tmp_path: Path) -> None:
     write(tmp_path, "train.log", steps(50))
     write(tmp_path, "backup.log", steps(50))
