@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agent_process import Agent, until
 from metric_files import followed, parsed, told
 
 
@@ -45,3 +47,19 @@ def test_a_history_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     path.write_bytes(whole)
     assert len(told(track)) == 9
     track.close()
+
+
+def test_a_watch_tells_of_the_history_at_the_first_checkpoint_only(
+    tmp_path: Path, agents: Callable[..., Agent]
+) -> None:
+    run = tmp_path / "run"
+    history(run / "checkpoint-5" / "trainer_state.json", 5)
+    agent = agents(run, "--listen", "127.0.0.1:0")
+    agent.says(r"metrics: checkpoint-5/trainer_state\.json \(the Trainer's history\)")
+    (run / "checkpoint-5" / "chat_template.jinja").write_text("{% for message in messages %}{{ message }}{% endfor %}")
+    for steps in (10, 15):
+        history(run / f"checkpoint-{steps}" / "trainer_state.json", steps)
+        until(lambda s=steps: f" {s / 3}" in agent.metrics(), f"the loss of step {steps}")  # type: ignore[misc]
+    assert agent.end() == 0
+    assert agent.output.count("the Trainer's history") == 1
+    assert "jinja" not in agent.output

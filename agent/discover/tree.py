@@ -33,7 +33,7 @@ _NO_LOGS = {
     "an image or a film": "png jpg jpeg gif svg webp bmp ico pdf mp4 webm mp3 wav ttf woff woff2",
     "a data base": "db sqlite sqlite3 wal shm db-wal db-shm mdb",
     "source code or a document": "py pyc pyi ipynb sh bash sbatch c cc cpp cu cuh h hpp o so a rs go js ts css html "
-    "htm md rst tex patch diff ini cfg lock pid swp",
+    "htm md rst tex jinja jinja2 j2 patch diff ini cfg lock pid swp",
     "a page of metrics": "prom",
     "a JSON document": "json",
 }

@@ -24,6 +24,8 @@ from rli_agent.watching.moved import Beginning, beginnings, in_order, may_be_mov
 
 #: Seconds to give a log that was rotated away and is not there again.
 AWAY = 0.01
+#: Readers of files of which each step, or each checkpoint, makes another one.
+_BY_STEP = frozenset({"records", "table", "history"})
 
 
 class RunFiles:
@@ -206,11 +208,12 @@ class RunFiles:
         return found
 
     def _introduce(self, fresh: Sequence[Found]) -> None:
-        """Say which files were found and why; many of one kind in one line. Steps make records as they go: once."""
+        """Say which files were found and why; many of one kind in one line. Of what a run makes as it goes (records,
+        tables, a history at each checkpoint) the first tells of all."""
         kinds: dict[tuple[str, str], list[str]] = {}
         for found in fresh:
             kind = (found.source.role, found.note)
-            if found.source.reader != "records" or kind not in self._introduced:
+            if found.source.reader not in _BY_STEP or kind not in self._introduced:
                 kinds.setdefault(kind, []).append(found.source.file)
         self._introduced |= kinds.keys()
         for (role, note), files in kinds.items():
