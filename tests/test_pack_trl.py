@@ -123,6 +123,26 @@ def test_a_console_redirected_into_the_output_directory_is_found(tmp_path: Path)
     assert steps == [(1, 1), (9, 2)]
 
 
+@pytest.mark.parametrize(
+    "figures",
+    [
+        # trl 1.16 on transformers 5.23, printed by SFTTrainer
+        "{'loss': '5.885', 'grad_norm': '7.839', 'learning_rate': '0.001', 'entropy': '5.724', "
+        "'mean_token_accuracy': '0.01562', 'num_tokens': '72', 'epoch': '0.02'}",
+        "{'loss': 0.69, 'min_reward': -0.1, 'mean_reward': 0.0, 'max_reward': 0.1, 'accuracy': 0.5, 'margin': 0.0, "
+        "'epoch': 0.01}",
+    ],
+    ids=["sft", "reward"],
+)
+def test_the_figures_of_each_trainer_tell_that_it_is_trls(tmp_path: Path, figures: str) -> None:
+    from rli_agent.discover import Discovery
+    from rli_agent.rulebook import Rulebook
+
+    (tmp_path / "train.log").write_text(f"\r  0%|          | 0/150 [00:00<?, ?it/s]\r{figures}\n")
+    run = Discovery([tmp_path], Rulebook(home=tmp_path).packs).scan().run
+    assert (run.framework, run.confidence > 0.85) == ("trl", True), run.why
+
+
 def test_ms_swift_keeps_what_it_prints_in_a_file_of_records(tmp_path: Path) -> None:
     from zoneinfo import ZoneInfo
 

@@ -45,6 +45,16 @@ def test_scalars_of_event_files_are_figures_of_their_step_and_time(tmp_path: Pat
     assert {e["metric"] for e in events} == {"rl_policy_entropy", "rl_reward_mean"}
 
 
+def test_where_no_framework_is_known_none_says_whose_figures_those_are(tmp_path: Path) -> None:
+    """prime-rl's orchestrator evaluates; of another trainer `eval/` is the trainer's."""
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_scalar("train/loss", 0.5, 1, walltime=1.7e9)
+        writer.add_scalar("eval/loss", 0.6, 1, walltime=1.7e9)
+    assert {(e["name"], e["labels"]["role"]) for e in parsed(tmp_path)} == {
+        ("train/loss", "trainer"), ("eval/loss", "trainer"),
+    }  # fmt: skip
+
+
 def test_a_loss_that_is_not_finite_is_a_problem_and_a_reward_is_none(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path)) as writer:
         for step, (loss, reward) in enumerate([(0.5, 0.1), (float("nan"), 0.1), (0.5, float("nan"))], 1):

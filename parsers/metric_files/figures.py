@@ -37,12 +37,13 @@ class Figures(Struct):
 
 
 class FigureReader:
-    """Makes events of figures, by the names and roles that the packs of a source give them."""
+    """Makes events of figures, by the names and roles that the packs of a source give them. While no framework is known
+    all packs read a source, and none says whose figures those are."""
 
     def __init__(self, source: Source, rules: RuleSet, packs: Sequence[Pack]) -> None:
         self._source = source
         self._rules = rules
-        self._roles = [spec for pack in packs for spec in pack.records if spec.role_of]
+        self._roles = [spec for pack in packs for spec in pack.records if spec.role_of] if source.packs else []
 
     def events(self, figures: Figures, now: float | None) -> list[Event]:
         """The figures, and the problem that some of them are not finite. `now` stamps those without a time, where the
