@@ -95,20 +95,34 @@ class Unsupported(Exception):
 
 
 class Nvml:
-    """A library that answers as `pynvml` does, for two GPUs of which the second says less."""
+    """A library that answers as `pynvml` does, for two GPUs of which the second says less. `refused`: GPUs that it
+    counts and shows nothing of; `old`: its driver knows no second form of memory."""
 
-    NVMLError = Unsupported
+    NVMLError: type[Exception] = Unsupported
     NVML_TEMPERATURE_GPU = 0
+    nvmlMemory_v2 = 0x02000028
     nvmlDeviceGetCount = staticmethod(lambda: 2)
-    nvmlDeviceGetHandleByIndex = staticmethod(lambda index: index)
     nvmlDeviceGetName = staticmethod(lambda _: b"NVIDIA H100 80GB HBM3")  # bytes, up to nvidia-ml-py 11.515
     nvmlDeviceGetUtilizationRates = staticmethod(lambda _: SimpleNamespace(gpu=87, memory=40))
-    nvmlDeviceGetMemoryInfo = staticmethod(lambda _: SimpleNamespace(total=80 * GIB, used=60 * GIB, free=20 * GIB))
     nvmlDeviceGetTemperature = staticmethod(lambda *_: 61)
-    lost = False
+
+    def __init__(self, refused: tuple[int, ...] = (), *, old: bool = False) -> None:
+        self._refused, self._old = refused, old
 
     def nvmlInit(self) -> None:
         pass
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+        if index in self._refused:
+            raise Unsupported("Insufficient Permissions")
+        return index
+
+    def nvmlDeviceGetMemoryInfo(self, _: int, version: int | None = None) -> SimpleNamespace:
+        if version is None:
+            return SimpleNamespace(total=80 * GIB, used=61 * GIB, free=19 * GIB)
+        if self._old:
+            raise Unsupported("Function Not Found")
+        return SimpleNamespace(total=80 * GIB, reserved=GIB, used=60 * GIB, free=19 * GIB)
 
     def nvmlDeviceGetPowerUsage(self, handle: int) -> int:
         if handle == 1:
@@ -123,7 +137,7 @@ class Nvml:
 
 
 def test_gpus_are_as_nvml_answers_and_what_one_does_not_say_is_left_out() -> None:
-    reader = NvmlReader(Nvml())  # type: ignore[arg-type]
+    reader = NvmlReader(Nvml())
     figures = [*reader.read(), *reader.of_processes({11: "VLLM::Worker", 12: "VLLM::Worker"})]
     of_catalogue(figures)
     assert reader.name == "2 × NVIDIA H100 80GB HBM3"
@@ -136,13 +150,27 @@ def test_gpus_are_as_nvml_answers_and_what_one_does_not_say_is_left_out() -> Non
     assert sum("process_memory" in name for name in told) == 1
 
 
+def test_a_gpu_that_is_counted_and_refused_hides_no_other() -> None:
+    reader = NvmlReader(Nvml(refused=(0,)))
+    told = by_name([*reader.read(), *reader.of_processes({11: "VLLM::Worker"})])
+    assert reader.name == "1 × NVIDIA H100 80GB HBM3; 1 more cannot be read (Insufficient Permissions)"
+    assert {name.split()[1] for name in told} == {"1"}, "a GPU has the driver's number"
+    with pytest.raises(NoGpu, match="Permissions"):
+        NvmlReader(Nvml(refused=(0, 1)))
+
+
+def test_an_old_driver_counts_its_own_memory_in() -> None:
+    told = by_name(NvmlReader(Nvml(old=True)).read())
+    assert told["rl_gpu_memory_used_bytes 0"] == 61 * GIB
+
+
 def test_no_driver_is_no_gpu() -> None:
     class NoDriver(Nvml):
         def nvmlInit(self) -> None:
             raise Unsupported("NVML Shared Library Not Found")
 
     with pytest.raises(NoGpu, match="Not Found"):
-        NvmlReader(NoDriver())  # type: ignore[arg-type]
+        NvmlReader(NoDriver())
 
 
 def test_the_real_library_answers_or_there_is_no_gpu() -> None:
