@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from loguru import logger
-
 from rli_agent.curves import curve
 from rli_agent.detect.engine import Alert, Engine
 from rli_agent.detect.language import Detector
 from rli_agent.detect.readings import Reader, Reading
 from rli_agent.detect.wording import explained, title
 from rli_agent.errors import UserError
+from rli_agent.journal import logger
 from rli_agent.parsing import refuse_missing
 from rli_agent.printing import json_line
 from rli_agent.replaying import as_object, is_trace, replay, run_readings, trace_readings, traces_in

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
 from typing import IO
 
 import click
-from loguru import logger
+
+from rli_agent.journal import log_to
 
 #: C0 and C1 control characters, line separators, what turns the direction of writing, surrogates.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -52,12 +52,6 @@ def can_draw(stream: IO[str]) -> bool:
 def log_to_stderr(level: str) -> None:
     """Send what the agent logs about itself to standard error, one line a record."""
     log_to(_write, level)
-
-
-def log_to(write: Callable[[str], None], level: str) -> None:
-    """Send it elsewhere."""
-    logger.remove()
-    logger.add(lambda message: write(str(message)), level=level.upper(), format="{time:HH:mm:ss} {level: <7} {message}")
 
 
 def _write(line: str) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import NamedTuple
 
-from loguru import logger
-
 from rli_agent.discover import Found
 from rli_agent.events import METRIC_FILES, Event, Interval, Problem, RolloutBatch, RunFact, Samples
 from rli_agent.follow.reader import FileReader, Framing, Position
+from rli_agent.journal import logger
 from rli_agent.parsers.api_events import ApiEventsParser, ApiEventsState
 from rli_agent.parsers.compiled import PATTERN_TIMEOUT
 from rli_agent.parsers.metric_files import history, leveldb_log, tfrecords

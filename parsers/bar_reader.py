@@ -35,17 +35,14 @@ class BarReader:
         self._barren: set[bytes] = set()
         self._after = [compiled for compiled in rules.rules if compiled.rule.step_after]
 
-    def make(self, raw: bytes) -> bytes:
-        """What lines with the same bars have in common."""
-        return raw.translate(None, _REFRESHED)
+    def is_barren(self, raw: bytes) -> bool:
+        """Whether a line is of a make that is known to say nothing. Most bars are an engine's or a loader's, and are
+        drawn hundreds of times."""
+        return raw.find(b"%|") >= 0 and _make(raw) in self._barren
 
-    def is_barren(self, make: bytes) -> bool:
-        """Whether a line of this make is known to say nothing. Most bars are an engine's or a loader's, and are drawn
-        hundreds of times."""
-        return make in self._barren
-
-    def passed(self, make: bytes) -> None:
-        """A line of this make said nothing."""
+    def passed(self, raw: bytes) -> None:
+        """A line, and with it those of its make, said nothing."""
+        make = _make(raw)
         if len(make) <= LONGEST and len(self._barren) < MAKES:
             self._barren.add(make)
 
@@ -135,3 +132,8 @@ class BarReader:
             if not compiled.off and compiled.fits(self._state.slots) and (match := compiled.search(text)) is not None:
                 return compiled, match
         return None
+
+
+def _make(raw: bytes) -> bytes:
+    """What lines with the same bars have in common."""
+    return raw.translate(None, _REFRESHED)

@@ -7,22 +7,24 @@ any number of directories (as the last part: anything below).
 from __future__ import annotations
 
 import re
+from functools import cached_property
 
 #: Finds the first part of a glob that is no plain text.
 WILD = re.compile(r"[*?\[\]]")
 
 
 class Glob:
-    """One glob, compiled. Paths are absolute or relative, with `/` between the parts."""
-
-    __slots__ = ("_end", "_pattern", "text")
+    """One glob. Paths are absolute or relative, with `/` between the parts."""
 
     def __init__(self, text: str) -> None:
         while text.startswith("**/"):
             text = text[3:]
         self.text = text
         self._end = WILD.split(text)[-1]
-        self._pattern = re.compile(rf"(?:^|/)(?P<tail>{translate(text)})\Z", re.DOTALL)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"(?:^|/)(?P<tail>{translate(self.text)})\Z", re.DOTALL)
 
     def fits(self, path: str) -> bool:
         return path.endswith(self._end) and self._pattern.search(path) is not None

@@ -15,7 +15,10 @@ class LiteralSearch:
         self._database: hyperscan.Database | None = None
         if literals:
             self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-            self._database.compile([_escaped(literal) for literal in literals], list(range(len(literals))))
+            if any(b"\0" in literal for literal in literals):  # where the API for literals ends them
+                self._database.compile([_escaped(literal) for literal in literals], list(range(len(literals))))
+            else:
+                self._database.compile(list(literals), list(range(len(literals))), literal=True)
 
     def ends(self, block: bytes) -> list[tuple[int, int]]:
         """(end, index) of each place where a literal stands, in the order of their ends."""
@@ -34,5 +37,5 @@ class LiteralSearch:
 
 
 def _escaped(literal: bytes) -> str:
-    """The literal as a pattern: its API for literals ends them at a NUL."""
+    """The literal as a pattern."""
     return "".join(f"\\x{byte:02x}" for byte in literal)

@@ -7,6 +7,7 @@ events, so that a parser made anew from it goes on as if nothing had happened.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import tzinfo
 
 from rli_agent.events import Event, Source, TimeIs
@@ -69,7 +70,7 @@ class SourceParser:
         events = self._matches.events = []
         at = 0
         incidents = self.state.problems.incidents
-        candidates = self.rules.scanner.candidates(data)
+        candidates = self._candidates(data)
         start, stop, literal = next(candidates, _NONE)
         self._unwrapping.learn(data, offset)
         self._bars.release(data, 0)
@@ -126,6 +127,13 @@ class SourceParser:
         return None if taken else message
 
     # -- lines
+
+    def _candidates(self, data: bytes) -> Iterator[tuple[int, int, int]]:
+        """(start, end, literal) of the lines to look at, without bars of a make that says nothing."""
+        found = self.rules.scanner.candidates(data)
+        if not self.rules.bars:
+            return found
+        return (line for line in found if not self._bars.is_barren(data[line[0] : line[1]]))
 
     def _candidate(self, raw: bytes, literal: int, line: int, offset: int) -> None:
         """Read a line that holds a literal (the index of one; -1 where all lines are read)."""
@@ -191,12 +199,9 @@ class SourceParser:
         if not self.rules.bars or raw.find(b"%|") < 0:
             self._texts(raw, line, offset)
             return
-        make = self._bars.make(raw)
-        if self._bars.is_barren(make):
-            return
         taken = self._bars.read(raw, line, offset, self._now)
         if not self._texts(raw, line, offset) and not taken:
-            self._bars.passed(make)
+            self._bars.passed(raw)
 
     def _texts(self, raw: bytes, line: int, offset: int) -> bool:
         """Read the texts on a line; whether one holds something to look at."""

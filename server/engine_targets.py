@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loguru import logger
-
 from rli_agent.events import Event, Source
+from rli_agent.journal import logger
 from rli_agent.server.places import Places, default_root
 from rli_agent.server.targets import TOUCH, put, target_group
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from loguru import logger
-
 from rli_agent.events import Event, Source
+from rli_agent.journal import logger
 from rli_agent.server.places import Places, default_root
 from rli_agent.server.receiver import StackReceiver, stack_receiver
 from rli_agent.server.targets import JOB

@@ -14,8 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from loguru import logger
-
+from rli_agent.journal import logger
 from rli_agent.publish.listen import reached, shown
 from rli_agent.publish.naming import clean
 from rli_agent.server.files import write_whole

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from loguru import logger
 from receivers import SECRET
 
 from rli_agent.alerts.opening import Alerts, open_alerts
 from rli_agent.cli import group
 from rli_agent.durations import seconds
 from rli_agent.errors import UserError
+from rli_agent.journal import logger
 from rli_agent.message import Message, Severity
 
 HOOK = "channels:\n  - {name: hook, type: webhook, url: 'http://127.0.0.1/x'}\n"

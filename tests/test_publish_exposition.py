@@ -18,13 +18,13 @@ from expositions import (
     shape,
     value,
 )
-from loguru import logger
 
 from rli_agent.events import (
     PROBLEM_KINDS,
     Shape,
     Source,
 )
+from rli_agent.journal import logger
 from rli_agent.publish.exposition import WAITING_LIMIT, Exposition, RunLabels
 
 

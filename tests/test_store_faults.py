@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from loguru import logger
 
 from rli_agent.events import Event, Problem, Samples, Shape
+from rli_agent.journal import logger
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import (
     Checkpoint,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import abc
 from typing import ClassVar, Literal, TypeAlias
 
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.words import cleaned
+from rli_agent.journal import logger
 from rli_agent.message import Message
 from rli_agent.terminal import plain
 

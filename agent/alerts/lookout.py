@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 import msgspec
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.alerts.pager import Pager
@@ -19,6 +18,7 @@ from rli_agent.detect.language import Detector
 from rli_agent.detect.readings import Reader, Reading
 from rli_agent.detect.wording import detail, title
 from rli_agent.events import Event, Samples, Source
+from rli_agent.journal import logger
 from rli_agent.message import Curve, Message, Severity
 from rli_agent.store.errors import StoreError
 from rli_agent.store.knowledge import Alerted

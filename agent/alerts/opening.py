@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.alerts import settings as kinds
@@ -19,6 +18,7 @@ from rli_agent.alerts.secrets import Secrets
 from rli_agent.alerts.settings import AlertSettings, AnyChannel, load_alerts
 from rli_agent.durations import seconds
 from rli_agent.errors import UserError
+from rli_agent.journal import logger
 from rli_agent.parsers.typed_yaml import Document
 
 #: The simplest way: the environment names one address, or a file that holds it. The channel has this name.

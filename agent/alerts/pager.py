@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from loguru import logger
 
 from rli_agent.alerts.links import links
 from rli_agent.alerts.opening import Alerts
 from rli_agent.events import Event, Labels, Source
+from rli_agent.journal import logger
 from rli_agent.life.problems import is_cause
 from rli_agent.life.state import KNOWN_AS, LifeState
 from rli_agent.life.tracker import LifeTracker

@@ -11,11 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.alerts.channel import Answer, Channel, Notice
 from rli_agent.alerts.words import digest
+from rli_agent.journal import logger
 from rli_agent.store import outbox
 from rli_agent.store.connection import WAIT_SECONDS
 from rli_agent.store.outbox import Waiting

@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from datetime import tzinfo
 from pathlib import Path
 
-from loguru import logger
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,6 +20,7 @@ from rli_agent.catalogue import Catalogue
 from rli_agent.discover import Scan
 from rli_agent.discover.runs import RunFinder
 from rli_agent.errors import UserError
+from rli_agent.journal import logger
 from rli_agent.machine.host import look
 from rli_agent.options import WatchOptions
 from rli_agent.parsing import discover, locked, refuse_missing, why_nothing

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from rli_agent.asking.ask import runs_in, scratch_state
 from rli_agent.asking.stopping import stopped_by_signal
 from rli_agent.errors import UserError
+from rli_agent.journal import log_to
 from rli_agent.options import WatchOptions
-from rli_agent.terminal import can_draw, log_to
+from rli_agent.terminal import can_draw
 from rli_agent.view import Background, View
 from rli_agent.watching import watch
 

@@ -44,9 +44,10 @@ def command(
 
     from rli_agent.api.process import DIRECTORY, VARIABLE
     from rli_agent.executing import execute
+    from rli_agent.journal import log_to
     from rli_agent.options import WatchOptions
     from rli_agent.store.location import state_dir as default_state_dir
-    from rli_agent.terminal import can_draw, log_to, log_to_stderr, say
+    from rli_agent.terminal import can_draw, log_to_stderr, say
     from rli_agent.zone import named_zone
 
     if log is None:

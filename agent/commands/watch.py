@@ -171,8 +171,9 @@ def command(
     from rli_agent.asking.below import choose
     from rli_agent.discover.nodes import host_name, nodes_of
     from rli_agent.errors import UserError
+    from rli_agent.journal import log_to
     from rli_agent.options import WatchOptions
-    from rli_agent.terminal import can_draw, log_to, log_to_stderr, say
+    from rli_agent.terminal import can_draw, log_to_stderr, say
     from rli_agent.watching import watch
     from rli_agent.zone import named_zone
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from rli_agent.events import METRIC_FILES, Reader
 from rli_agent.parsers import api_events
 from rli_agent.parsers.literal_search import LiteralSearch
+from rli_agent.parsers.literals import searched
 from rli_agent.parsers.metric_files import history, leveldb_log, tfrecords
 from rli_agent.parsers.rollouts import tables
 
@@ -74,7 +75,7 @@ class Looker:
     def __init__(self, literals: Iterable[str]) -> None:
         self._literals = sorted(set(literals))
         self._keys: dict[frozenset[str] | None, frozenset[str] | None] = {}
-        self._search = LiteralSearch([text.encode() for text in self._literals])
+        self._search = LiteralSearch([searched(text).encode() for text in self._literals])
 
     def look(self, path: str, reader: Reader, thorough: bool) -> Look:
         """Read at most ENDS bytes at either end (GLANCE at the start, where not thorough). Raises OSError.

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.engines.addresses import Address, addresses_in, addresses_of_prometheus
 from rli_agent.engines.page import NoPage, Page, ShapeOf
 from rli_agent.events import Event, RunFact, Samples, Source
+from rli_agent.journal import logger
 
 #: Seconds between two looks at a page; the longest pause before one is tried again that did not answer.
 EVERY, LONGEST = 10.0, 120.0

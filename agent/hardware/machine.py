@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loguru import logger
-
 from rli_agent.hardware.figures import Figure, Reader
+from rli_agent.journal import logger
 
 if TYPE_CHECKING:
     from rli_agent.hardware.nvml import NvmlReader

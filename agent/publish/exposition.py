@@ -11,11 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from loguru import logger
-
 from rli_agent.catalogue import Catalogue
 from rli_agent.events import Event, Interval, Labels, Samples, Shape, Source
 from rli_agent.hardware.figures import Figure
+from rli_agent.journal import logger
 from rli_agent.life.state import ENDS, LifeState
 from rli_agent.parsers.timeline import intervals
 from rli_agent.publish.families import MetricType, Series, Table, Text

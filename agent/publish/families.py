@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from loguru import logger
-
 from rli_agent.events import Labels
+from rli_agent.journal import logger
 from rli_agent.publish.naming import RunLabels, clean
 from rli_agent.rollout_statistics import Distribution
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
-from loguru import logger
 
 from rli_agent.events import Event, Source
+from rli_agent.journal import logger
 from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.store.errors import StoreError
 from rli_agent.store.run_store import RunStore

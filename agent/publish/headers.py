@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from loguru import logger
-
 from rli_agent.errors import UserError
+from rli_agent.journal import logger
 from rli_agent.publish.address import is_loopback
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")

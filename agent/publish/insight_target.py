@@ -13,8 +13,8 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import requests
-from loguru import logger
 
+from rli_agent.journal import logger
 from rli_agent.publish.address import is_loopback
 from rli_agent.publish.listen import reached, shown
 from rli_agent.publish.spans.endpoint import SERVER_PORT, span_port, with_port

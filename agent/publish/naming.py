@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.catalogue import Catalogue, Quantity, base_factor
 from rli_agent.discover import Run
 from rli_agent.events import Labels, Shape, Source, role_of
+from rli_agent.journal import logger
 
 #: Prefix of native metrics unless the user says another: RL-Insight's own.
 NAMESPACE = "rl_insight_monitor"

@@ -14,9 +14,9 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, TypeAlias
 
-from loguru import logger
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
+from rli_agent.journal import logger
 from rli_agent.publish.listen import shown
 from rli_agent.publish.naming import clean
 

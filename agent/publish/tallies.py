@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.events import Event, Labels, Samples, Shape, Source
+from rli_agent.journal import logger
 from rli_agent.publish.naming import clean, label_set
 from rli_agent.rollout_statistics import Distribution
 from rli_agent.store.knowledge import Knowledge

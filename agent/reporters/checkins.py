@@ -8,11 +8,10 @@ from contextlib import closing
 from datetime import tzinfo
 from pathlib import Path
 
-from loguru import logger
-
 from rli_agent.answer.health import DOWN
 from rli_agent.answer.reader import StoreReader
 from rli_agent.events import Event, Source
+from rli_agent.journal import logger
 from rli_agent.reporters.journal import append, is_empty
 from rli_agent.reporters.markdown import entry
 from rli_agent.status import RunStatus

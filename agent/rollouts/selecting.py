@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.errors import UserError
+from rli_agent.journal import logger
 from rli_agent.parsers.rollouts.reading import Reading, Rollout
 from rli_agent.parsers.rollouts.tally import Tally
 from rli_agent.parsers.rollouts.texts import whole

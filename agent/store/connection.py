@@ -8,8 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from loguru import logger
-
+from rli_agent.journal import logger
 from rli_agent.store.errors import StoreBusy, StoreDamaged, StoreError, explain
 from rli_agent.store.schema import migrate
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.events import Labels
+from rli_agent.journal import logger
 from rli_agent.message import Message
 from rli_agent.store import lookup, outbox
 from rli_agent.store.outbox import Route

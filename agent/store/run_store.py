@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from loguru import logger
 from msgspec import Struct
 
 from rli_agent.events import Event, Samples, Source
+from rli_agent.journal import logger
 from rli_agent.store import retention, settling
 from rli_agent.store.connection import WriterLock, open_writer, set_aside
 from rli_agent.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull, explain

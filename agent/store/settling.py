@@ -89,7 +89,7 @@ def place(db: sqlite3.Connection, key: str | bytes, times: Iterable[tuple[int, f
         db.executemany("INSERT OR REPLACE INTO placed VALUES (?, ?)", chunk)
     for table in _TIMED:
         db.execute(
-            f"UPDATE {table} SET time_is = 'estimated', "
+            f"UPDATE OR FAIL {table} SET time_is = 'estimated', "
             f"time = (SELECT p.time FROM placed p WHERE p.line = {table}.line) "
             "WHERE source = ? AND time IS NULL AND line IN (SELECT line FROM placed)",
             (source,),

@@ -11,9 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from loguru import logger
-
 from rli_agent.errors import UserError
+from rli_agent.journal import logger
 from rli_agent.store.registry import input_path, run_id
 
 #: The path on the command line that means standard input.

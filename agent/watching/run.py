@@ -8,11 +8,10 @@ from collections.abc import Callable, Set
 from contextlib import closing
 from pathlib import Path
 
-from loguru import logger
-
 from rli_agent.discover import root_of
 from rli_agent.errors import UserError
 from rli_agent.events import Event, RunFact
+from rli_agent.journal import logger
 from rli_agent.keeping import Keeper
 from rli_agent.life.outcome import LAUNCHER, Outcome
 from rli_agent.life.state import ENDS

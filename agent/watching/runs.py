@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Set
 from functools import partial
 from pathlib import Path
 
-from loguru import logger
 from msgspec.structs import asdict, replace
 
 from rli_agent.discover.runs import Place, RunFinder
 from rli_agent.errors import UserError
+from rli_agent.journal import logger
 from rli_agent.life.outcome import Outcome
 from rli_agent.options import WatchOptions
 from rli_agent.publish.exposition import Exposition, page

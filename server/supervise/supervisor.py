@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from loguru import logger
-
+from rli_agent.journal import logger
 from rli_agent.server.places import Places
 from rli_agent.server.supervise.child import Child
 from rli_agent.server.supervise.logs import rotate

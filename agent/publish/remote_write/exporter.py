@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence, Set
 
 import msgspec
-from loguru import logger
 
+from rli_agent.journal import logger
 from rli_agent.publish.from_store import FromStore, position_of
 from rli_agent.publish.naming import Naming, RunLabels
 from rli_agent.publish.remote_write.delivery import Delivery, Outcome

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from loguru import logger
 from msgspec.structs import asdict
 
 from rli_agent.events import Labels
+from rli_agent.journal import logger
 from rli_agent.publish.naming import RunLabels, clean
 from rli_agent.publish.remote_write.message import series_of
 

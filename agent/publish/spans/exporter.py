@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import requests
-from loguru import logger
 from msgspec import Struct
 
+from rli_agent.journal import logger
 from rli_agent.publish.from_store import FromStore, position_of
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.selfmetrics import SelfMetrics

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loguru import logger
-
+from rli_agent.journal import logger
 from rli_agent.publish.headers import of_file, of_variable, warn_if_open
 
 VARIABLE = "RLI_AGENT_OTLP_HEADERS"
