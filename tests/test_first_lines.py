@@ -16,8 +16,11 @@ from receivers import until
 
 import rli_agent.samples
 from rli_agent.cli import main
+from rli_agent.events import RolloutBatch
 from rli_agent.life.evidence import in_short
 from rli_agent.life.headline import headline
+from rli_agent.life.wording import in_words
+from rli_agent.rollout_statistics import RolloutStatistics
 
 SAMPLES = Path(rli_agent.samples.__path__[0])
 JOB = "slurmstepd: error: *** JOB 77 ON gpu-7 CANCELLED AT 2026-11-21T19:29:50"
@@ -255,3 +258,10 @@ def test_torchrun_that_knows_no_more_names_who_died() -> None:
         "Root Cause (first observed failure):\n[0]:\n  host      : gpu-7\n  rank      : 2 (local_rank: 2)\n"
     )
     assert in_short("traceback", message) == "torchrun's first failure: rank 2 on gpu-7"
+
+
+@pytest.mark.parametrize(("environment", "said"), [("math", "rollouts of math for"), ("", "rollouts for")])
+def test_rollouts_are_of_an_environment_or_of_none(environment: str, said: str) -> None:
+    """TRL's have none."""
+    batch = RolloutBatch("c.parquet", 1, 0, 1.0, "observed", 3, "train", environment, RolloutStatistics(8))
+    assert in_words(batch) == f"8 train {said} step 3"

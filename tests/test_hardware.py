@@ -25,7 +25,8 @@ from rli_agent.hardware.figures import Figure
 from rli_agent.hardware.host import HostReader, room
 from rli_agent.hardware.machine import Machine
 from rli_agent.hardware.nvml import NoGpu, NvmlReader
-from rli_agent.hardware.run_processes import RunProcesses, called
+from rli_agent.hardware.run_processes import RunProcesses
+from rli_agent.machine.processes import called
 
 GIB = 1 << 30
 

@@ -15,19 +15,20 @@ from rli_agent.settings.command import Configured
 @reading.framework
 @reading.rules
 @reading.zone
+@reading.state_dir
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--py-spy", "pid", type=click.IntRange(1), metavar="PID",
     help="Show also where the Python process PID of this machine is just now, if py-spy is installed.",
 )  # fmt: skip
 def command(
-    paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None, as_json: bool,
-    pid: int | None,
+    paths: tuple[Path, ...], framework: str | None, rules: tuple[Path, ...], zone: str | None,
+    state_dir: Path | None, as_json: bool, pid: int | None,
 ) -> None:  # fmt: skip
     """Say why the run in OUTPUT_DIR failed, or why it hangs: what came first, in which process, and what followed.
 
-    It reads the logs, and needs no agent to have watched. Where the logs are gone, give the store (run.sqlite) instead
-    of OUTPUT_DIR. The first line is the answer.
+    It reads the logs, and needs no agent to have watched; what one has seen that no log tells is taken in. Where the
+    logs are gone, give the store (run.sqlite) instead of OUTPUT_DIR. The first line is the answer.
     """
     import json
 
@@ -36,6 +37,7 @@ def command(
     from rli_agent.diagnose.process import stacks
     from rli_agent.diagnose.report import as_data, as_text, diagnosis
     from rli_agent.machine.gpu_evidence import gpu_evidence
+    from rli_agent.store.location import state_dir as where
     from rli_agent.terminal import log_to_stderr, say
     from rli_agent.zone import named_zone
 
@@ -44,7 +46,8 @@ def command(
         case = case_of_store(paths[0])
     else:
         book = reading.packs(paths, rules)
-        case = case_of_logs(paths, book, named_zone(zone), framework)
+        state, _ = where(state_dir, Path.home())
+        case = case_of_logs(paths, book, named_zone(zone), framework, state)
     found = diagnosis(case, cause_of(case))
     dump = stacks(pid) if pid is not None else None
     evidence = gpu_evidence(paths[0]) if found.life in ("stalled", "suspected") else []

@@ -17,6 +17,7 @@ from msgspec import Struct
 from rli_agent.errors import UserError
 from rli_agent.events import Event, Interval, Problem, Samples, Source
 from rli_agent.life import wording
+from rli_agent.life.outcome import LAUNCHER
 from rli_agent.life.problems import grade
 from rli_agent.life.state import KNOWN_AS, LifeState, Suspect
 from rli_agent.life.tracker import LifeTracker
@@ -25,6 +26,7 @@ from rli_agent.rulebook import Rulebook
 from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError
+from rli_agent.store.registry import run_at, store_path
 from rli_agent.store.rows import file_name, labels_of
 
 #: Of each file's figures and states the newest so many are looked at, and of all problems.
@@ -68,8 +70,12 @@ class Case(Struct):
         return grade(problem, self.role(problem))
 
 
-def case_of_logs(paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework: str | None = None) -> Case:
-    """Read a run's files as `rli-agent parse` does, and live its life again. Raises UserError."""
+def case_of_logs(
+    paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework: str | None = None, state: Path | None = None
+) -> Case:
+    """Read a run's files as `rli-agent parse` does, and live its life again, with what an agent has seen of it that no
+    file tells. state: the directory of the stores. Raises UserError.
+    """
     refuse_missing(paths)
     refuse_several(paths, book)
     scan = discover(paths, book, framework)
@@ -81,6 +87,8 @@ def case_of_logs(paths: Sequence[Path], book: Rulebook, zone: tzinfo, framework:
             written = max(written, found.path.stat().st_mtime)
     if not told:
         raise UserError(f"nothing to diagnose: {why_nothing(scan)[0]}", "give a run's output directory, or its logs")
+    if state is not None:
+        told += [(LAUNCHER, problem) for problem in _seen(store_path(state, run_at(state, scan.run.root)))]
     case = Case(LifeState(), [], {found.source.file: found.source.role for found in scan.found}, 0.0, scan.run.root)
     case.state.attached = True
     case.locked = locked(scan)
@@ -109,12 +117,7 @@ def _stored(path: Path) -> Case:
             state = LifeState.decode(known)
         except ValueError:
             raise UserError(f"{path} was written by another version", "give the run's output directory") from None
-        rows = db.execute(
-            "SELECT * FROM (SELECT file, line, offset, time, time_is, level, kind, message, count, step, rule, labels "
-            "FROM problems ORDER BY time DESC LIMIT ?) ORDER BY time, line",
-            (NEWEST,),
-        )
-        problems = [_problem(*row) for row in rows]
+        problems = _problems(db)
         roles = {file_name(file): role or "unknown" for file, role in db.execute("SELECT file, role FROM sources")}
         memory: dict[str, list[tuple[int | None, float]]] = {}
         names = [n for (n,) in db.execute("SELECT DISTINCT name FROM series") if _MEMORY.search(n)]
@@ -129,6 +132,24 @@ def _stored(path: Path) -> Case:
     now = time.time() if now and time.time() - now < 60.0 else now
     doing = wording.doing(state, now)
     return Case(state, problems, roles, now, root if root.is_dir() else None, memory, doing=doing)
+
+
+def _seen(store: Path) -> list[Problem]:
+    """What no file tells: how a process ended that the agent had started, trainers that were gone."""
+    try:
+        with closing(read_only(store)) as db:
+            return [problem for problem in _problems(db) if problem.file == LAUNCHER.file]
+    except (StoreError, sqlite3.Error):  # nobody has watched it, or it will be said when it is opened
+        return []
+
+
+def _problems(db: sqlite3.Connection) -> list[Problem]:
+    rows = db.execute(
+        "SELECT * FROM (SELECT file, line, offset, time, time_is, level, kind, message, count, step, rule, labels "
+        "FROM problems ORDER BY time DESC LIMIT ?) ORDER BY time, line",
+        (NEWEST,),
+    )
+    return [_problem(*row) for row in rows]
 
 
 def _problem(file: str | bytes, *rest: Any) -> Problem:

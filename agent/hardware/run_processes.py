@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,12 @@ import psutil
 
 from rli_agent.events import Labels
 from rli_agent.hardware.figures import Figure
-from rli_agent.machine.processes import TITLES, command_line, of_run
+from rli_agent.machine.processes import called, command_line, of_run
 
 #: Seconds between two searches of /proc for the run's processes; so many times longer than one takes, at least.
 SEARCH_EVERY, SEARCH_SHARE = 60.0, 2000.0
-#: Names that are told apart, and their length; the processes of all others are `other`.
-NAMES, LENGTH = 32, 60
+#: Names that are told apart; the processes of all others are `other`.
+NAMES = 32
 
 
 class RunProcesses:
@@ -83,19 +82,3 @@ class RunProcesses:
             return "other"
         self._names.add(name)
         return name
-
-
-def called(words: list[str]) -> str:
-    """What people call a process with this command line: its title, else the script or module that it runs."""
-    if not words:
-        return "other"
-    if words[0].startswith(TITLES):
-        return words[0].split()[0][:LENGTH]
-    program, rest = os.path.basename(words[0]), iter(words[1:])
-    if program.startswith("python"):
-        for word in rest:
-            if word == "-m":
-                return next(rest, program)[:LENGTH]
-            if not word.startswith("-"):
-                return os.path.basename(word)[:LENGTH]
-    return program[:LENGTH]

@@ -162,7 +162,8 @@ ADVICE = {
     "nccl": "Look at the rank that did not print a timeout, and at its node; resume from the last checkpoint.",
     "oom_kill": "The host ran out of memory: look at its use before the kill, at /dev/shm and at the data loaders.",
     "hardware": "Take the node out of service, then resume on another one.",
-    "worker_death": "Look at the log of the process that died first.",
+    "worker_death": "Look at the log of the process that died first; where it says nothing, ask the kernel whether it "
+    "killed it for memory: dmesg -T | grep -i 'killed process'",
     "disk_full": "Make room, then resume from the last checkpoint.",
     "job_preempted": "Requeue the job; it resumes from the last checkpoint.",
 }

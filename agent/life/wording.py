@@ -47,7 +47,8 @@ def in_words(event: Event) -> str:
     if isinstance(event, Problem):
         return f"{event.level} {event.kind}: {headline(event.message)}"
     if isinstance(event, RolloutBatch):
-        return f"{event.count} {event.phase} rollouts of {event.environment}" + (
+        of = f" of {event.environment}" if event.environment else ""
+        return f"{event.count} {event.phase} rollouts{of}" + (
             f" for step {event.step}" if event.step is not None else ""
         )
     return f"{event.key} {event.value}"

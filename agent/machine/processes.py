@@ -20,8 +20,8 @@ PROGRAMS = frozenset({"torchrun", "raylet", "gcs_server", "accelerate", "deepspe
 _MODULES = frozenset({"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch"})
 #: Programs that run a trainer; others that name a run's directory only look at it.
 _RUNNERS = ("python", "uv", "torchrun", "accelerate", "deepspeed", "ray", "srun")
-#: Titles are cut there; file descriptors looked at of each process; parents looked up.
-_TITLE, _FDS, _PARENTS = 120, 4096, 64
+#: Titles are cut there, names there; file descriptors looked at of each process; parents looked up.
+_TITLE, _NAME, _FDS, _PARENTS = 120, 60, 4096, 64
 _STATES = {"R": "running", "S": "sleeping", "D": "waiting for I/O", "T": "stopped", "t": "traced", "Z": "zombie"}
 
 
@@ -57,6 +57,31 @@ def of_run(root: Path) -> list[Process]:
     return [process for process in found if process is not None]
 
 
+def trainers_of(root: Path) -> list[tuple[int, str, str]]:
+    """Id, name (`called`) and beginning (`began`) of the processes that run a trainer and have a file below `root` open
+    to write; never this one."""
+    place = os.path.realpath(root)
+    found = []
+    for pid in _pids():
+        words = command_line(pid)
+        if pid == os.getpid() or not (_runs(words) or _is_training(words)):
+            continue
+        try:
+            writes = any(_within(str(path), place) for path in written_files(pid))
+        except OSError:
+            continue
+        if writes and (start := began(pid)):
+            found.append((pid, called(words), start))
+    return found
+
+
+def began(pid: int) -> str:
+    """When a process began, in the kernel's clock ticks; empty where it is gone, also where only its parent does not
+    know that yet."""
+    stat = _stat(pid)
+    return stat[19] if len(stat) > 19 and stat[0] not in "ZX" else ""
+
+
 def written_files(pid: int) -> list[Path]:
     """The regular files that a process has open to write. Raises OSError where it is gone, or another user's."""
     folder = PROC / str(pid)
@@ -80,6 +105,22 @@ def command_line(pid: int) -> list[str]:
     return [word.decode(errors="replace") for word in words if word]
 
 
+def called(words: list[str]) -> str:
+    """What people call a process with this command line: its title, else the script or module that it runs."""
+    if not words:
+        return "other"
+    if words[0].startswith(TITLES):
+        return words[0].split()[0][:_NAME]
+    program, rest = os.path.basename(words[0]), iter(words[1:])
+    if program.startswith("python"):
+        for word in rest:
+            if word == "-m":
+                return next(rest, program)[:_NAME]
+            if not word.startswith("-"):
+                return os.path.basename(word)[:_NAME]
+    return program[:_NAME]
+
+
 def variable(pid: int, name: str) -> str | None:
     """A variable of the environment that a process was started with; None where it has none, or hides it."""
     try:
@@ -99,11 +140,15 @@ def _evidence(pid: int, place: str) -> str:
     if written is not None:
         return f"writes {os.path.relpath(written, place)}"
     words = command_line(pid)
-    program = os.path.basename(words[0]) if words else ""
-    runs = program.startswith(_RUNNERS) and not any("rli-agent" in w or "rli_agent" in w for w in words[:4])
-    if runs and any(_within(word.rpartition("=")[2], place) for word in words[1:]):
+    if _runs(words) and any(_within(word.rpartition("=")[2], place) for word in words[1:]):
         return "was started with the run's directory"
     return ""
+
+
+def _runs(words: Sequence[str]) -> bool:
+    """Whether it is a program that runs trainers, and not this agent."""
+    program = os.path.basename(words[0]) if words else ""
+    return program.startswith(_RUNNERS) and not any("rli-agent" in w or "rli_agent" in w for w in words[:4])
 
 
 def _is_training(words: Sequence[str]) -> bool:

@@ -30,6 +30,7 @@ from rli_agent.store.registry import files_begun, rollouts_read, run_id, store_p
 from rli_agent.store.run_store import RunRow, RunStore
 from rli_agent.track import Track
 from rli_agent.watching.files import RunFiles
+from rli_agent.watching.missing import Missing
 from rli_agent.watching.parts import Parts
 from rli_agent.watching.places import Places
 from rli_agent.watching.setting import Setting
@@ -88,6 +89,8 @@ class WatchedRun:
         self.store = RunStore.open(store, RunRow(self.id, str(self._files.scan.run.root), time.time()))
         setting.opened(self.store.path)
         self._keeper = Keeper(self.store, self.exposition, self.status, setting.stop, say)
+        launched = options.launched is not None  # of a run that this process started it is known how it ended
+        self._missing = None if launched else Missing(self._files.scan.run.root, self._keeper)
         self._telling = Telling(self._files, self.status, self.store, options.nodes, say)
         self._turns = turns = Turns(self._files, self._keeper, setting.stop)
         try:
@@ -210,6 +213,8 @@ class WatchedRun:
             self._keeper.overlap.engines_asked = self._engines.answering > 1
             for source, samples in self._engines.take():
                 self._keeper.keep_told(samples, source)
+        if self._missing is not None and not self._turns.waits:  # what is not read yet may tell of its end
+            self._missing.notice(bool(changed), self._pager.tracker.state)
         self._keeper.tick()
         self._prune(now)
         self._telling.answer_if_due(brief)
