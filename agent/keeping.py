@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from rli_agent.events import Event, Samples, Source
 from rli_agent.overlap import Overlap
-from rli_agent.parsers.rebuilding import Mark, rebuild
+from rli_agent.parsers.rebuilding import rebuild
 from rli_agent.parsers.timestamps import Shift
 from rli_agent.publish.exposition import Exposition
 from rli_agent.publish.publisher import Participant, Publisher
@@ -48,8 +48,7 @@ class Keeper:
         def settle() -> None:
             if shift is not None:
                 self.store.shift(file, shift.by, shift.before)
-            marks = (Mark(*m) for m in self.store.marks(file))
-            self.store.place(file, rebuild(marks, track.reader.mtime))
+            self.store.place(file, rebuild(self.store.marks(file), track.reader.mtime))
 
         when_settled = settle if ended and (shift is not None or not track.live) else None
         sifted = self.overlap.sift(events, track.source)

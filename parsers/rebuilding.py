@@ -5,16 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TypeAlias
 
-
-class Mark(NamedTuple):
-    """A line that stands in time: `time` where it is known, `lasted` the seconds that it says went by since
-    the mark before it that says so too (None or 0: it does not say)."""
-
-    line: int
-    time: float | None
-    lasted: float | None
+#: A line that stands in time: (line, its time where it is known, the seconds that it says went by since the mark before
+#: it that says so too; None or 0: it does not say).
+Mark: TypeAlias = "tuple[int, float | None, float | None]"
 
 
 def rebuild(marks: Iterable[Mark], end: float) -> Iterator[tuple[int, float]]:

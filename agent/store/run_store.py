@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from rli_agent.events import Event, Samples, Source
 from rli_agent.journal import logger
+from rli_agent.parsers.rebuilding import Mark
 from rli_agent.store import retention, settling
 from rli_agent.store.connection import WriterLock, open_writer, set_aside
 from rli_agent.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull, explain
@@ -215,7 +216,7 @@ class RunStore:
         with self.transaction():
             settling.shift(self._db, file_key(file), by, before_line)
 
-    def marks(self, file: str) -> Iterator[settling.Mark]:
+    def marks(self, file: str) -> Iterator[Mark]:
         """What is needed to tell when this file's lines without time were written, newest line first.
 
         (line, time, seconds). `time` is None for those to be placed. Lines with a time are given too, as anchors: all

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 
-#: line, its time where it is known, and the seconds that it says passed up to it.
-Mark = tuple[int, float | None, float | None]
+from rli_agent.parsers.rebuilding import Mark
 
 _TIMED = ("lines", "problem_rows", "rollout_rows", "fact_rows")
 #: An open interval that waits for its line's time; `start` is None or relative to it.
@@ -60,22 +58,17 @@ def marks(db: sqlite3.Connection, key: str | bytes) -> Iterator[Mark]:
     (floor,) = db.execute(f"SELECT max(line) FROM ({before})", {"source": source, "first": first}).fetchone()
     first = first if floor is None else floor
     where = "WHERE source = :source AND line >= :first"
-    arms = [f"SELECT line, time, {'lasted' if table == 'lines' else 'NULL'} FROM {table} {where}" for table in _TIMED]
+    arms = [
+        f"SELECT line, time, {'lasted' if table == 'lines' else 'NULL'} AS seconds FROM {table} {where}"
+        for table in _TIMED
+    ]
     arms.append(f'SELECT line, "end", NULL FROM interval_rows {where}')
     arms.append(f"SELECT line, NULL, NULL FROM interval_unplaced {where}")
     arms.append(f"SELECT line, NULL, NULL FROM interval_open {where} AND {_OPEN_UNPLACED}")
-    rows = db.execute(
-        f"SELECT * FROM ({' UNION ALL '.join(arms)}) ORDER BY line DESC", {"source": source, "first": first}
+    yield from db.execute(
+        f"SELECT line, max(time), max(seconds) FROM ({' UNION ALL '.join(arms)}) GROUP BY line ORDER BY line DESC",
+        {"source": source, "first": first},
     )
-    for line, group in groupby(rows, key=itemgetter(0)):
-        time: float | None = None
-        lasted: float | None = None
-        for _, known, seconds in group:
-            if known is not None and (time is None or known > time):
-                time = known
-            if seconds is not None and (lasted is None or seconds > lasted):
-                lasted = seconds
-        yield line, time, lasted
 
 
 def place(db: sqlite3.Connection, key: str | bytes, times: Iterable[tuple[int, float]]) -> None:
@@ -88,7 +81,7 @@ def place(db: sqlite3.Connection, key: str | bytes, times: Iterable[tuple[int, f
     while chunk := list(islice(rest, _AT_ONCE)):
         db.executemany("INSERT OR REPLACE INTO placed VALUES (?, ?)", chunk)
     for table in _TIMED:
-        db.execute(
+        db.execute(  # OR FAIL: a statement that may be undone by itself writes all pages to a journal first
             f"UPDATE OR FAIL {table} SET time_is = 'estimated', "
             f"time = (SELECT p.time FROM placed p WHERE p.line = {table}.line) "
             "WHERE source = ? AND time IS NULL AND line IN (SELECT line FROM placed)",
