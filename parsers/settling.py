@@ -41,7 +41,7 @@ def _marks(events: Sequence[Event]) -> Iterator[Mark]:
         known = [t for e in here if not is_unsettled(e) and (t := _when(e)) is not None]
         plans = [(e.shape.plan, e.values) for e in here if isinstance(e, Samples)]
         passed = max((lasted(plan, values) for plan, values in plans if plan is not None), default=None)
-        yield Mark(line, max(known) if known else None, passed)
+        yield line, max(known) if known else None, passed
 
 
 def _when(event: Event) -> float | None:

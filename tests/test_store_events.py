@@ -233,7 +233,7 @@ def test_a_reader_sees_one_committed_state_while_the_writer_goes_on(store: RunSt
         reader.execute("COMMIT")
         assert reader.execute("SELECT count(*) FROM samples").fetchone() == (2,)
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            reader.execute("DELETE FROM lines")
+            reader.execute("DELETE FROM line_rows")
 
 
 @given(st.lists(st.floats(), max_size=4), st.integers(0, 5000))

@@ -116,7 +116,8 @@ def test_a_kill_at_any_moment_neither_loses_nor_doubles(tmp_path: Path) -> None:
 
 
 STATEMENTS = (
-    "BEGIN", "INSERT INTO lines", "INSERT INTO interval_rows", "DELETE FROM interval_open", "UPDATE sources", "COMMIT",
+    "BEGIN", "INSERT INTO line_rows", "INSERT INTO interval_rows", "DELETE FROM interval_open", "UPDATE sources",
+    "COMMIT",
 )  # fmt: skip
 
 

@@ -62,6 +62,15 @@ def test_prune_by_age_takes_the_old_and_leaves_what_cannot_be_read_again(store: 
     assert rows(store.path, "SELECT name FROM samples ORDER BY line, name") == [("k1",), ("k9",), ("y",), ("y",)]
 
 
+def test_prune_by_age_counts_a_time_that_became_known_later(store: RunStore) -> None:
+    shape, now = Shape(("loss",), (None,), (None,)), time.time()
+    store.commit([Samples("a.log", line, 0, None, "estimated", line, shape, [1.0], "[1]") for line in (1, 2, 3)], [])
+    store.place("a.log", [(line, now - (10 - line) * DAY) for line in (1, 2, 3)])
+    assert store.prune(keep_days=8.5) == 1
+    assert rows(store.path, "SELECT line, time FROM samples") == [(2, now - 8 * DAY), (3, now - 7 * DAY)]
+    assert rows(store.path, "SELECT count(*) FROM line_times") == [(2,)]
+
+
 def test_prune_by_size_takes_the_oldest_until_the_file_is_small_enough(store: RunStore) -> None:
     for ago in range(20, 0, -1):
         store.commit(day(ago, lines=300), [])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ from rli_agent.events import Event, Interval, Phase, Plan, Problem, RolloutBatch
 from rli_agent.rollout_statistics import RolloutStatistics
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import Checkpoint, RunRow, RunStore
+from rli_agent.store.schema import APPLICATION, MIGRATIONS
 
 RUN = RunRow("r-1", "/runs/r", 5.0)
 LOSS = Shape(("loss",), (None,), (None,))
@@ -230,3 +232,27 @@ def test_settling_and_the_checkpoint_are_one_transaction(store: RunStore) -> Non
         settle()
     assert rows(store, "SELECT time FROM samples") == [(86410.0,), (5.0,), (30.0,)]
     assert store.checkpoints()["a.log"].offset == 90
+
+
+def test_lines_of_a_store_from_before_times_lay_beside_them_are_placed(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript("".join(MIGRATIONS[:8]))
+        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute("PRAGMA user_version = 8")
+        db.execute("INSERT INTO sources (id, file) VALUES (1, 'a.log')")
+        db.execute(
+            "INSERT INTO shapes (id, digest, names, units, metrics, labels) VALUES (1, x'00', ?, ?, ?, '{}')",
+            ('["loss"]', "[null]", "[null]"),
+        )
+        db.executemany(
+            "INSERT INTO lines VALUES (NULL, 1, ?, 0, 1, ?, ?, 'estimated', '[1.0]', ?)",
+            [(1, 1, 100.0, None), (2, 2, None, 20.0)],
+        )
+    store = RunStore.open(path, RUN)
+    assert list(store.marks("a.log")) == [(2, None, 20.0), (1, 100.0, None)]
+    store.place("a.log", [(2, 150.0)])
+    store.commit([sample(3, 160.0)], [])
+    assert rows(store, "SELECT line, time FROM samples ORDER BY line") == [(1, 100.0), (2, 150.0), (3, 160.0)]
+    assert rows(store, "SELECT count, first_time, last_time FROM series WHERE labels = '{}'") == [(3, 100.0, 160.0)]
+    store.close()

@@ -41,13 +41,13 @@ class StoredSamples:
 
     def __init__(self, db: sqlite3.Connection, with_plan: bool = False) -> None:
         self._db = db
-        self._where = "AND shape IN (SELECT id FROM shapes WHERE plan IS NOT NULL)" if with_plan else ""
+        self._where = "AND +shape IN (SELECT id FROM shapes WHERE plan IS NOT NULL)" if with_plan else ""
         self._shapes: dict[int, Shape] = {}
 
     def __iter__(self) -> Iterator[tuple[Source, Samples]]:
         sources = sources_of(self._db)
         query = (
-            "SELECT id, source, line, offset, shape, step, time, time_is, values_json FROM lines NOT INDEXED "
+            "SELECT id, source, line, offset, shape, step, time, time_is, values_json FROM lines "
             f"WHERE id > :after {self._where} ORDER BY id LIMIT :most"
         )
         for _, source, line, offset, shape, step, time, time_is, printed in rows_of(self._db, query):

@@ -25,7 +25,7 @@ _lines = Decoder(list[LineRow]).decode
 _states = Decoder(list[StateRow]).decode
 _JOIN_LINES = (
     "SELECT '[' || group_concat('[' || id || ',' || shape || ',' || coalesce(step, 'null') || ',' || "
-    "coalesce(time, 'null') || ',' || values_json || ']') || ']' FROM lines NOT INDEXED WHERE id "
+    "coalesce(time, 'null') || ',' || values_json || ']') || ']' FROM lines WHERE id "
 )
 _JOIN_STATES = (
     "SELECT '[' || group_concat('[' || state || ',' || coalesce(step, 'null') || ',' || start || ',' || \"end\" || ']')"
@@ -44,14 +44,14 @@ def lines(db: sqlite3.Connection, shapes: Iterable[int], after: int) -> Iterator
     else:
         found = []
         for shape in wanted:
-            query = "SELECT group_concat(id) FROM lines INDEXED BY lines_by_shape WHERE shape = ?"
+            query = "SELECT group_concat(id) FROM line_rows INDEXED BY lines_by_shape WHERE shape = ?"
             found += _integers(db.execute(query, (shape,)).fetchone()[0])
     found.sort()
     for begin in range(0, len(found), PIECE):
         ids = found[begin : begin + PIECE]
         if ids[-1] - ids[0] < SPARSE * len(ids):  # to look at a few lines of others is faster than to look each up
             values: tuple[int | str, ...] = (ids[0], ids[-1], *wanted)
-            which = f"BETWEEN ? AND ? AND shape IN ({marks})"
+            which = f"BETWEEN ? AND ? AND +shape IN ({marks})"
         else:
             which, values = "IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
         (text,) = db.execute(_JOIN_LINES + which, values).fetchone()

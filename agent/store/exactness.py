@@ -42,7 +42,9 @@ class Exactness:
                     if _is_more_exact(figures[name], stored[place]):
                         stored[place], changed = figures[name], True
                 if changed:
-                    self._db.execute("UPDATE lines SET values_json = ? WHERE id = ?", (f"[{','.join(stored)}]", row[0]))
+                    self._db.execute(
+                        "UPDATE line_rows SET values_json = ? WHERE id = ?", (f"[{','.join(stored)}]", row[0])
+                    )
 
     def _holding(self, samples: Samples) -> list[tuple[int, dict[str, int]]]:
         """The shapes that hold any of these names with these labels, and where."""

@@ -11,7 +11,11 @@ from pathlib import Path
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError, explain
 
-_AGE = {"lines": "time", "interval_rows": '"end"', "problem_rows": "time", "rollout_rows": "time"}
+#: By table: where a row's age is read, and the column.
+_AGE = {
+    "line_rows": ("lines", "time"), "interval_rows": ("interval_rows", '"end"'),
+    "problem_rows": ("problem_rows", "time"), "rollout_rows": ("rollout_rows", "time"),
+}  # fmt: skip
 _AT_ONCE = 20_000  # rows a transaction: the write-ahead log stays small, and others get their turn
 
 Transaction = Callable[[], AbstractContextManager[None]]
@@ -20,9 +24,9 @@ Transaction = Callable[[], AbstractContextManager[None]]
 def older_than(db: sqlite3.Connection, transaction: Transaction, cut: float) -> int:
     """Deletes the events up to this time (Unix seconds); returns how many."""
     removed = 0
-    for table, age in _AGE.items():
+    for table, (rows, age) in _AGE.items():
         # The newest id stays, or SQLite would give it out again, to another event.
-        doomed = f"SELECT id FROM {table} WHERE {age} <= ? AND id < (SELECT max(id) FROM {table}) LIMIT {_AT_ONCE}"
+        doomed = f"SELECT id FROM {rows} WHERE {age} <= ? AND id < (SELECT max(id) FROM {table}) LIMIT {_AT_ONCE}"
         went = _AT_ONCE
         while went == _AT_ONCE:
             with transaction():
@@ -33,7 +37,7 @@ def older_than(db: sqlite3.Connection, transaction: Transaction, cut: float) -> 
 
 def down_to(db: sqlite3.Connection, transaction: Transaction, keep_bytes: int) -> int:
     """Deletes the oldest events until the rest needs at most this many bytes; returns how many."""
-    ages = " UNION ALL ".join(f"SELECT {age} AS t FROM {table} WHERE {age} IS NOT NULL" for table, age in _AGE.items())
+    ages = " UNION ALL ".join(f"SELECT {age} AS t FROM {rows} WHERE {age} IS NOT NULL" for rows, age in _AGE.values())
     removed = 0
     while (used := _used(db)) > keep_bytes:
         (rows,) = db.execute(f"SELECT count(*) FROM ({ages})").fetchone()

@@ -169,14 +169,15 @@ class RowWriter:
                 place = (source(event.file), event.line, event.offset)
                 plan = event.shape.plan
                 passed = lasted(plan, event.values) if plan is not None else None
-                lines.append((*place, name, step, event.time, event.time_is, event.printed, passed))
+                time_is = event.time_is if event.time is not None else "estimated"  # it will be
+                lines.append((*place, name, step, event.time, time_is, event.printed, passed))
             elif isinstance(event, RolloutBatch):  # it sums up the file so far: the one before it says less
                 key = (source(event.file), event.line, _integer(event.step), event.phase, text(event.environment))
                 batches[key] = (source(event.file), *_rollout(event))
             else:
                 statement, make = _OTHERS[type(event)]
                 others.setdefault(statement, []).append((source(event.file), *make(event)))
-        self._db.executemany("INSERT INTO lines VALUES (NULL,?,?,?,?,?,?,?,?,?)", lines)
+        self._db.executemany("INSERT INTO line_rows VALUES (NULL,?,?,?,?,?,?,?,?,?)", lines)
         if intervals:
             self._write_intervals(intervals)
         self._db.executemany(

@@ -29,6 +29,53 @@ _SAMPLES = f"""CREATE VIEW samples AS
         trim(substr({_TWICE}, 2, (length({_TWICE}) - 3) / 2), '"') AS printed, h.labels
     FROM lines l JOIN sources s ON s.id = l.source JOIN shapes h ON h.id = l.shape JOIN json_each(h.names) n;
 """
+_VIEWS = f"""CREATE VIEW series AS
+    SELECT n.value AS name, json_extract(h.metrics, {_PATH}) AS metric, h.labels, sum(g.count) AS count,
+        min(g.first_step) AS first_step, max(g.last_step) AS last_step,
+        min(g.first_time) AS first_time, max(g.last_time) AS last_time
+    FROM (SELECT shape, count(*) AS count, min(step) AS first_step, max(step) AS last_step,
+              min(time) AS first_time, max(time) AS last_time FROM lines GROUP BY shape) g
+    JOIN shapes h ON h.id = g.shape JOIN json_each(h.names) n
+    GROUP BY 1, 2, 3;
+CREATE VIEW laid_out AS
+    SELECT p.source, p.line, p.offset, p.step, p.lane, p.state, p.key, p.time_is, p.seconds AS duration,
+        CASE p.part
+            WHEN 'step' THEN p.time - p.lasted
+            WHEN 'inside' THEN p.time - p.lasted + sum(p.inside) OVER parts - p.seconds
+            WHEN 'ending' THEN p.time - sum(p.after) OVER line - sum(p.ending) OVER line
+                + sum(p.ending) OVER parts - p.seconds
+            WHEN 'after' THEN p.time - sum(p.after) OVER line + sum(p.after) OVER parts - p.seconds
+            ELSE p.time - sum(p.after) OVER line - p.seconds END AS start
+    FROM (SELECT d.*, CASE d.part WHEN 'inside' THEN d.seconds ELSE 0.0 END AS inside,
+              CASE d.part WHEN 'after' THEN d.seconds ELSE 0.0 END AS after,
+              CASE d.part WHEN 'ending' THEN d.seconds ELSE 0.0 END AS ending
+          FROM (SELECT l.id, l.source, l.line, l.offset, l.step, l.time, l.time_is, l.lasted,
+                    json_extract(h.plan, '$.lane') AS lane, n.key AS ordinal,
+                    json_extract(n.value, '$[1]') AS state, json_extract(n.value, '$[2]') AS key,
+                    json_extract(n.value, '$[3]') AS part,
+                    CASE WHEN typeof(json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')) <>
+                    'text'
+                          AND json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']') > 0
+                          AND json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']') < 1e9
+                        THEN json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')
+                        ELSE 0.0 END AS seconds
+                FROM lines l JOIN shapes h ON h.id = l.shape JOIN json_each(h.plan, '$.phases') n
+                WHERE h.plan IS NOT NULL AND l.time IS NOT NULL) d) p
+    WINDOW line AS (PARTITION BY p.id),
+        parts AS (PARTITION BY p.id ORDER BY p.ordinal ROWS UNBOUNDED PRECEDING);
+CREATE VIEW intervals AS
+    SELECT s.file, o.line, o.offset, o.lane, o.state, o.step, o.start, o.start + o.duration AS "end", o.duration,
+        o.time_is, o.key, '{{}}' AS labels
+    FROM laid_out o JOIN sources s ON s.id = o.source WHERE o.duration > 0
+    UNION ALL
+    SELECT s.file, i.line, i.offset, t.lane, t.state, i.step, i.start, i."end", i.duration, i.time_is,
+        nullif(t.key, '') AS key, t.labels
+    FROM (SELECT source, line, offset, state, step, start, "end", duration, time_is FROM interval_rows
+          UNION ALL
+          SELECT source, line, offset, state, step, CASE WHEN time_is <> 'estimated' OR start > 0 THEN start END,
+              NULL, NULL, time_is FROM interval_open) i
+    JOIN sources s ON s.id = i.source JOIN states t ON t.id = i.state;
+"""
 _FIRST = f"""
 CREATE TABLE runs (run TEXT PRIMARY KEY, root TEXT NOT NULL, created REAL NOT NULL);
 CREATE TABLE attempts (
@@ -92,53 +139,7 @@ CREATE TABLE fact_rows (
 CREATE INDEX facts_by_source ON fact_rows (source, line);
 
 {_SAMPLES}
-CREATE VIEW series AS
-    SELECT n.value AS name, json_extract(h.metrics, {_PATH}) AS metric, h.labels, sum(g.count) AS count,
-        min(g.first_step) AS first_step, max(g.last_step) AS last_step,
-        min(g.first_time) AS first_time, max(g.last_time) AS last_time
-    FROM (SELECT shape, count(*) AS count, min(step) AS first_step, max(step) AS last_step,
-              min(time) AS first_time, max(time) AS last_time FROM lines GROUP BY shape) g
-    JOIN shapes h ON h.id = g.shape JOIN json_each(h.names) n
-    GROUP BY 1, 2, 3;
-CREATE VIEW laid_out AS
-    SELECT p.source, p.line, p.offset, p.step, p.lane, p.state, p.key, p.time_is, p.seconds AS duration,
-        CASE p.part
-            WHEN 'step' THEN p.time - p.lasted
-            WHEN 'inside' THEN p.time - p.lasted + sum(p.inside) OVER parts - p.seconds
-            WHEN 'ending' THEN p.time - sum(p.after) OVER line - sum(p.ending) OVER line
-                + sum(p.ending) OVER parts - p.seconds
-            WHEN 'after' THEN p.time - sum(p.after) OVER line + sum(p.after) OVER parts - p.seconds
-            ELSE p.time - sum(p.after) OVER line - p.seconds END AS start
-    FROM (SELECT d.*, CASE d.part WHEN 'inside' THEN d.seconds ELSE 0.0 END AS inside,
-              CASE d.part WHEN 'after' THEN d.seconds ELSE 0.0 END AS after,
-              CASE d.part WHEN 'ending' THEN d.seconds ELSE 0.0 END AS ending
-          FROM (SELECT l.id, l.source, l.line, l.offset, l.step, l.time, l.time_is, l.lasted,
-                    json_extract(h.plan, '$.lane') AS lane, n.key AS ordinal,
-                    json_extract(n.value, '$[1]') AS state, json_extract(n.value, '$[2]') AS key,
-                    json_extract(n.value, '$[3]') AS part,
-                    CASE WHEN typeof(json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')) <>
-                    'text'
-                          AND json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']') > 0
-                          AND json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']') < 1e9
-                        THEN json_extract(l.values_json, '$[' || json_extract(n.value, '$[0]') || ']')
-                        ELSE 0.0 END AS seconds
-                FROM lines l JOIN shapes h ON h.id = l.shape JOIN json_each(h.plan, '$.phases') n
-                WHERE h.plan IS NOT NULL AND l.time IS NOT NULL) d) p
-    WINDOW line AS (PARTITION BY p.id),
-        parts AS (PARTITION BY p.id ORDER BY p.ordinal ROWS UNBOUNDED PRECEDING);
-CREATE VIEW intervals AS
-    SELECT s.file, o.line, o.offset, o.lane, o.state, o.step, o.start, o.start + o.duration AS "end", o.duration,
-        o.time_is, o.key, '{{}}' AS labels
-    FROM laid_out o JOIN sources s ON s.id = o.source WHERE o.duration > 0
-    UNION ALL
-    SELECT s.file, i.line, i.offset, t.lane, t.state, i.step, i.start, i."end", i.duration, i.time_is,
-        nullif(t.key, '') AS key, t.labels
-    FROM (SELECT source, line, offset, state, step, start, "end", duration, time_is FROM interval_rows
-          UNION ALL
-          SELECT source, line, offset, state, step, CASE WHEN time_is <> 'estimated' OR start > 0 THEN start END,
-              NULL, NULL, time_is FROM interval_open) i
-    JOIN sources s ON s.id = i.source JOIN states t ON t.id = i.state;
-CREATE VIEW problems AS
+{_VIEWS}CREATE VIEW problems AS
     SELECT s.file, p.line, p.offset, p.time, p.time_is, p.level, p.kind, p.message, p.count, p.step, p.rule, p.labels
     FROM problem_rows p JOIN sources s ON s.id = p.source;
 CREATE VIEW rollouts AS
@@ -240,11 +241,14 @@ CREATE VIEW alerts AS
     FROM alert_rows;
 """
 
+_DECLARED_SAMPLES = _SAMPLES.replace(
+    ", h.labels", ", h.labels, coalesce(json_extract(h.declared, '$.kind'), 'gauge') AS kind"
+)
 _DECLARED = f"""
 -- What a program that calls rli_agent.api said of its metric: kind, help, bounds of the buckets; or NULL.
 ALTER TABLE shapes ADD COLUMN declared TEXT;
 DROP VIEW samples;
-{_SAMPLES.replace(", h.labels", ", h.labels, coalesce(json_extract(h.declared, '$.kind'), 'gauge') AS kind")}
+{_DECLARED_SAMPLES}
 """
 
 _CURVES = """
@@ -253,8 +257,25 @@ ALTER TABLE outbox ADD COLUMN curve TEXT;
 ALTER TABLE outbox ADD COLUMN links TEXT NOT NULL DEFAULT '[]';
 """
 
+_TIMES = f"""
+-- A time that becomes known after its line was kept lies beside it, so that long rows are not written again.
+DROP VIEW samples;
+DROP VIEW series;
+DROP VIEW intervals;
+DROP VIEW laid_out;
+ALTER TABLE lines RENAME TO line_rows;
+CREATE TABLE line_times (id INTEGER PRIMARY KEY REFERENCES line_rows, time REAL NOT NULL);
+CREATE TRIGGER line_gone AFTER DELETE ON line_rows BEGIN DELETE FROM line_times WHERE id = old.id; END;
+CREATE VIEW lines AS
+    SELECT r.id, r.source, r.line, r.offset, r.shape, r.step,
+        coalesce(r.time, (SELECT t.time FROM line_times t WHERE t.id = r.id)) AS time, r.time_is,
+        r.values_json, r.lasted
+    FROM line_rows r;
+{_DECLARED_SAMPLES}{_VIEWS}
+"""
+
 #: Scripts in order; the store's version (PRAGMA user_version) is how many of them it has seen.
-MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS, _ALERTS, _DECLARED, _CURVES)
+MIGRATIONS = (_FIRST, _MESSAGES, _CHANNELS, _ROLLOUTS, _STEPS, _ALERTS, _DECLARED, _CURVES, _TIMES)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

@@ -8,7 +8,8 @@ from itertools import islice
 
 from rli_agent.parsers.rebuilding import Mark
 
-_TIMED = ("lines", "problem_rows", "rollout_rows", "fact_rows")
+_OTHERS = ("problem_rows", "rollout_rows", "fact_rows")
+_TIMED = ("lines", *_OTHERS)
 #: An open interval that waits for its line's time; `start` is None or relative to it.
 _OPEN_UNPLACED = "time_is = 'estimated' AND (start IS NULL OR start <= 0)"
 #: The keys of files of which something waits for a time.
@@ -31,7 +32,7 @@ def shift(db: sqlite3.Connection, key: str | bytes, by: Callable[[float], float]
     which = (_source(db, key), _LAST if before_line is None else before_line)
     where = "WHERE source = ? AND line < ? AND time_is = 'logged'"
     db.create_function("moved_by", 1, lambda time: None if time is None else by(time), deterministic=True)
-    for table in _TIMED:
+    for table in ("line_rows", *_OTHERS):
         db.execute(f"UPDATE {table} SET time = time + moved_by(time) {where}", which)
     db.execute(
         f'UPDATE interval_rows SET start = start + moved_by("end"), "end" = "end" + moved_by("end") {where}', which
@@ -80,9 +81,14 @@ def place(db: sqlite3.Connection, key: str | bytes, times: Iterable[tuple[int, f
     rest = iter(times)
     while chunk := list(islice(rest, _AT_ONCE)):
         db.executemany("INSERT OR REPLACE INTO placed VALUES (?, ?)", chunk)
-    for table in _TIMED:
-        db.execute(  # OR FAIL: a statement that may be undone by itself writes all pages to a journal first
-            f"UPDATE OR FAIL {table} SET time_is = 'estimated', "
+    db.execute(  # those whose time is known already keep it
+        "INSERT OR IGNORE INTO line_times "
+        "SELECT r.id, p.time FROM placed p CROSS JOIN line_rows r ON r.source = ? AND r.line = p.line",
+        (source,),
+    )
+    for table in _OTHERS:
+        db.execute(
+            f"UPDATE {table} SET time_is = 'estimated', "
             f"time = (SELECT p.time FROM placed p WHERE p.line = {table}.line) "
             "WHERE source = ? AND time IS NULL AND line IN (SELECT line FROM placed)",
             (source,),

@@ -22,7 +22,7 @@ RIPENING = 30.0
 #: Seconds until a source that lacks times is looked at again.
 RECHECK = 30.0
 
-_LINES = "SELECT id, source, time, shape, step, values_json FROM lines NOT INDEXED"
+_LINES = "SELECT id, source, time, shape, step, values_json FROM lines"
 _INTERVALS = 'SELECT id, source, "end", state, step, coalesce(duration, "end" - start) FROM interval_rows NOT INDEXED'
 _ROLLOUTS = "SELECT id, source, time, step, phase, environment FROM rollout_rows NOT INDEXED"
 _OTHERS = ("interval_rows", "rollout_rows")
@@ -144,7 +144,7 @@ class Rows:
     def _read(self, query: str, low: int, top: int, source: int | None = None) -> list[Any]:
         """Rows with ids above `low`, up to `top`. In the order of the table: by an index, those of one source would be
         sorted again for each portion."""
-        where, values = ("", ()) if source is None else (" AND source = ?", (source,))
+        where, values = ("", ()) if source is None else (" AND +source = ?", (source,))
         return self.db.execute(
             f"{query} WHERE id > ? AND id <= ?{where} ORDER BY id LIMIT {LINES}", (low, top, *values)
         ).fetchall()

@@ -85,9 +85,9 @@ class Rows:
         }  # fmt: skip
         # One short statement that gives ids alone: the rows are fetched as they are needed.
         found = self._db.execute(
-            "SELECT 2 * id AS row, time AS at FROM lines NOT INDEXED WHERE id > :low_lines AND id <= :top_lines "
+            "SELECT 2 * id AS row, time AS at FROM lines WHERE id > :low_lines AND id <= :top_lines "
             "AND (id > :lines OR time >= :since) AND time IS NOT NULL "
-            "AND shape IN (SELECT id FROM shapes WHERE plan IS NOT NULL) "
+            "AND +shape IN (SELECT id FROM shapes WHERE plan IS NOT NULL) "
             'UNION ALL SELECT 2 * id + 1, "end" FROM interval_rows NOT INDEXED WHERE id > :low AND id <= :top '
             'AND (id > :intervals OR "end" >= :since) AND "end" IS NOT NULL ORDER BY at, row',
             where,
