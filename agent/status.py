@@ -27,8 +27,8 @@ STUCK_AFTER = 3.0
 _DOUBT = "may have "
 #: A step that is missing for so many seconds comes first; before that a run is healthy (answer/health.py).
 _LATE = 120.0
-#: Seconds without progress before the first step after which that is said.
-_MUTE = 600.0
+#: Seconds without progress before the first step after which that is said, and without a line after a traceback there.
+_MUTE, _UNBEGUN = 600.0, 30.0
 
 
 class Lane:
@@ -212,7 +212,7 @@ class RunStatus:
         """How far it is, and what it does. Where a step is missing without a reason, that comes first."""
         doing, silence, suspect = self._doing(now), self._silence(now), state.suspect
         aside = any(lane.busy_aside() for lane in self.lanes.values())
-        if suspect is not None and suspect.grade and (silence or self._is_last_word(suspect, state)):
+        if suspect is not None and suspect.grade and (silence or self._is_last_word(suspect, state, now)):
             said = [f"{doubted(suspect.verdict)} {self._where()}: {self._cause(suspect, now)}", silence, doing]
         elif silence and not aside and self._since_step(now) > _LATE:
             said = [silence, self._where(), doing]
@@ -223,10 +223,12 @@ class RunStatus:
             said = [self._steps() if self.step is not None else self._starting(state), doing, silence, self._eta(now)]
         return [part for part in said if part]
 
-    def _is_last_word(self, suspect: Suspect, state: LifeState) -> bool:
-        """Whether nothing moved since a problem that ends a process, or, where all was read once, that may."""
+    def _is_last_word(self, suspect: Suspect, state: LifeState, now: float) -> bool:
+        """Whether nothing moved since a problem that ends a process, or, where all was read once or a run that has not
+        begun writes no more, that may."""
         moved = state.progress_at is not None and state.progress_at > suspect.seen
-        return not moved and (suspect.grade == 2 or self.looked_back)
+        unbegun = self.step is None and now - max(suspect.seen, suspect.wrote) > _UNBEGUN
+        return not moved and (suspect.grade == 2 or self.looked_back or unbegun)
 
     def _cause(self, suspect: Suspect, now: float) -> str:
         """The problem that ended the run or may have, and where it stands."""

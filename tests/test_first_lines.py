@@ -260,6 +260,21 @@ def test_torchrun_that_knows_no_more_names_who_died() -> None:
     assert in_short("traceback", message) == "torchrun's first failure: rank 2 on gpu-7"
 
 
+@pytest.mark.parametrize(("ago", "answer"), [(40.0, "may have failed before the first step: "), (5.0, "starting: ")])
+def test_a_run_that_dies_before_its_first_step_may_have_failed_and_has_no_checkpoint(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, ago: float, answer: str
+) -> None:
+    """As TRL on transformers 5.23 says that it has no such model."""
+    run = tmp_path / "run"
+    run.mkdir()
+    frame = '  File "/opt/trl/trainer/utils.py", line 1354, in create_model_from_path\n    config = AutoConfig'
+    error = "OSError: Repo id must use alphanumeric chars"
+    written(run / "train.log", f"Traceback (most recent call last):\n{frame}\n{error}\n", ago)
+    assert first_line(capsys, "status", "--state-dir", tmp_path / "state", run).startswith(f"Degraded: {answer}")
+    main(["diagnose", "--state-dir", str(tmp_path / "state"), str(run)])
+    assert capsys.readouterr().out.rstrip().endswith("Look at the first problem, then start it again.")
+
+
 @pytest.mark.parametrize(("environment", "said"), [("math", "rollouts of math for"), ("", "rollouts for")])
 def test_rollouts_are_of_an_environment_or_of_none(environment: str, said: str) -> None:
     """TRL's have none."""

@@ -11,7 +11,7 @@ from rli_agent.diagnose.case import Case
 from rli_agent.events import Problem
 from rli_agent.life.evidence import evidence, in_short
 from rli_agent.life.headline import headline
-from rli_agent.life.problems import ADVICE, ADVISED, suspect_of
+from rli_agent.life.problems import advice, suspect_of
 from rli_agent.life.state import ENDS, Suspect
 
 #: What made ranks time out may have happened so many seconds before they began to wait.
@@ -82,7 +82,7 @@ def cause_of(case: Case) -> Cause | None:
     process = case.role(first) if waited else who(case, first)  # of those that waited any may have written first
     passing = suspect.lived and first.line == suspect.line and case.state.life not in ENDS
     grade = 0 if passing else case.grade(first) or suspect.grade
-    cause = Cause(first, verdict, grade, process, text, told, ADVICE.get(first.kind, ADVISED))
+    cause = Cause(first, verdict, grade, process, text, told, advice(first.kind, case.state.step))
     cause.followed = _folded(case, first, after)
     return cause
 

@@ -64,7 +64,7 @@ def _end(tracker: LifeTracker, word: str, time: float, now: float, came: bool) -
         if suspect is not None and suspect.verdict != "failed":
             word = suspect.verdict
         title, text = wording.ended(state, word, now)
-        advice = problems.ADVICE.get(suspect.kind if suspect else "", problems.ADVISED)
+        advice = problems.advice(suspect.kind if suspect else "", state.step)
         severity: Severity = "critical" if word == "failed" else "warning"
         if came:
             text = f"It had ended when the agent came.\n{text}"

@@ -154,9 +154,9 @@ def _explains(new: Suspect, old: Suspect) -> bool:
 
 
 #: What to do where the cause's kind gives no better advice.
-ADVISED = "Look at the first problem, then resume from the last checkpoint."
+_ADVISED = "Look at the first problem, then resume from the last checkpoint."
 #: What to do first, by kind of the cause.
-ADVICE = {
+_ADVICE = {
     "cuda_oom": "Lower the micro-batch or the sequence length of the step that ran out of memory, or give the engine "
     "a smaller share of it; resume from the last checkpoint.",
     "nccl": "Look at the rank that did not print a timeout, and at its node; resume from the last checkpoint.",
@@ -167,3 +167,9 @@ ADVICE = {
     "disk_full": "Make room, then resume from the last checkpoint.",
     "job_preempted": "Requeue the job; it resumes from the last checkpoint.",
 }
+
+
+def advice(kind: str, step: int | None) -> str:
+    """What to do about a cause of this kind, at a step or before the first."""
+    todo = _ADVICE.get(kind, _ADVISED)
+    return todo if step is not None else todo.replace("resume from the last checkpoint", "start it again")
