@@ -83,6 +83,7 @@ def test_the_runs_processes_are_told_apart_by_name(tmp_path: Path) -> None:
         (["python", "-m", "verl.trainer.main_ppo"], "verl.trainer.main_ppo"),
         (["/usr/bin/torchrun", "--nproc=8"], "torchrun"),
         (["python"], "python"),
+        (["python3", "-u", "-c", "import a/b"], "python3"),
         ([], "other"),
         (["x" * 500], "x" * 60),
     ],

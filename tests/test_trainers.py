@@ -98,6 +98,23 @@ def test_one_that_takes_over_is_no_loss_and_several_are_named_together(
 
 
 @pytest.mark.usefixtures("soon")
+def test_a_trainer_that_writes_through_tee_is_one(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    speaks = "import time\nprint('step 1', flush=True)\ntime.sleep(600)\n"
+    trainer = subprocess.Popen([sys.executable, "-c", speaks], stdout=subprocess.PIPE)
+    log = tmp_path / "run" / "train.log"
+    tee = subprocess.Popen(["tee", log], stdin=trainer.stdout, stdout=subprocess.DEVNULL)
+    until(lambda: log.exists() and log.read_text(), "the first line")
+    run = Trainers(tmp_path / "run")
+    assert told(run, wrote=True) == ""
+    trainer.kill()
+    assert f"(pid {trainer.pid}) is gone" in told(run)
+    tee.kill()
+    for process in (trainer, tee):
+        process.communicate()
+
+
+@pytest.mark.usefixtures("soon")
 def test_what_only_copies_logs_is_not_missed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     log = (tmp_path / "run" / "train.log").open("w")

@@ -7,6 +7,7 @@ since 2026-04), which overwrites their command lines.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -58,21 +59,38 @@ def of_run(root: Path) -> list[Process]:
 
 
 def trainers_of(root: Path) -> list[tuple[int, str, str]]:
-    """Id, name (`called`) and beginning (`began`) of the processes that run a trainer and have a file below `root` open
-    to write; never this one."""
+    """Id, name (`called`) and beginning (`began`) of the processes that run a trainer and write below `root`, into a
+    file or through a pipe (`| tee`); never this one."""
     place = os.path.realpath(root)
-    found = []
+    pipes: set[str] = set()
+    writers: set[int] = set()
+    others: set[int] = set()
     for pid in _pids():
-        words = command_line(pid)
-        if pid == os.getpid() or not (_runs(words) or _is_training(words)):
+        if pid == os.getpid():
             continue
+        words = command_line(pid)
+        trains = _runs(words) or _is_training(words)
         try:
             writes = any(_within(str(path), place) for path in written_files(pid))
         except OSError:
             continue
-        if writes and (start := began(pid)):
-            found.append((pid, called(words), start))
-    return found
+        if trains and writes:
+            writers.add(pid)
+        elif trains:
+            others.add(pid)
+        elif writes:
+            pipes |= _pipes(pid, 0)
+    writers |= {pid for pid in others if _pipes(pid, 1, 2) & pipes}
+    return [(pid, called(command_line(pid)), start) for pid in sorted(writers) if (start := began(pid))]
+
+
+def _pipes(pid: int, *numbers: int) -> set[str]:
+    """The pipes that these descriptors of a process are."""
+    found = set()
+    for number in numbers:
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(PROC / str(pid) / "fd" / str(number)))
+    return {name for name in found if name.startswith("pipe:")}
 
 
 def began(pid: int) -> str:
@@ -114,6 +132,8 @@ def called(words: list[str]) -> str:
     program, rest = os.path.basename(words[0]), iter(words[1:])
     if program.startswith("python"):
         for word in rest:
+            if word == "-c":
+                break
             if word == "-m":
                 return next(rest, program)[:_NAME]
             if not word.startswith("-"):
