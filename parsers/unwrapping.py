@@ -9,9 +9,11 @@ from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.wrappers import Unwrapped, unwrap
 
 #: Bytes from the beginning of a file within which a prefix that all lines bear shows, and those that are looked at
-#: together of what was read last and of what comes: a file that is being followed comes in a line or two at a time.
+#: together of what was read last and of what comes: a file that is being followed comes in a line or two at a time, and
+#: is looked at anew where that share of it is new.
 CAPTURE_SHOWS = 1 << 20
 CAPTURE_SEEN = 1 << 13
+CAPTURE_ANEW = 4
 
 
 class Unwrapping:
@@ -21,6 +23,7 @@ class Unwrapping:
         self._rules = rules
         self._state = state
         self._beginning = b""
+        self._unlooked = 0
         self._newest: tuple[bytes, Unwrapped] | None = None  # a line is asked for twice
 
     def learn(self, data: bytes, offset: int) -> None:
@@ -28,6 +31,10 @@ class Unwrapping:
         if self._state.capture is not None or offset >= CAPTURE_SHOWS:
             return
         self._beginning = self._beginning[-CAPTURE_SEEN:] + data[:CAPTURE_SEEN]
+        self._unlooked += len(data)
+        if self._unlooked * CAPTURE_ANEW < len(self._beginning):
+            return
+        self._unlooked = 0
         self._state.capture = capture(self._beginning, _telling)
         if self._state.capture is not None or offset + len(data) >= CAPTURE_SHOWS:
             self._beginning = b""

@@ -301,7 +301,7 @@ def test_the_limits_of_inotify_are_named(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, "inotify limit reached")
 
-    monkeypatch.setattr(inotify.Observer, "schedule", refuse)
+    monkeypatch.setattr(inotify.BaseObserver, "schedule", refuse)
     watcher = Watcher([root], poll_interval=0.05)
     try:
         assert watcher.mode == {root: "polling"}

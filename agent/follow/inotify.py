@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -20,6 +22,9 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
+
+if TYPE_CHECKING:
+    from rli_agent.follow.bursts import Bursts
 
 # watchdog 7 warns of a directory that it meets twice while it is being made, with all of its internals: it is harmless.
 warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
@@ -39,14 +44,15 @@ class Inotify:
 
     def __init__(self) -> None:
         self._observer: BaseObserver | None = None
+        self._bursts: Bursts | None = None
+        self._pause = 0.0
         self._watches: dict[FileSystemEventHandler, ObservedWatch] = {}
 
     def watch(self, handler: FileSystemEventHandler, directory: Path, recursive: bool) -> None:
         """Tell the handler what changes in the directory. Raises OSError where that cannot be had."""
         if self._observer is None:
-            observer = Observer()
-            observer.start()
-            self._observer = observer
+            self._observer = self._new_observer()
+            self._observer.start()
         self._watches[handler] = self._observer.schedule(
             handler, str(directory), recursive=recursive, event_filter=_EVENTS
         )
@@ -63,6 +69,22 @@ class Inotify:
             self._observer.remove_handler_for_watch(handler, watch)
         else:
             self._observer.unschedule(watch)
+
+    def _new_observer(self) -> BaseObserver:
+        if sys.platform != "linux":
+            return Observer()
+        from rli_agent.follow.bursts import BurstObserver  # here: elsewhere there is no inotify
+
+        observer = BurstObserver()
+        self._bursts = observer.bursts
+        self.settle(self._pause)
+        return observer
+
+    def settle(self, pause: float) -> None:
+        """Take events at most every so many seconds."""
+        self._pause = pause
+        if self._bursts is not None:
+            self._bursts.pause = pause
 
     def limit_reached(self) -> OSError | None:
         """Whether one more watch fails. watchdog 7 passes over subdirectories that it could not watch in silence."""

@@ -30,8 +30,10 @@ CHECK_RECENT = 2.0
 CHECK_KNOWN = 1.0
 #: Seconds between walks through everything.
 CHECK_ALL = 10.0
-#: `wait` returns at most so often, in seconds: a trainer may write thousands of lines a second.
-SETTLE = 0.02
+#: `wait` returns at most so often, in seconds: a trainer may write thousands of lines a second. Half as often where so
+#: many calls in a row found something right after that, within so many seconds.
+SETTLE, SETTLE_LONG = 0.02, 0.04
+MANY, AT_ONCE = 25, 0.005
 
 
 class _Root(FileSystemEventHandler):
@@ -82,6 +84,7 @@ class Watcher:
         self._posted: set[tuple[_Root, str]] = set()
         self._woken = False
         self._returned = 0.0
+        self._in_a_row = 0  # calls that found something right after their pause
         self._roots: dict[Path, _Root] = {}
         for root in roots:
             self.add(root)
@@ -111,7 +114,9 @@ class Watcher:
         elsewhere is reported by its own name: everything that is reached through it may have changed.
         """
         deadline = time.monotonic() + timeout
-        pause = self._returned + SETTLE - time.monotonic()
+        settle = SETTLE if self._in_a_row < MANY else SETTLE_LONG
+        self._inotify.settle(settle)
+        pause = self._returned + settle - time.monotonic()
         if 0 < pause < timeout:
             time.sleep(pause)
         while True:
@@ -124,7 +129,8 @@ class Watcher:
             with self._changed:
                 if found or self._woken or time.monotonic() >= deadline:
                     self._woken = False
-                    self._returned = time.monotonic()
+                    before, self._returned = self._returned, time.monotonic()
+                    self._in_a_row = self._in_a_row + 1 if self._returned - before < settle + AT_ONCE else 0
                     return found
                 if not self._posted:
                     self._changed.wait(max(0.0, until - time.monotonic()))

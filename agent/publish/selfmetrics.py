@@ -31,6 +31,7 @@ class SelfMetrics:
         ).set(1)
         self._lines = Counter("rli_agent_lines", "Lines read", ["role"], registry=registry)
         self._bytes = Counter("rli_agent_bytes", "Bytes read", ["role"], registry=registry)
+        self._read: dict[str, tuple[Counter, Counter]] = {}
         self._events = Counter("rli_agent_events", "Events recorded", ["type"], registry=registry)
         self._parse_errors = Counter(
             "rli_agent_parse_errors",
@@ -62,8 +63,11 @@ class SelfMetrics:
         registry.register(self._lags)
 
     def read(self, role: str, lines: int, bytes: int) -> None:
-        self._lines.labels(clean(role)).inc(lines)
-        self._bytes.labels(clean(role)).inc(bytes)
+        known = self._read.get(role)
+        if known is None:  # there are but a few roles, and to look a label up takes longer than to count
+            known = self._read[role] = self._lines.labels(clean(role)), self._bytes.labels(clean(role))
+        known[0].inc(lines)
+        known[1].inc(bytes)
 
     def lag(self, file: str, bytes: int, seconds: float) -> None:
         """How far the agent is behind the end of `file`, and how old the first unread byte is (0 when caught up)."""

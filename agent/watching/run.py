@@ -44,6 +44,8 @@ LAST_WORDS = 2.0
 #: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
 #: twice as many from look to look, up to LONGEST. At least 400 times what a look takes.
 RESCAN, LONGEST = 5.0, 30.0
+#: Seconds between two looks at what time alone changes.
+TICK = 0.25
 #: Seconds between two looks where something changed that is not read.
 SHORTEST = 0.1
 #: Seconds after its last change before a file of records may rest.
@@ -67,7 +69,7 @@ class WatchedRun:
         self._options = options
         self._stop = setting.stop
         self._say = say
-        self._looked = 0.0
+        self._looked = self._tick_at = 0.0
         self._rescan, self._pause, self._unknown = RESCAN, SHORTEST, False
         self.status = RunStatus(setting.zone)
         self._pruned = 0.0
@@ -215,7 +217,9 @@ class WatchedRun:
                 self._keeper.keep_told(samples, source)
         if self._missing is not None and not self._turns.waits:  # what is not read yet may tell of its end
             self._missing.notice(bool(changed), self._pager.tracker.state)
-        self._keeper.tick()
+        if now >= self._tick_at:
+            self._tick_at = now + TICK
+            self._keeper.tick()
         self._prune(now)
         self._telling.answer_if_due(brief)
 

@@ -29,6 +29,8 @@ from rli_agent.watching.setting import Setting
 MOST_RUNS = 50
 #: Seconds between two looks at a directory that changes, as long as it may turn out to hold several runs.
 UNSURE = 1.0
+#: Seconds for which a given path is taken to lead where it led: a link may be pointed elsewhere.
+RESOLVED = 1.0
 #: Seconds after which a run that could not be watched is tried again.
 RETRY = 60.0
 
@@ -58,6 +60,7 @@ class Runs:
         self._failed: dict[str, float] = {}
         self._left_out = 0
         self._looked = time.monotonic()
+        self._resolved: tuple[float, set[Path]] = (0.0, set())
         self._new = not store_path(setting.state, self._id).exists()
         if self.several:
             say(f"{options.paths[0]}: a directory of {many(len(self._places), 'run')} (as one run: --one-run)")
@@ -95,7 +98,10 @@ class Runs:
         elsewhere = {place for run in self._awake.values() for place in run.places}
         if self.several:
             return elsewhere.union(map(Path, self._awake))
-        return elsewhere.union(Path(os.path.realpath(path)) for path in self._options.paths)
+        now = time.monotonic()
+        if now >= self._resolved[0]:
+            self._resolved = now + RESOLVED, {Path(os.path.realpath(path)) for path in self._options.paths}
+        return elsewhere | self._resolved[1]
 
     @property
     def patience(self) -> float:

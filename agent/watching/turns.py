@@ -19,6 +19,9 @@ PORTION = 0.05
 OWED = 256
 #: Seconds of quiet after which a problem that waits for more lines is told.
 QUIET = 1.0
+#: Seconds for which it need not be kept how far a file was read whose lines tell nothing, as most do: a commit costs
+#: more than to read them once more after a kill.
+UNTOLD = 0.5
 
 
 class Turns:
@@ -31,6 +34,7 @@ class Turns:
         self._stop = stop
         self._owed: dict[Track, None] = {}  # those whose turn has not come yet
         self._busy: set[Track] = set()  # those that have more to give, or something to do at a certain time
+        self._untold: dict[Track, float] = {}  # those of which lines were read that told nothing, and since when
         #: Files in whose midst reading is: their times may still change.
         self.unsettled: frozenset[str] = frozenset()
 
@@ -53,6 +57,7 @@ class Turns:
         self.unsettled -= {track.source.file}
         self._busy.discard(track)
         self._owed.pop(track, None)
+        self._untold.pop(track, None)
 
     def due(self, fresh: Iterable[Track], now: float) -> list[Track]:
         """Those that changed, those that are due, and some of those that waited. `now` by the monotonic clock."""
@@ -79,7 +84,7 @@ class Turns:
             self._owed.pop(track, None)
             taken = track.take(budget, time.time(), last=last, until=until if track.is_bulk else math.inf)
             self._files.was_read(track)
-            self._keep(track, taken)
+            self._keep(track, taken, last)
             if not taken.ended:
                 more.append(track)
             if track.is_busy:
@@ -88,33 +93,47 @@ class Turns:
                 self._busy.discard(track)
         return more
 
-    def _keep(self, track: Track, taken: Taken) -> None:
-        if taken.ended and track.settled and not (taken.bytes or taken.events or taken.shift):
+    def _keep(self, track: Track, taken: Taken, last: bool) -> None:
+        told = taken.events or taken.shift is not None or last or track.source.file in self.unsettled
+        if track.live and taken.bytes and not told:
+            self._untold.setdefault(track, time.monotonic())
+            self._count(track, taken)
+            return
+        read = bool(taken.bytes or taken.events) or track in self._untold
+        self._untold.pop(track, None)
+        if taken.ended and track.settled and not read and taken.shift is None:
             track.live = True  # nothing is new since its checkpoint
             track.rest()
-        elif taken.bytes or taken.events or (taken.ended and not track.live):
+        elif read or (taken.ended and not track.live):
             if not taken.ended:
                 self.unsettled |= {track.source.file}
             self._keeper.keep(track, taken.events, taken.ended, taken.shift)
+            self._tell_slow_rules(track)
             if taken.ended and track.source.file in self.unsettled:
                 self.unsettled -= {track.source.file}
             self._count(track, taken)
 
     def flush_quiet(self, quiet: float = QUIET) -> None:
-        """Have those that were quiet for so many seconds give what they hold back."""
-        now = time.time()
+        """Have those that were quiet for so many seconds give what they hold back, and keep how far all were read."""
+        now, moment = time.time(), time.monotonic()
+        for track in [t for t, since in self._untold.items() if moment - since >= min(quiet, UNTOLD)]:
+            del self._untold[track]
+            self._keeper.keep(track, [])
+            self._tell_slow_rules(track)
         for track in self._busy:
             if track.is_overdue(now, quiet):
                 self._keeper.keep(track, track.flush())
                 track.rest()
+
+    def _tell_slow_rules(self, track: Track) -> None:
+        for rule, times in track.slow_rules():
+            self._keeper.exposition.own.rule_timed_out(rule, times)
 
     def _count(self, track: Track, taken: Taken) -> None:
         metrics = self._keeper.exposition.own
         metrics.read(track.source.role, taken.lines, taken.bytes)
         if taken.broken > 0:
             metrics.parse_errors(track.source.role, taken.broken)
-        for rule, times in track.slow_rules():
-            metrics.rule_timed_out(rule, times)
         lag = track.reader.lag
         metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
 
