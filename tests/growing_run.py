@@ -37,15 +37,15 @@ def trouble(step: int, second: int) -> str:
     )
 
 
-def script(steps: int) -> list[tuple[str, str]]:
-    """(file, text) in the order in which a run would write them."""
+def script(steps: int, begun: int = 30000) -> list[tuple[str, str]]:
+    """(file, text) in the order in which a run would write them; `begun`: the second of the day at which it did."""
     said: list[tuple[str, str]] = [
-        ("logs/trainer.log", f"[trainer0]:{stamp(30000)}    INFO Starting training loop (max_steps={steps})\n"),
-        ("logs/orchestrator.log", f"{stamp(29999)}    INFO Starting orchestrator (algorithm: grpo)\n"),
-        ("logs/orchestrator.log", f"{stamp(30000)}    INFO Starting orchestrator loop (max_steps={steps})\n"),
+        ("logs/trainer.log", f"[trainer0]:{stamp(begun)}    INFO Starting training loop (max_steps={steps})\n"),
+        ("logs/orchestrator.log", f"{stamp(begun - 1)}    INFO Starting orchestrator (algorithm: grpo)\n"),
+        ("logs/orchestrator.log", f"{stamp(begun)}    INFO Starting orchestrator loop (max_steps={steps})\n"),
     ]
     for step in range(1, steps + 1):
-        second = 30000 + 60 * step
+        second = begun + 60 * step
         said.append(("logs/orchestrator.log", orchestrator(step, second)))
         said.append(("logs/trainer.log", trainer(step, second + 5)))
         said.append((f"rollouts/step_{step}/train/all/traces.jsonl", rollout()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -68,6 +69,10 @@ def manager(tmp_path: Path, receiver: HttpReceiver) -> Iterator[Alertmanager]:
     one.kill()
 
 
+#: The second of the day at which the run began, by its stamps: what they told of times to come would last until then.
+BEGUN = int(time.time() - 3600) % 86400
+
+
 def nan_step(number: int, second: int) -> str:
     return step(number, second).replace(f"Loss {number / 1000:.4f}", "Loss nan")
 
@@ -81,7 +86,7 @@ def test_an_incident_stays_until_it_is_over_whoever_is_killed(
     )
     log = tmp_path / "run" / "logs" / "trainer.log"
     log.parent.mkdir(parents=True)
-    log.write_text(f"{clock(30000)}    INFO Starting training loop (max_steps=90)\n{step(1, 30060)}")
+    log.write_text(f"{clock(BEGUN)}    INFO Starting training loop (max_steps=90)\n{step(1, BEGUN + 60)}")
 
     def watch() -> Command:
         return Command(
@@ -93,7 +98,7 @@ def test_an_incident_stays_until_it_is_over_whoever_is_killed(
     try:
         until(lambda: attached(tmp_path), "the agent to be attached")
         with log.open("a") as out:
-            out.write(nan_step(2, 30120) + nan_step(3, 30180))
+            out.write(nan_step(2, BEGUN + 120) + nan_step(3, BEGUN + 180))
         until(lambda: manager.names == ["RLNan"], "the incident to be there")
         (alert,) = manager.alerts() or [{}]
         assert (alert["labels"]["severity"], alert["labels"]["cluster"]) == ("critical", "a")
@@ -106,7 +111,7 @@ def test_an_incident_stays_until_it_is_over_whoever_is_killed(
         manager.start()
         until(lambda: manager.names == ["RLNan"], "the incident to be told again to one that had forgotten it")
         with log.open("a") as out:
-            out.write("".join(step(n, 30000 + 60 * n) for n in range(4, 11)))
+            out.write("".join(step(n, BEGUN + 60 * n) for n in range(4, 11)))
         until(lambda: manager.names == [], "the incident to be over")
         told = [
             (alert["status"], alert["labels"]["alertname"])

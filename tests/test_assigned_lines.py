@@ -47,7 +47,7 @@ def test_lines_of_a_shape_say_what_each_says_alone(keys: list[str], data: st.Dat
         assert ([] if figures is None else list(figures.shape.names)) == [key for key, _ in expected]
         for value, (_, wanted) in zip(figures.values if figures else (), expected, strict=True):
             assert wanted is not None
-            assert value == wanted or (math.isnan(value) and math.isnan(wanted))
+            assert value == float(wanted) or (math.isnan(value) and math.isnan(wanted))
 
 
 def test_shapes_with_the_same_last_key_are_told_apart_up_to_a_number_of_them() -> None:

@@ -22,7 +22,7 @@ def test_killed_at_twenty_moments_it_keeps_what_an_undisturbed_watch_keeps(
     tmp_path: Path, agents: Callable[..., Agent]
 ) -> None:
     chance = random.Random(20)
-    said = script(220)
+    said = script(220, begun=int(time.time() - 5 * 3600) % 86400)  # times to come would be of the day before, or not
     run = tmp_path / "run"
     run.mkdir()
     kills = 0
