@@ -142,8 +142,9 @@ def test_a_failed_run_read_once_is_told_here_and_kept_without_a_webhook(
 def test_a_watch_that_comes_after_the_crash_says_so_at_once(tmp_path: Path, watch: Callable[..., Command]) -> None:
     log = tmp_path / "run" / "logs" / "trainer.log"
     log.parent.mkdir(parents=True)
+    begun = int(time.time() - 3600.0) % 86400
     log.write_text(
-        f"{clock(30000)}    INFO Starting training loop (max_steps=9)\n{step(1, 30060)}{step(2, 30120)}"
+        f"{clock(begun)}    INFO Starting training loop (max_steps=9)\n{step(1, begun + 60)}{step(2, begun + 120)}"
         'Traceback (most recent call last):\n  File "train.py", line 3, in f\n'
         "torch.OutOfMemoryError: CUDA out of memory.\n"
     )
