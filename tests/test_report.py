@@ -177,11 +177,12 @@ def test_a_failure_is_told_first_cause_first(tmp_path: Path) -> None:
 
 
 def test_attempts_and_a_stall_are_told(tmp_path: Path) -> None:
+    begun = int(time.time() - 3600 - 4300) % 86400  # its stamps end when the file was last written
     oom = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
-    parts = [f"{clock(30000)}    INFO Starting RL trainer\n", *(step(n, 30000 + 60 * n) for n in range(1, 21))]
-    parts += [f"{clock(31260)}   ERROR {oom}\n", f"{clock(33000)}    INFO Starting RL trainer\n"]
-    parts += [f"{clock(33001)}    INFO Resuming training from checkpoint step 10\n"]
-    parts += [step(n, 33000 + 60 * (n - 10)) for n in range(11, 31)]
+    parts = [f"{clock(begun)}    INFO Starting RL trainer\n", *(step(n, begun + 60 * n) for n in range(1, 21))]
+    parts += [f"{clock(begun + 1260)}   ERROR {oom}\n", f"{clock(begun + 3000)}    INFO Starting RL trainer\n"]
+    parts += [f"{clock(begun + 3001)}    INFO Resuming training from checkpoint step 10\n"]
+    parts += [step(n, begun + 3000 + 60 * (n - 10)) for n in range(11, 31)]
     log = tmp_path / "run/logs/trainer.log"
     log.parent.mkdir(parents=True)
     log.write_text("".join(parts))
