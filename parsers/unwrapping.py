@@ -32,11 +32,12 @@ class Unwrapping:
             return
         self._beginning = self._beginning[-CAPTURE_SEEN:] + data[:CAPTURE_SEEN]
         self._unlooked += len(data)
-        if self._unlooked * CAPTURE_ANEW < len(self._beginning):
+        shown = offset + len(data) >= CAPTURE_SHOWS
+        if not shown and self._unlooked * CAPTURE_ANEW < len(self._beginning):
             return
         self._unlooked = 0
         self._state.capture = capture(self._beginning, _telling)
-        if self._state.capture is not None or offset + len(data) >= CAPTURE_SHOWS:
+        if self._state.capture is not None or shown:
             self._beginning = b""
 
     def text_of(self, raw: bytes) -> Unwrapped:
