@@ -10,7 +10,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 venv: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml setup.py parsers/_cutting.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	$(BIN)/python -m compileall -q agent parsers rules server dashboards samples  # it starts faster
@@ -83,5 +83,5 @@ bench: venv
 	    echo "$$file"; $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf build dist $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist $(VENV) *.egg-info parsers/*.so .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

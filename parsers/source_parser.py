@@ -15,6 +15,7 @@ from rli_agent.parsers.bar_reader import BarReader
 from rli_agent.parsers.bars import is_table
 from rli_agent.parsers.beginnings import Beginnings
 from rli_agent.parsers.compiled import CompiledRule, RuleSet
+from rli_agent.parsers.cutting import newlines
 from rli_agent.parsers.headers import Header, fuller, read_header
 from rli_agent.parsers.incidents import begins_traceback
 from rli_agent.parsers.log_records import iso_stamp, log_record
@@ -80,7 +81,7 @@ class SourceParser:
                     start, stop, literal = next(candidates, _NONE)
                 begin = self._problems.next_concerned(data, at, start)
                 if begin > at:
-                    strangers = data.count(b"\n", at, begin)
+                    strangers = newlines(data, at, begin)
                     self._problems.pass_by(strangers)
                     at, line = begin, line + strangers
                     continue
@@ -90,7 +91,7 @@ class SourceParser:
                 start, stop, literal = next(candidates, _NONE)
             if start >= len(data):
                 return events
-            line += data.count(b"\n", at, start)
+            line += newlines(data, at, start)
             self._candidate(data[start:stop], literal, line, offset + start)
             self._bars.release(data, stop + 1)
             at, line = stop + 1, line + 1

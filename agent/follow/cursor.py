@@ -13,12 +13,12 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
+from rli_agent.parsers.cutting import newlines
+
 #: Bytes at the start of a file, and before the cursor, that are remembered by their hash.
 HEAD = 1024
 TAIL = 64
 _DIGEST = 8
-#: Bytes from which on a line is long.
-_LONG = 4096
 
 
 #: How a file that is not made of lines is cut: (data, at, offset) → (end, count). `data[at:]` is what the file holds
@@ -46,17 +46,6 @@ class Block(NamedTuple):
     final: bool = False
     restarted: bool = False
     cut: int = 0
-
-
-def newlines(data: bytes) -> int:
-    """How many there are. `count` looks at each byte by itself: to replace them is twice as fast, and to look for the
-    next one faster still where lines are long."""
-    if data.find(b"\n", 0, _LONG) >= 0:
-        return len(data) - len(data.replace(b"\n", b""))
-    count, at = 0, data.find(b"\n")
-    while at >= 0:
-        count, at = count + 1, data.find(b"\n", at + 1)
-    return count
 
 
 def _digest(data: bytes) -> bytes:
@@ -211,7 +200,7 @@ class Cursor:
         block = Block(data, self.offset, self.line, final=final, cut=cut)
         grows = self.offset < HEAD
         self.offset = self._scanned = self.offset + len(data) + cut
-        self.line += newlines(data) + final if count is None else count
+        self.line += newlines(data, 0, len(data)) + final if count is None else count
         self._tail = _digest(tail)
         if grows:
             self._head = _digest(os.pread(fd, min(HEAD, self.offset), 0))
@@ -255,7 +244,7 @@ class Cursor:
             budget -= len(chunk)
             place, end = self._scanned, chunk.rfind(b"\n") + 1
             if end:
-                self.line += newlines(chunk)
+                self.line += newlines(chunk, 0, len(chunk))
                 self._move(fd, place + end)
             self._scanned = place + len(chunk)
         self._scanned = self.offset
