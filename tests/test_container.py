@@ -45,10 +45,11 @@ def test_its_python_is_one_that_the_agent_takes() -> None:
     wanted = re.search(r'^requires-python = ">=(\d+)\.(\d+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert wanted is not None
     lowest = (int(wanted[1]), int(wanted[2]))
-    for image in of("FROM"):
-        found = re.search(r"python:(\d+)\.(\d+)-slim-\w+", image)
-        assert found is not None
-        assert (int(found[1]), int(found[2])) >= lowest
+    built, run = (re.search(r"python:(\d+)\.(\d+)-(?:slim-)?(\w+)", image) for image in of("FROM"))
+    assert built is not None
+    assert run is not None
+    assert built.groups() == run.groups()  # what was compiled fits
+    assert (int(run[1]), int(run[2])) >= lowest
 
 
 def test_its_command_is_one(capsys: pytest.CaptureFixture[str]) -> None:
