@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -102,6 +103,7 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status. 0: done. 1: a check failed, or nobody reads the output any more. 2: something
     that the user can mend. 70: a fault of ours. 130: interrupted."""
+    gc.set_threshold(500_000)  # what is imported stays
     try:
         status = group.main(arguments, prog_name="rli-agent", standalone_mode=False)
         sys.stdout.flush()

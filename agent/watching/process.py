@@ -71,7 +71,6 @@ class Watch:
         """Watch until told to stop (or, with `once`, until all is read). Raises UserError for what a user can mend."""
         options = self._options
         step_back()
-        gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
         alerts = open_alerts(None, {}) if options.private else open_alerts(options.alerts, os.environ)
         folder, why = state_dir(options.state_dir, Path.home())
         pipe = None
@@ -109,6 +108,7 @@ class Watch:
                 places.page = page_address(server.url, socket.gethostname())
             self._say(f"{'stores' if runs.several else 'store'}: {runs.store}" + (f" ({why})" if why else ""))
             gc.freeze()  # code and rules stay: they are not looked through each time
+            gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
             if options.once:
                 runs.read_once()
             else:
