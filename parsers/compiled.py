@@ -85,7 +85,9 @@ class CompiledRule:
         return when is None or slots.keys().isdisjoint(when.unset)
 
     def search(self, text: str, start: int = 0) -> Any:
-        """The match, or None; None too where the pattern runs out of time."""
+        """The match, or None; None too where the pattern runs out of time, and where nothing is left to look at."""
+        if start and start == len(text):
+            return None
         unless = self.rule.unless
         try:
             match = self.rx.search(text, start, timeout=PATTERN_TIMEOUT)

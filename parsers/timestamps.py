@@ -15,6 +15,9 @@ from msgspec import Struct
 from rli_agent.parsers.calendar import DAY, EPOCH, HALF_DAY, SKEW, Calendar, day_of
 from rli_agent.parsers.headers import Stamp
 
+#: What is no further away than this is nearer than the same day of another year.
+_HALF_YEAR = 180 * DAY
+
 
 class ClockState(Struct):
     """What a clock remembers of one file; belongs into the file's checkpoint.
@@ -182,7 +185,7 @@ class Clock:
         year = dt.date.fromordinal(calendar.split(about)[0]).year
         best = None
         # 29 February comes every four years, and after eight around 2100.
-        for candidate in (year + 1, year, year - 1, *((*range(year - 8, year - 1), *range(year + 2, year + 9))
+        for candidate in (year, year + 1, year - 1, *((*range(year - 8, year - 1), *range(year + 2, year + 9))
                           if (month, day) == (2, 29) else ())):  # fmt: skip
             ordinal = day_of(candidate, month, day)
             if ordinal is None:
@@ -192,6 +195,8 @@ class Clock:
                 continue
             if best is None or abs(time - about) < abs(best - about):
                 best = time
+            if last is not None and abs(best - about) < _HALF_YEAR:
+                break
         return best
 
     def _calendar(self, offset: float) -> Calendar:

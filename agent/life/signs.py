@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rli_agent.events import Event, Interval, RunFact, Samples
 
@@ -28,7 +29,12 @@ def is_step(samples: Samples, role: str) -> bool:
     if samples.step is None or role not in STEPPING:
         return False
     names = samples.shape.names
-    return bool(names) and (not _EVALUATION.match(names[0]) or not all(map(_EVALUATION.match, names)))
+    return bool(names) and (not _is_evaluation(names[0]) or not all(map(_is_evaluation, names)))
+
+
+@lru_cache(maxsize=4096)
+def _is_evaluation(name: str) -> bool:
+    return _EVALUATION.match(name) is not None
 
 
 def moves(samples: Samples, known: dict[str, int]) -> bool:
