@@ -301,7 +301,7 @@ def test_the_limits_of_inotify_are_named(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, "inotify limit reached")
 
-    monkeypatch.setattr(inotify.BaseObserver, "schedule", refuse)
+    monkeypatch.setattr(inotify.INotify, "add_watch", refuse)
     watcher = Watcher([root], poll_interval=0.05)
     try:
         assert watcher.mode == {root: "polling"}
@@ -348,6 +348,37 @@ def test_the_real_limits_of_inotify(root: Path, limit: str, value: str, setting:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("polling")
     assert f"fs.inotify.{setting} = " in done.stdout
+
+
+def test_more_events_than_the_kernel_keeps(root: Path, new_watcher: NewWatcher) -> None:
+    """Then none of it is taken for all: what was made meanwhile is found, and watched."""
+    watcher = new_watcher(root)
+    with (root / "a.log").open("ab", buffering=0) as a, (root / "b.log").open("ab", buffering=0) as b:
+        for _ in range(int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())):  # alternately: none is joined
+            a.write(b"x\n")
+            b.write(b"x\n")
+    late = root / "late" / "new.log"
+    late.parent.mkdir()
+    append(late)
+    until(watcher, late, root / "logs" / "old.log")
+    until_quiet(watcher)
+    append(late)
+    until(watcher, late)
+    assert watcher.mode == {root: "inotify"}
+    assert watcher.notes == []
+
+
+def test_a_directory_renamed_below_a_root(root: Path, new_watcher: NewWatcher) -> None:
+    watcher = new_watcher(root)
+    (root / "logs").rename(root / "attempt_1")
+    log = root / "attempt_1" / "old.log"
+    until(watcher, root / "logs", log)
+    until_quiet(watcher)
+    append(log)
+    assert until(watcher, log) == {log}
+    (root / "logs").mkdir()
+    append(root / "logs" / "old.log")
+    until(watcher, root / "logs" / "old.log")
 
 
 def test_directories_made_in_a_storm(root: Path, new_watcher: NewWatcher) -> None:

@@ -1,107 +1,146 @@
-"""Directories that announce their changes, by watchdog, and the kernel's limits on that."""
+"""Directories that announce their changes, by inotify(7), and the kernel's limits on that."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-import warnings
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, ObservedWatch
+from inotify_simple import INotify, flags
 
-if TYPE_CHECKING:
-    from rli_agent.follow.bursts import Bursts
+Owner = TypeVar("Owner", bound=Hashable)
 
-# watchdog 7 warns of a directory that it meets twice while it is being made, with all of its internals: it is harmless.
-warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
+_WANTED = int(
+    flags.MODIFY | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.DELETE_SELF
+    | flags.ONLYDIR | flags.DONT_FOLLOW
+)  # fmt: skip
+# As plain numbers: an event may come for each line that a trainer writes.
+_IS_DIRECTORY, _APPEARED, _LEFT = int(flags.ISDIR), int(flags.CREATE | flags.MOVED_TO), int(flags.MOVED_FROM)
+_IGNORED, _OVERFLOW = int(flags.IGNORED), int(flags.Q_OVERFLOW)
 
-_EVENTS: list[type[FileSystemEvent]] = [
-    FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent,
-    DirDeletedEvent,
-]  # fmt: skip
 _LIMITS = {
     errno.ENOSPC: ("watches", "max_user_watches", 1048576),
     errno.EMFILE: ("instances", "max_user_instances", 1024),
 }
 
 
-class Inotify:
-    """At most one directory a handler, which is called in watchdog's thread. Starts nothing before it is needed."""
+class Overflow(Exception):
+    """The kernel had more events than it keeps: any may be missing."""
+
+
+class Inotify(Generic[Owner]):
+    """At most one directory an owner, alone or with all below it. Opens nothing before it is needed.
+
+    The kernel joins events that are alike as long as nobody reads them: what is read seldom costs little.
+    """
 
     def __init__(self) -> None:
-        self._observer: BaseObserver | None = None
-        self._bursts: Bursts | None = None
-        self._pause = 0.0
-        self._watches: dict[FileSystemEventHandler, ObservedWatch] = {}
+        self._kernel: INotify | None = None
+        self._directories: dict[int, tuple[str, set[Owner]]] = {}  # by watch descriptor
+        self._recursive: set[Owner] = set()
+        #: Why a directory that came later is not watched: a limit of the kernel.
+        self.limit: OSError | None = None
 
-    def watch(self, handler: FileSystemEventHandler, directory: Path, recursive: bool) -> None:
-        """Tell the handler what changes in the directory. Raises OSError where that cannot be had."""
-        if self._observer is None:
-            self._observer = self._new_observer()
-            self._observer.start()
-        self._watches[handler] = self._observer.schedule(
-            handler, str(directory), recursive=recursive, event_filter=_EVENTS
-        )
-        if limit := self.limit_reached():
-            self.unwatch(handler)
-            raise limit
+    def fileno(self) -> int:
+        """What becomes readable with an event; -1 while nothing was watched yet."""
+        return -1 if self._kernel is None else int(self._kernel.fileno())
 
-    def unwatch(self, handler: FileSystemEventHandler) -> None:
-        """Tell the handler no more, if it is told anything."""
-        watch = self._watches.pop(handler, None)
-        if watch is None or self._observer is None:
-            return
-        if watch in self._watches.values():
-            self._observer.remove_handler_for_watch(handler, watch)
-        else:
-            self._observer.unschedule(watch)
-
-    def _new_observer(self) -> BaseObserver:
+    def watch(self, owner: Owner, directory: str, recursive: bool) -> None:
+        """Tell the owner what changes in the directory. Raises OSError where that cannot be had."""
         if sys.platform != "linux":
-            return Observer()
-        from rli_agent.follow.bursts import BurstObserver  # here: elsewhere there is no inotify
-
-        observer = BurstObserver()
-        self._bursts = observer.bursts
-        self.settle(self._pause)
-        return observer
-
-    def settle(self, pause: float) -> None:
-        """Take events at most every so many seconds."""
-        self._pause = pause
-        if self._bursts is not None:
-            self._bursts.pause = pause
-
-    def limit_reached(self) -> OSError | None:
-        """Whether one more watch fails. watchdog 7 passes over subdirectories that it could not watch in silence."""
-        assert self._observer is not None
+            raise OSError(errno.ENOSYS, "there is none on this system")
+        if self._kernel is None:
+            self._kernel = INotify()
         try:
-            self._observer.unschedule(
-                self._observer.schedule(FileSystemEventHandler(), os.sep, event_filter=_EVENTS[:1])
-            )
-        except OSError as error:
-            return error
-        return None
+            if recursive:
+                self._recursive.add(owner)
+                for _ in self._enter(owner, directory):
+                    pass
+            else:
+                self._add(owner, directory)
+        except OSError:
+            self.unwatch(owner)
+            raise
+
+    def unwatch(self, owner: Owner) -> None:
+        """Tell the owner no more, if it is told anything."""
+        if self._kernel is not None:
+            self._recursive.discard(owner)
+            self._leave(owner, "/")
+
+    def read(self) -> Iterator[tuple[Owner, str]]:
+        """What was created, modified, deleted or moved since the last call, and whom to tell; waits for nothing. Of a
+        directory that appears, what it holds is told too, and of one deleted itself. Raises Overflow."""
+        if self._kernel is None:
+            return
+        for number, mask, _, name in self._kernel.read(timeout=0):
+            if mask & _OVERFLOW:
+                raise Overflow
+            directory, owners = self._directories.get(number, ("", set()))
+            if mask & _IGNORED:  # the directory is gone
+                self._directories.pop(number, None)
+                continue
+            path = f"{directory}/{name}" if name else directory
+            for owner in list(owners):
+                yield owner, path
+                if mask & _IS_DIRECTORY and owner in self._recursive:
+                    if mask & _LEFT:
+                        self._leave(owner, f"{path}/")
+                    elif mask & _APPEARED:
+                        yield from self._appeared(owner, path)
 
     def close(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+
+    def _appeared(self, owner: Owner, directory: str) -> Iterator[tuple[Owner, str]]:
+        try:
+            for path in self._enter(owner, directory):
+                yield owner, path
+        except OSError as error:
+            if error.errno in _LIMITS:
+                self.limit = error
+
+    def _enter(self, owner: Owner, top: str) -> Iterator[str]:
+        """Watch a directory and those below it; what they hold. Raises OSError for `top`, and at a limit; others may go
+        away meanwhile, or be closed to us."""
+        waiting = [top]
+        while waiting:
+            directory = waiting.pop()
+            try:
+                self._add(owner, directory)  # first: what is made while it is listed has an event
+                with os.scandir(directory) as entries:
+                    listed = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+            except OSError as error:
+                if directory == top or error.errno in _LIMITS:
+                    raise
+                continue
+            for path, is_directory in listed:
+                yield path
+                if is_directory:
+                    waiting.append(path)
+
+    def _add(self, owner: Owner, directory: str) -> None:
+        assert self._kernel is not None
+        number = self._kernel.add_watch(directory, _WANTED)  # the directory's own, however often it is added
+        _, owners = self._directories.get(number, ("", set[Owner]()))
+        self._directories[number] = directory, {*owners, owner}
+
+    def _leave(self, owner: Owner, top: str) -> None:
+        """No longer watch a directory and those below it. One that was moved is entered again where it appears."""
+        assert self._kernel is not None
+        for number, (path, owners) in list(self._directories.items()):
+            if f"{path}/".startswith(top):
+                owners.discard(owner)
+                if not owners:
+                    del self._directories[number]
+                    with suppress(OSError):  # it is gone already
+                        self._kernel.rm_watch(number)
 
 
 def reason(error: OSError) -> str:

@@ -7,18 +7,20 @@ on. In both ways everything is looked at now and then, because events can be los
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import stat
-import threading
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
+from contextlib import suppress
+from functools import lru_cache
+from io import FileIO
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-
 from rli_agent.follow.filesystems import announces_writes, file_system_type
-from rli_agent.follow.inotify import Inotify, reason
+from rli_agent.follow.inotify import Inotify, Overflow, reason
 from rli_agent.follow.tree import Tree
 
 Mode: TypeAlias = Literal["inotify", "polling"]
@@ -30,16 +32,16 @@ CHECK_RECENT = 2.0
 CHECK_KNOWN = 1.0
 #: Seconds between walks through everything.
 CHECK_ALL = 10.0
-#: `wait` returns at most so often, in seconds: a trainer may write thousands of lines a second. Half as often where so
-#: many calls in a row found something right after that, within so many seconds.
+#: Events are taken at most so often, in seconds: a trainer may write thousands of lines a second, and the kernel joins
+#: what nobody reads. Half as often where so many times in a row some came right after that, within so many seconds.
 SETTLE, SETTLE_LONG = 0.02, 0.04
 MANY, AT_ONCE = 25, 0.005
 
 
-class _Root(FileSystemEventHandler):
-    """One root: how it is watched, the events that came for it, and what is known from looking."""
+class _Root:
+    """One root: how it is watched, and what is known from events and from looking."""
 
-    def __init__(self, given: Path, post: Callable[[_Root, list[str]], None]) -> None:
+    def __init__(self, given: Path) -> None:
         self.given = given
         self.mode: Mode = "polling"
         self.identity: _Identity | None = None
@@ -47,18 +49,14 @@ class _Root(FileSystemEventHandler):
         self.told: set[str] = set()  # what events announced since the last look
         self.silent: dict[str, float] = {}  # files that grew without an event, and since when
         self.next_recent = self.next_known = self.next_all = 0.0
-        self._post = post
+        #: What was found, as the user named it: the tree may lie behind a symbolic link.
+        self.path = lru_cache(1024)(self._path)
 
-    def dispatch(self, event: FileSystemEvent) -> None:
-        """Called in watchdog's thread."""
-        paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
-        if self.identity and self.identity[0] == "directory":
-            self._post(self, paths)
-        elif self.tree.root in paths:
-            self._post(self, [self.tree.root])
+    def concerns(self, path: str) -> bool:
+        """Whether an event's path is the root's: of a file's directory all events come."""
+        return path == self.tree.root or (self.identity is not None and self.identity[0] == "directory")
 
-    def path(self, found: str) -> Path:
-        """As the user named it: the tree may lie behind a symbolic link."""
+    def _path(self, found: str) -> Path:
         rest = found[len(self.tree.root) :].lstrip("/")
         return self.given / rest if rest else self.given
 
@@ -79,12 +77,13 @@ class Watcher:
         self.notes: list[str] = []
         self._poll_interval = poll_interval
         self._force_polling = force_polling
-        self._inotify = Inotify()
-        self._changed = threading.Condition()
-        self._posted: set[tuple[_Root, str]] = set()
-        self._woken = False
-        self._returned = 0.0
-        self._in_a_row = 0  # calls that found something right after their pause
+        self._inotify: Inotify[_Root] = Inotify()
+        ends = os.pipe()  # from `wake` to `wait`
+        for end in ends:
+            os.set_blocking(end, False)
+        self._woken, self._bell = FileIO(ends[0], "r"), FileIO(ends[1], "w")
+        self._taken = 0.0  # when events came last
+        self._in_a_row = 0  # times when they came right after the pause
         self._roots: dict[Path, _Root] = {}
         for root in roots:
             self.add(root)
@@ -97,7 +96,7 @@ class Watcher:
     def add(self, path: Path) -> None:
         """Watch another root. What it holds already is not reported."""
         if path not in self._roots:
-            self._roots[path] = root = _Root(path, self._post)
+            self._roots[path] = root = _Root(path)
             self._establish(root, time.monotonic())
 
     def watch(self, roots: Set[Path]) -> None:
@@ -114,60 +113,67 @@ class Watcher:
         elsewhere is reported by its own name: everything that is reached through it may have changed.
         """
         deadline = time.monotonic() + timeout
-        settle = SETTLE if self._in_a_row < MANY else SETTLE_LONG
-        self._inotify.settle(settle)
-        pause = self._returned + settle - time.monotonic()
-        if 0 < pause < timeout:
-            time.sleep(pause)
         while True:
-            found = self._take_events()
+            settle = SETTLE if self._in_a_row < MANY else SETTLE_LONG
+            pause = self._taken + settle - time.monotonic()
+            if 0 < pause < deadline - time.monotonic():
+                time.sleep(pause)
+            found = self._take_events(settle)
             now = time.monotonic()
             for root in self._roots.values():
                 if now >= root.next_look:
                     found |= self._look(root, now)
             until = min([deadline, *(root.next_look for root in self._roots.values())])
-            with self._changed:
-                if found or self._woken or time.monotonic() >= deadline:
-                    self._woken = False
-                    before, self._returned = self._returned, time.monotonic()
-                    self._in_a_row = self._in_a_row + 1 if self._returned - before < settle + AT_ONCE else 0
-                    return found
-                if not self._posted:
-                    self._changed.wait(max(0.0, until - time.monotonic()))
+            if found or now >= deadline or self._is_woken(until - now):
+                return found
 
     def wake(self) -> None:
-        """Make `wait` return now."""
-        with self._changed:
-            self._woken = True
-            self._changed.notify()
+        """Make `wait` return now, or at once when it is called next."""
+        with suppress(ValueError):  # it is closed
+            self._bell.write(b"!")
 
     def close(self) -> None:
         self._inotify.close()
+        self._woken.close()
+        self._bell.close()
 
-    def _post(self, root: _Root, paths: list[str]) -> None:
-        """An event came; called in watchdog's thread."""
-        with self._changed:
-            self._posted.update((root, path) for path in paths)
-            self._changed.notify()
+    def _is_woken(self, timeout: float) -> bool:
+        """Wait for `wake` or an event; whether it was `wake`."""
+        poll = select.poll()
+        for source in (self._woken, self._inotify):
+            if source.fileno() >= 0:
+                poll.register(source, select.POLLIN)
+        poll.poll(max(0, math.ceil(1e3 * timeout)))
+        return bool(self._woken.read(4096))
 
-    def _take_events(self) -> set[Path]:
-        with self._changed:
-            posted, self._posted = self._posted, set()
+    def _take_events(self, settle: float) -> set[Path]:
         now = time.monotonic()
-        found = set()
-        for root, path in posted:
-            if not path.startswith(root.tree.root) or self._roots.get(root.given) is not root:
-                continue
-            found.add(root.path(path))
-            root.told.add(path)
-            root.silent.pop(path, None)
-            root.tree.recent[path] = now
-            if path == root.tree.root and root.identity is not None:
-                if root.identity[0] == "directory":
-                    root.identity = None  # it was deleted; one made at once may have the same inode, but no watch
-                if _identity(root.given) != root.identity:
-                    root.next_all = now
+        found: set[Path] = set()
+        came = False
+        try:
+            for root, path in self._inotify.read():
+                came = True
+                if root.concerns(path):
+                    found.add(root.path(path))
+                    root.told.add(path)
+                    root.silent.pop(path, None)
+                    root.tree.recent[path] = now
+                    if path == root.tree.root:
+                        self._root_changed(root, now)
+        except Overflow:
+            for root in self._roots.values():
+                if root.mode == "inotify":
+                    found |= self._establish(root, now)
+        if came:
+            before, self._taken = self._taken, now
+            self._in_a_row = self._in_a_row + 1 if now - before < settle + AT_ONCE else 0
         return found
+
+    def _root_changed(self, root: _Root, now: float) -> None:
+        if root.identity is not None and root.identity[0] == "directory":
+            root.identity = None  # it was deleted; one made at once may have the same inode, but no watch
+        if _identity(root.given) != root.identity:
+            root.next_all = now
 
     # Looking
 
@@ -205,7 +211,7 @@ class Watcher:
             root.silent.setdefault(path, now)
         for path, since in root.silent.items():
             if now - since >= 0.9 * CHECK_RECENT:
-                limit = self._inotify.limit_reached()
+                limit = self._inotify.limit
                 why = reason(limit) if limit else "another host writes it, or events were lost"
                 self._poll(root, f"{root.path(path)}: it grew and inotify did not tell ({why})")
                 return
@@ -221,16 +227,17 @@ class Watcher:
         base = os.path.realpath(root.given.parent)
         is_directory = root.identity is not None and root.identity[0] == "directory"
         root.tree = Tree(os.path.realpath(root.given) if is_directory else os.path.join(base, root.given.name))
+        root.path.cache_clear()
         if root.identity and not self._force_polling and (is_directory or not root.given.is_symlink()):
-            watched = Path(root.tree.root if is_directory else base)
-            if announces_writes(watched):
+            watched = root.tree.root if is_directory else base
+            if announces_writes(Path(watched)):
                 try:
                     self._inotify.watch(root, watched, recursive=is_directory)
                     root.mode = "inotify"
                 except OSError as error:
                     self._poll(root, f"{root.given}: {reason(error)}")
             else:
-                self._poll(root, f"{root.given}: inotify cannot be trusted on {file_system_type(watched)}")
+                self._poll(root, f"{root.given}: inotify cannot be trusted on {file_system_type(Path(watched))}")
         root.tree.sweep(now)
         root.next_recent = now + self._poll_interval
         root.next_known = now + max(CHECK_KNOWN, self._poll_interval)
