@@ -1,4 +1,4 @@
-# check: lint, types, layers and quick tests (about a minute). test: all that CI runs, on a bare machine.
+# check: lint, types, layers and quick tests (under a minute). test: all that CI runs, on a bare machine.
 
 VENV := .venv
 BIN := $(VENV)/bin

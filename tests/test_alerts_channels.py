@@ -125,6 +125,7 @@ def test_a_command_gets_the_message_and_says_by_its_status_that_it_took_it(tmp_p
     assert deaf.send(notice(replace(STALLED, text="x" * 16_000))).outcome == "taken", "it need not read"
 
 
+@pytest.mark.real
 def test_a_command_that_does_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     code = (

@@ -169,6 +169,7 @@ def test_a_template_of_text_is_filled_as_it_is(message: Message) -> None:
     )
 
 
+@pytest.mark.real
 @given(messages(), st.integers(0, 2))
 def test_a_mail_is_one_mail_whatever_the_run_printed(message: Message, again: int) -> None:
     settings = Email(name="m", host="h", sender="Agent <a@example.org>", to=["b@example.org"])

@@ -99,6 +99,7 @@ def test_a_lone_spike_on_a_wide_scale_does_not_flatten_the_rest() -> None:
     assert max(line[min(line)]) - min(line[sorted(line)[len(line) // 2]]) > 20
 
 
+@pytest.mark.real
 @given(
     st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=2, max_size=120),
     st.one_of(st.none(), st.floats(allow_nan=True)),

@@ -61,6 +61,7 @@ def waiting(store: RunStore) -> int:
         return int(db.execute(query).fetchone()[0])
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "answers",
     [
@@ -96,6 +97,7 @@ def test_a_message_that_is_refused_holds_up_no_other(store: RunStore, receiver: 
     assert receiver.keys == [f"r-1/stalled/{n}/stalled" for n in (1, 2, 3)]
 
 
+@pytest.mark.real
 def test_a_pause_that_is_asked_for_is_kept(store: RunStore, receiver: HttpReceiver, sender: Sender) -> None:
     receiver.answers = [(429, {"Retry-After": "1"}, "")]
     store.knowledge.tell([message(1)], TO_HOOK)
@@ -105,6 +107,7 @@ def test_a_pause_that_is_asked_for_is_kept(store: RunStore, receiver: HttpReceiv
     assert second - first >= 0.95
 
 
+@pytest.mark.real
 def test_a_receiver_that_was_down_gets_all_in_order(store: RunStore, receiver: HttpReceiver, sender: Sender) -> None:
     receiver.answers = [(503, {}, "")] * 6
     store.knowledge.tell([message(n) for n in range(8)], TO_HOOK)
@@ -179,6 +182,7 @@ def test_what_waits_and_what_failed_is_counted(store: RunStore, receiver: HttpRe
     end(one)
 
 
+@pytest.mark.real
 def test_what_was_refused_as_such_too_often_is_given_up_and_says_so(
     store: RunStore, receiver: HttpReceiver, sender: Sender
 ) -> None:
@@ -221,6 +225,7 @@ def test_an_incident_that_lasts_is_told_again_until_it_is_over(store: RunStore, 
     assert receiver.got[-1].json["status"] == "resolved"
 
 
+@pytest.mark.real
 def test_messages_that_may_wait_go_as_one_where_people_read_them(store: RunStore, receiver: HttpReceiver) -> None:
     one = Sender(store.path, chat(receiver), Pace(group=0.3, hourly=2))
     one.start()

@@ -108,6 +108,7 @@ def test_what_happened_while_nobody_took_messages_comes_later_and_the_secret_sta
     assert (told["project"], told["run"][:4], told["status"]) == ("run", "run-", "firing")
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("framework", ["prime-rl", "verl"])
 def test_a_healthy_run_read_once_tells_nothing(
     tmp_path: Path, receiver: HttpReceiver, watch: Callable[..., Command], framework: str
@@ -120,6 +121,7 @@ def test_a_healthy_run_read_once_tells_nothing(
     assert "finished: step 1" in agent.output
 
 
+@pytest.mark.real
 def test_a_failed_run_read_once_is_told_here_and_kept_without_a_webhook(
     tmp_path: Path, watch: Callable[..., Command]
 ) -> None:
@@ -139,6 +141,7 @@ def test_a_failed_run_read_once_is_told_here_and_kept_without_a_webhook(
     assert query(tmp_path, "SELECT * FROM deliveries") == []
 
 
+@pytest.mark.real
 def test_a_watch_that_comes_after_the_crash_says_so_at_once(tmp_path: Path, watch: Callable[..., Command]) -> None:
     log = tmp_path / "run" / "logs" / "trainer.log"
     log.parent.mkdir(parents=True)

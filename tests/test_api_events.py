@@ -95,6 +95,7 @@ i.trace_state("train", "actor_0").__enter__()
 """
 
 
+@pytest.mark.real
 def test_a_watch_shows_what_a_trainer_says_that_no_pack_knows(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -150,6 +151,7 @@ def test_what_is_said_of_a_state_is_on_its_span(tmp_path: Path) -> None:
     assert (state.lane, state.end - state.start) == ("experiment=e/sample=1", 10.0)
 
 
+@pytest.mark.real
 def test_exec_tells_its_command_where_to_write(tmp_path: Path) -> None:
     trainer = tmp_path / "train.py"
     trainer.write_text("import rli_agent.api as i\ni.init()\ni.metric_value('reward', 0.5, step=3)\n")

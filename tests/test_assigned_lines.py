@@ -34,6 +34,7 @@ PRINTED = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.real
 @given(KEYS, st.data())
 def test_lines_of_a_shape_say_what_each_says_alone(keys: list[str], data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.lists(PRINTED, min_size=len(keys), max_size=len(keys)), min_size=1, max_size=6))

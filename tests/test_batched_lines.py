@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timezone
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def told(log: bytes, cut: int) -> dict[float, int | None]:
     return {event.values[event.shape.names.index("train/loss")]: event.step for event in figures}
 
 
+@pytest.mark.real
 @given(
     total=st.integers(40, 400), every=st.integers(1, 20), epochs=st.integers(1, 5), room=st.integers(0, 2_000),
     part=st.floats(0, 1),

@@ -62,6 +62,7 @@ def contents(bundle: Path) -> dict[str, str]:
         return {m.name.partition("/")[2]: archive.extractfile(m).read().decode() for m in archive.getmembers()}  # type: ignore[union-attr]
 
 
+@pytest.mark.real
 def test_no_secret_and_no_prompt_is_in_it(tmp_path: Path) -> None:
     bundle, said = packed(run_with_secrets(tmp_path), tmp_path)
     found = contents(bundle)
@@ -77,6 +78,7 @@ def test_no_secret_and_no_prompt_is_in_it(tmp_path: Path) -> None:
     assert bundle.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.real
 def test_what_a_bug_report_needs_is_in_it(tmp_path: Path) -> None:
     bundle, said = packed(run_with_secrets(tmp_path), tmp_path)
     found = contents(bundle)
@@ -91,6 +93,7 @@ def test_what_a_bug_report_needs_is_in_it(tmp_path: Path) -> None:
     assert re.match(r"\S+out\.tar\.gz: \d+ files, \d+ kB; \d{2,} secrets cut out\n", said)
 
 
+@pytest.mark.real
 def test_the_manifest_tells_what_is_in_it_and_what_was_cut(tmp_path: Path) -> None:
     bundle, said = packed(run_with_secrets(tmp_path), tmp_path)
     found = contents(bundle)
@@ -104,6 +107,7 @@ def test_the_manifest_tells_what_is_in_it_and_what_was_cut(tmp_path: Path) -> No
     assert manifest["cut"]["prompt_lines"] > len(SECRETS)
 
 
+@pytest.mark.real
 def test_prompts_stay_if_asked_for_and_secrets_do_not(tmp_path: Path) -> None:
     bundle, _ = packed(run_with_secrets(tmp_path), tmp_path, "--with-prompts")
     found = contents(bundle)
@@ -111,6 +115,7 @@ def test_prompts_stay_if_asked_for_and_secrets_do_not(tmp_path: Path) -> None:
     assert next(one.secret for one in SECRETS if one.kind == "openai") not in "".join(found.values())
 
 
+@pytest.mark.real
 def test_rollouts_are_in_it_only_if_asked_for(tmp_path: Path) -> None:
     bundle, _ = packed(SAMPLES / "verl", tmp_path, "--with-prompts")
     answer, *hits = map(json.loads, contents(bundle)["rollouts.jsonl"].splitlines())
@@ -118,11 +123,13 @@ def test_rollouts_are_in_it_only_if_asked_for(tmp_path: Path) -> None:
     assert {hit["step"] for hit in hits} == {answer["step"]}
 
 
+@pytest.mark.real
 def test_people_are_cut_if_asked_for(tmp_path: Path) -> None:
     bundle, _ = packed(run_with_secrets(tmp_path), tmp_path, "--people")
     assert "/home/ada" not in "".join(contents(bundle).values())
 
 
+@pytest.mark.real
 def test_it_is_no_larger_than_asked_and_says_what_had_no_room(tmp_path: Path) -> None:
     run = run_with_secrets(tmp_path)
     with (run / "logs" / "trainer.log").open("a") as log:
@@ -139,6 +146,7 @@ def test_it_is_no_larger_than_asked_and_says_what_had_no_room(tmp_path: Path) ->
     assert "time number 59999" in log_text
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_frameworks_run_can_be_packed(framework: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["bundle", str(SAMPLES / framework), "-o", str(tmp_path / "b.tar.gz"), "--state-dir", str(tmp_path)]

@@ -55,6 +55,7 @@ def test_whatever_stands_on_the_lines_around_it(seed: int, at: int, before: str,
     assert_gone(one, Redactor().redact(f"{before}\n{one.text}\n{after}"))
 
 
+@pytest.mark.real
 @given(st.integers(0, 10**6), AROUND)
 def test_to_do_it_again_changes_nothing(seed: int, around: str) -> None:
     text = "\n".join([around, *(one.text for one in planted(seed)), around, *INNOCENT])
@@ -98,6 +99,7 @@ def test_json_stays_json(content: dict[str, str]) -> None:
     assert read["api_key"].startswith("[redacted")
 
 
+@pytest.mark.real
 def test_a_megabyte_of_anything_takes_no_longer_than_it_should() -> None:
     pieces = ("a", "=", '"', "key=", "'a': ", "://", "a.b-c_", "x@y.", "-----BEGIN PRIVATE KEY-----", "--a ", "name: a")
     for piece in pieces:

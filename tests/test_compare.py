@@ -85,12 +85,14 @@ def test_secrets_of_the_configuration_are_not_shown(tmp_path: Path, capsys: pyte
     assert "x9Y8z7W6v5" not in json.dumps(found)
 
 
+@pytest.mark.real
 def test_the_json_is_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
     text = schema_of(Comparison).removeprefix("```json\n").removesuffix("```\n")
     for other in ("prime-rl", "verl"):
         jsonschema.validate(compared(SAMPLES / "verl", SAMPLES / other, capsys), json.loads(text))
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_run_is_the_same_as_itself(framework: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = compared(SAMPLES / framework, SAMPLES / framework, capsys)
@@ -99,6 +101,7 @@ def test_a_run_is_the_same_as_itself(framework: str, capsys: pytest.CaptureFixtu
     assert found["metrics"]
 
 
+@pytest.mark.real
 def test_the_terminal_has_the_answer_in_its_first_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = make_run(tmp_path / "a", 1), make_run(tmp_path / "b", 2, reward=0.7, more=f"note: '{HOSTILE}'\n")
     assert main(["compare", str(a), str(b)]) == 0
@@ -135,6 +138,7 @@ def test_the_page_is_one_file_in_which_text_is_text(tmp_path: Path, capsys: pyte
     assert "<script>alert" not in text
 
 
+@pytest.mark.real
 def test_runs_may_be_named_by_id_or_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b, state = make_run(tmp_path / "a", 1), make_run(tmp_path / "b", 2, reward=0.7), tmp_path / "state"
     for run in (a, b):
@@ -146,6 +150,7 @@ def test_runs_may_be_named_by_id_or_store(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.startswith("B against A: B better at reward")
 
 
+@pytest.mark.real
 def test_what_cannot_be_compared_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     run = str(SAMPLES / "verl")

@@ -22,6 +22,7 @@ def some(panel: Mapping[str, Any]) -> list[Answer]:
     return [Answer(f"series {le}", {"le": le, "run": "r" * 200}, points) for le in ("0.5", "1", "+Inf")]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_panel_is_drawn(file: Path, tmp_path: Path) -> None:
     assert draw(load(file), some, tmp_path / "full.png") == []
@@ -49,6 +50,7 @@ def test_values_are_short(value: float, unit: str, text: str) -> None:
     assert shown(value, unit) == text
 
 
+@pytest.mark.real
 def test_a_prometheus_that_is_not_there_is_said() -> None:
     line = [sys.executable, "-m", "rli_agent.dashboards", "preview", "--prometheus", "http://127.0.0.1:1"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)

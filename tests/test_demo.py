@@ -33,6 +33,7 @@ def test_it_ends_with_the_run(framework: str, end: str, tmp_path: Path) -> None:
     assert not list((keep / "run").rglob("*.sqlite"))
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("to_group", [True, False])
 def test_an_interrupt_ends_it_and_leaves_nothing(to_group: bool, tmp_path: Path) -> None:
     """Ctrl-C reaches all processes of the terminal; `kill` reaches one."""

@@ -44,6 +44,7 @@ def score(count: int, seed: str, made: ModuleType = detector_traces) -> tuple[Co
     return tally, count * len(detector_traces.LABELS)
 
 
+@pytest.mark.real
 def test_most_failures_are_found_and_soon() -> None:
     tally, whole = score(2, "quick")
     assert tally["found"] >= 0.9 * whole

@@ -194,6 +194,7 @@ def test_a_closed_port_and_a_name_that_leads_nowhere_are_told() -> None:
         Page(Address("a" * 80 + ".invalid", 80), shape_of).look(alone=True)
 
 
+@pytest.mark.real
 def test_a_server_that_says_nothing_holds_up_neither_the_caller_nor_the_others() -> None:
     vllm = VLLM()
     vllm.engines[0]["running"].set(7)

@@ -93,6 +93,7 @@ def test_a_watch_that_fails_does_not_end_the_trainer(tmp_path: Path, trainer: li
             agent.kill()
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -KILL $$", 137)])
 def test_exit_codes(script: str, code: int, tmp_path: Path) -> None:
     agent = run(tmp_path, "--", "sh", "-c", f"echo hello; {script}")

@@ -64,6 +64,7 @@ def counted(store: Path, table: str) -> int:
         return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_tables_have_the_rows_of_the_stores_views(framework: str, stores: dict[str, Path], tmp_path: Path) -> None:
     store = stores[framework]
@@ -91,6 +92,7 @@ def _in_order(interval: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*map(str, words), start or 0.0)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_trace_has_every_state_and_problem_on_named_threads(
     framework: str, stores: dict[str, Path], tmp_path: Path

@@ -182,6 +182,7 @@ def test_series_and_newest_values_are_those_of_the_metrics_page(framework: str, 
     assert wrong == {}
 
 
+@pytest.mark.real
 def test_the_command_says_what_it_wrote_and_writes_over_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,6 +109,7 @@ def test_a_console_that_no_pack_knows_is_over_where_it_says_so_and_else_may_be(
     assert first_line(capsys, "status", prose).startswith(f"Unknown: train.log: {said}")
 
 
+@pytest.mark.real
 def test_a_watch_of_a_run_that_has_been_silent_for_hours_begins_with_that(tmp_path: Path) -> None:
     run = verl_run(tmp_path / "run", ago=5 * 3600.0)
     agent = Command(tmp_path, "watch", "--listen", "none", "--plain", "--state-dir", tmp_path / "state", run)

@@ -114,6 +114,7 @@ def test_a_directory_moved_in_and_one_deleted(
     until(watcher, root / "logs" / "old.log")
 
 
+@pytest.mark.real
 @POLLING
 def test_what_is_there_already_is_no_news_and_reading_is_none(
     root: Path, new_watcher: NewWatcher, polling: bool
@@ -153,6 +154,7 @@ def test_a_root_deleted_and_made_again(root: Path, new_watcher: NewWatcher, poll
     assert watcher.notes == []
 
 
+@pytest.mark.real
 @POLLING
 def test_a_file_as_root_reports_only_itself(root: Path, new_watcher: NewWatcher, polling: bool) -> None:
     log = root / "console.log"
@@ -198,6 +200,7 @@ def test_a_root_added_while_watching(root: Path, tmp_path: Path, new_watcher: Ne
     until(watcher, root / "a.log")
 
 
+@pytest.mark.real
 @POLLING
 def test_a_root_behind_a_link_keeps_the_name_that_was_given(
     tmp_path: Path, new_watcher: NewWatcher, polling: bool
@@ -331,6 +334,7 @@ LIMITED = textwrap.dedent(
 )
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("limit", "value", "setting"),
     [("max_inotify_watches", "5", "max_user_watches"), ("max_inotify_instances", "0", "max_user_instances")],

@@ -66,6 +66,7 @@ LONG = {
 }  # fmt: skip
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("kind", LONG)
 def test_what_could_take_long_does_not(kind: str) -> None:
     for target in TARGETS.values():

@@ -116,6 +116,7 @@ def test_a_loopback_that_a_remote_server_cannot_reach_is_told(server: Server, mo
     assert server.asked == []
 
 
+@pytest.mark.real
 def test_a_watch_that_sends_spans_there_is_scraped_from_there(server: Server, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rli_agent", "watch", "--listen", "127.0.0.1:0", "--state-dir"]
     command += [str(tmp_path / "state"), "--otlp-endpoint", server.url, str(tmp_path)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,7 @@ def played(script: list[Move], forgetful: bool, caught_up: int) -> list[Message]
     return said
 
 
+@pytest.mark.real
 @settings(max_examples=100, deadline=None)
 @given(moves(), st.integers(0, 20))
 def test_a_state_that_was_put_away_and_taken_up_again_tells_the_same(script: list[Move], caught_up: int) -> None:
@@ -89,6 +91,7 @@ TWICE: list[Move] = [
 ]
 
 
+@pytest.mark.real
 @settings(max_examples=100, deadline=None)
 @given(moves(), st.integers(0, 20))
 @example(TWICE, 0)
@@ -105,6 +108,7 @@ def test_an_incident_is_told_before_it_is_over_and_each_only_once(script: list[M
     assert len(keys) == len(set(keys))
 
 
+@pytest.mark.real
 @settings(max_examples=100, deadline=None)
 @given(moves())
 def test_reading_what_stood_there_tells_nothing(script: list[Move]) -> None:

@@ -51,6 +51,7 @@ def places(lines: list[LogLine]) -> list[tuple[str, int]]:
     return [(line.file, line.line) for line in lines]
 
 
+@pytest.mark.real
 def test_pages_forward_give_each_line_once_in_the_order_of_time(run: RunQueries, whole: list[LogLine]) -> None:
     there = {str(source.path): source.path for source in part.sources(run._db)}
     lines = sum(path.read_bytes().count(b"\n") for path in there.values())
@@ -58,6 +59,7 @@ def test_pages_forward_give_each_line_once_in_the_order_of_time(run: RunQueries,
     assert [line.time for line in whole] == sorted(line.time for line in whole)
 
 
+@pytest.mark.real
 def test_pages_backward_from_the_end_give_the_same_lines(run: RunQueries, whole: list[LogLine]) -> None:
     found = run.logs(LogsWanted())
     back = found.lines

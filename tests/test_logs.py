@@ -55,6 +55,7 @@ def test_a_problem_s_lines_are_one_level(logs: Logs, tmp_path: Path) -> None:
     assert len(told) == 4
 
 
+@pytest.mark.real
 def test_roles_texts_and_the_tail(logs: Logs, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     assert {line.split()[2] for line in logs(run, "--role", "trainer")} == {"trainer/0"}
@@ -79,6 +80,7 @@ def test_a_step(logs: Logs, tmp_path: Path) -> None:
     assert "there are 1 to 30" in "\n".join(logs(tmp_path / "run", "--step", "99"))
 
 
+@pytest.mark.real
 def test_around_a_problem_or_a_time(logs: Logs, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", ago=3600.0, last=["  ERROR OSError: [Errno 28] No space left on device"])
     for place in ("disk_full", "logs/trainer.log:32", f"{datetime.fromtimestamp(time.time() - 3600.0):%H:%M:%S}"):

@@ -34,6 +34,7 @@ def read_by(node: Nodes, scan: Scan) -> set[str]:
     return {found.source.file for found in node.share(scan).found}
 
 
+@pytest.mark.real
 @given(names, files)
 def test_each_shared_file_is_read_by_one_node(names: list[str], files: list[tuple[str, str, bool]]) -> None:
     scan = scan_of(files)
@@ -44,6 +45,7 @@ def test_each_shared_file_is_read_by_one_node(names: list[str], files: list[tupl
     assert [node.leads for node in nodes] == [True] + [False] * (len(names) - 1)
 
 
+@pytest.mark.real
 @given(names, files)
 def test_what_tells_of_the_whole_run_is_read_by_the_first(names: list[str], files: list[tuple[str, str, bool]]) -> None:
     owners = Nodes(tuple(names), names[0], "shared").owners(scan_of(files))

@@ -146,6 +146,7 @@ def stored(run: Path, state: Path) -> list[tuple[Any, ...]]:
     return found
 
 
+@pytest.mark.real
 def test_a_watch_keeps_each_figure_once_with_all_its_digits(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

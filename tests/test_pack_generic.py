@@ -50,6 +50,7 @@ def test_an_unknown_trainer_s_console_is_read(tmp_path: Path) -> None:
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "LICENSE"])
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_prose_gives_nothing(page: Path, tmp_path: Path) -> None:
     """Pages about training, full of the words; examples of figures in them stand in code blocks, which are left out."""
@@ -75,6 +76,7 @@ def test_a_line_of_prose_gives_nothing(line: str, tmp_path: Path) -> None:
     assert figures(parsed(tmp_path)) == []
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_it_leaves_known_frameworks_alone(framework: str, tmp_path: Path) -> None:
     run = tmp_path / "run"

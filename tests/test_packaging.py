@@ -76,11 +76,13 @@ def run(command: list[Path | str], cwd: Path) -> str:
     return result.stdout
 
 
+@pytest.mark.real
 def test_the_wheel_holds_every_file_of_the_tree_and_no_other(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert sorted(n for n in names if ".dist-info/" not in n) == sorted(shipped())
 
 
+@pytest.mark.real
 def test_the_wheel_takes_one_name_in_site_packages(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"rli_agent"}
@@ -92,6 +94,7 @@ def test_the_licence_is_in_the_wheel(wheel: Path) -> None:
     assert b"Apache License" in archive.read(licence)
 
 
+@pytest.mark.real
 def test_script_and_module_run_from_the_install_alone(scripts: Path, tmp_path: Path) -> None:
     where = run([scripts / "python", "-c", "import rli_agent.rules; print(rli_agent.rules.__file__)"], tmp_path)
     assert where.startswith(str(scripts.parent))
@@ -100,6 +103,7 @@ def test_script_and_module_run_from_the_install_alone(scripts: Path, tmp_path: P
     assert run([scripts / "python", "-m", "rli_agent", "--version"], tmp_path) == told
 
 
+@pytest.mark.real
 def test_help_names_every_command(scripts: Path, tmp_path: Path) -> None:
     helped = run([scripts / "rli-agent", "--help"], tmp_path)
     assert re.findall(r"^    (\w+) ", helped.partition("Commands:")[2], re.MULTILINE) == list(COMMANDS)
@@ -111,6 +115,7 @@ def test_installed_rules_read_an_installed_sample(scripts: Path, tmp_path: Path)
     assert (first["key"], first["value"]) == ("framework", "verl")
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_answer_at_once(
     scripts: Path, tmp_path: Path, option: str, record_property: Callable[[str, object], None]

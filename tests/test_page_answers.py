@@ -86,6 +86,7 @@ def test_logs_go_from_page_to_page_and_hold_no_other_file(page: PageClient, run:
     until(lambda: HOSTILE in page.get(asked, cursor=newest["last"]).body.decode(), "the new line")
 
 
+@pytest.mark.real
 def test_every_answer_is_what_the_openapi_document_says(page: PageClient) -> None:
     document = page.ask("/api/openapi.json")
     run = page.run()
@@ -103,6 +104,7 @@ def test_every_answer_is_what_the_openapi_document_says(page: PageClient) -> Non
     jsonschema.validate(refused, {"$ref": "#/components/schemas/Refusal", "components": document["components"]})
 
 
+@pytest.mark.real
 def test_several_runs_are_shown_that_are_watched_here_first(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     for name, count in (("a", 3), ("b", 5)):
         write_run(tmp_path / "outputs" / name, count)
@@ -149,6 +151,7 @@ def served(tmp_path: Path) -> Iterator[Callable[..., PageClient]]:
         assert process.wait(PATIENCE) == 0
 
 
+@pytest.mark.real
 def test_a_run_that_nobody_watches_is_read_on_the_spot_and_nothing_is_left(
     run: Path, served: Callable[..., PageClient], tmp_path: Path
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_run_that_nobody_watches_is_read_on_the_spot_and_nothing_is_left(
         assert next(events)[0] == "status"
 
 
+@pytest.mark.real
 def test_without_a_directory_the_stores_of_finished_runs_are_shown(
     run: Path, served: Callable[..., PageClient], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_host_that_is_not_this_machine_is_refused(page: PageClient) -> None:
         assert page.get("/api/runs", headers={**asked, "Host": ours}).status == 200
 
 
+@pytest.mark.real
 def test_the_token_is_kept_privately_and_survives_a_restart(
     watched: tuple[Path, Agent], page: PageClient, agents: Callable[..., Agent]
 ) -> None:
@@ -83,6 +84,7 @@ def test_the_token_is_kept_privately_and_survives_a_restart(
     assert PageClient.of(agents(run, "--listen", "127.0.0.1:0")).token != page.token
 
 
+@pytest.mark.real
 def test_only_this_runs_and_these_questions_are_answered(page: PageClient) -> None:
     run = page.run()
     for path in (f"..%2f{run}/steps", "../../etc/passwd", "none/steps", f"{run}/no", run, ""):
@@ -156,6 +158,7 @@ def test_what_a_log_says_comes_as_text_and_nothing_may_be_loaded_from_elsewhere(
 # -- what an open page hears
 
 
+@pytest.mark.real
 def test_a_page_that_is_open_hears_of_a_step_within_a_second(watched: tuple[Path, Agent], page: PageClient) -> None:
     run, agent = watched
     with page.events(run=page.run()) as events:
@@ -179,6 +182,7 @@ def test_a_page_that_is_open_hears_of_a_step_within_a_second(watched: tuple[Path
         assert agent.end() == 0  # an open page does not keep it from ending
 
 
+@pytest.mark.real
 def test_no_more_than_some_pages_listen_and_those_that_go_make_room(
     watched: tuple[Path, Agent], page: PageClient
 ) -> None:

@@ -61,6 +61,7 @@ QUANTITIES = st.sampled_from(
 )
 
 
+@pytest.mark.real
 @given(st.lists(st.tuples(LABELS, st.booleans(), QUANTITIES)))
 def test_labelled_inverts_the_rendering(parts: list[tuple[str, bool, tuple[str, Quantity | None]]]) -> None:
     text = " | ".join(f"{label}{':' if colon else ''} {printed}" for label, colon, (printed, _) in parts)
@@ -122,6 +123,7 @@ def flat(value: dict[object, object], prefix: str = "") -> dict[str, object]:
     return out
 
 
+@pytest.mark.real
 @given(
     TABLES, st.sampled_from(["", "metrics: ", '"Final: ', "x {y} "]), st.sampled_from(["", ' "', " {'later': 1}", "}"])
 )
@@ -172,6 +174,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.real
 @given(st.dictionaries(st.text(), JSON, max_size=6), st.booleans(), st.sampled_from(["", "INFO metrics ", "\n"]))
 def test_json_object_reads_what_json_prints(table: dict[object, object], ascii_only: bool, before: str) -> None:
     printed = before + json.dumps(table, ensure_ascii=ascii_only)
@@ -210,6 +213,7 @@ def test_empty_marks_of_a_rule_do_no_harm(marks: tuple[str, str]) -> None:
     assert labelled("a 1", marks[0]) == [("a", Quantity(1, None))]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize(
     "unit",

@@ -75,6 +75,7 @@ def test_stamps_tell_the_time_of_the_replay(
     assert clocks <= {time.strftime("%H:%M:%S", time.gmtime(t + 3600 * offset)) for t in whole}
 
 
+@pytest.mark.real
 def test_it_takes_its_time_and_writes_in_the_order_of_the_run(tmp_path: Path) -> None:
     """Seen by when files grew last: the environment's log, then the trainer's, then the orchestrator's."""
     playback = Playback(SAMPLES / "prime-rl")
@@ -89,6 +90,7 @@ def test_it_takes_its_time_and_writes_in_the_order_of_the_run(tmp_path: Path) ->
     assert grown == sorted(grown)
 
 
+@pytest.mark.real
 def test_some_lines_come_in_two_halves(tmp_path: Path) -> None:
     """Between two writes a file ends within a line, now and then."""
     torn = 0

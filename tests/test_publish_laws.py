@@ -97,6 +97,7 @@ def test_whatever_the_text_says_the_exposition_is_valid(
         counted = {key: v for key, v in found.items() if key[0].endswith("_total") and key[0].startswith("rl_")}
 
 
+@pytest.mark.real
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=50))
 def test_a_label_value_comes_back_as_it_was(text: str) -> None:
@@ -105,6 +106,7 @@ def test_a_label_value_comes_back_as_it_was(text: str) -> None:
     assert value(scrape(it), "rl_insight_monitor_a", environment=text) == 1
 
 
+@pytest.mark.real
 @settings(max_examples=100, deadline=None)
 @given(FLOATS)
 def test_a_value_comes_back_exactly(number: float) -> None:

@@ -61,6 +61,7 @@ def raw(it: MetricsServer, data: bytes) -> bytes:
 # -- what it serves --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("accept", "openmetrics"),
     [
@@ -89,6 +90,7 @@ def test_the_format_is_the_one_that_the_client_accepts(accept: str, openmetrics:
     assert int(headers["Content-Length"]) == len(body)
 
 
+@pytest.mark.real
 def test_an_accept_header_that_makes_no_sense_gets_an_answer() -> None:
     with serving() as it:
         for accept in ("application/openmetrics-text;version=bogus", ";;;,=", "é" * 100):
@@ -98,6 +100,7 @@ def test_an_accept_header_that_makes_no_sense_gets_an_answer() -> None:
                 assert connection.makefile("rb").readline().startswith(b"HTTP/1.0 200")
 
 
+@pytest.mark.real
 def test_gzip_when_asked_for() -> None:
     with serving() as it:
         _, headers, body = get(it, "/metrics", Accept_Encoding="gzip")
@@ -108,6 +111,7 @@ def test_gzip_when_asked_for() -> None:
         assert body == BODY
 
 
+@pytest.mark.real
 def test_health_answer_and_the_rest() -> None:
     with serving(answer=lambda: "step 3\x1b[2J of 4\nETA 09:40") as it:
         assert get(it, "/-/healthy")[0] == 200
@@ -123,6 +127,7 @@ def test_health_answer_and_the_rest() -> None:
         assert get(it, "/metrics", "POST")[0] == 501
 
 
+@pytest.mark.real
 def test_a_fault_while_rendering_is_an_answer_and_the_server_lives_on() -> None:
     calls = []
 
@@ -142,6 +147,7 @@ def test_a_fault_while_rendering_is_an_answer_and_the_server_lives_on() -> None:
 # -- rude clients ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "request_",
     [
@@ -159,6 +165,7 @@ def test_a_request_that_is_too_large_is_not_read(request_: bytes) -> None:
         assert get(it, "/metrics")[0] == 200
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"\r\n\r\n", b"GET\r\n\r\n", b"G E T / HTTP/9\r\n\r\n"]
 )
@@ -182,6 +189,7 @@ def closed(sock: socket.socket, within: float) -> bool:
         return True
 
 
+@pytest.mark.real
 def test_a_client_that_dawdles_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "SECONDS", 0.3)
     with serving() as it, socket.create_connection(("127.0.0.1", it.port), timeout=10) as sock:
@@ -189,6 +197,7 @@ def test_a_client_that_dawdles_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
         assert closed(sock, 10)
 
 
+@pytest.mark.real
 def test_too_many_connections_are_refused_until_there_is_room() -> None:
     with serving() as it:
         held = [socket.create_connection(("127.0.0.1", it.port), timeout=10) for _ in range(server.CONNECTIONS)]
@@ -200,6 +209,7 @@ def test_too_many_connections_are_refused_until_there_is_room() -> None:
             assert time.monotonic() < deadline, "no room although all others went"
 
 
+@pytest.mark.real
 def test_closing_lets_a_request_finish_and_frees_the_port() -> None:
     inside, go = threading.Event(), threading.Event()
 

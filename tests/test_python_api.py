@@ -69,6 +69,7 @@ TEXT = st.text(max_size=30)
 FIGURE = st.floats() | st.integers(-(2**53), 2**53) | st.booleans()
 
 
+@pytest.mark.real
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(TEXT.filter(len), FIGURE, st.dictionaries(TEXT, TEXT | st.integers() | st.none(), max_size=4)))

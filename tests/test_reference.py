@@ -38,6 +38,7 @@ def test_what_was_changed_is_found_and_made_anew(tmp_path: Path) -> None:
     assert stale(tmp_path) == {}
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_pack_that_ships_names_the_schema_and_keeps_to_it(path: Path) -> None:
     text = path.read_text()

@@ -82,6 +82,7 @@ def test_a_second_watch_sends_only_what_is_new(store: RunStore, receiver: HttpRe
     assert times(receiver) == [DAY, DAY + 1]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "answer",
     [None, (500, {}, "disk"), (503, {"Retry-After": "0.05"}, ""), (429, {}, "slow down"), (404, {}, ""), (401, {}, "")],
@@ -100,6 +101,7 @@ def test_it_is_sent_again_until_it_is_taken(
     assert own.registry.get_sample_value("rli_agent_exporter_failures_total", {"exporter": "history"}) == 2
 
 
+@pytest.mark.real
 def test_a_receiver_that_asks_for_time_gets_it(store: RunStore, receiver: HttpReceiver, start: Start) -> None:
     receiver.answers = [(429, {"Retry-After": "0.7"}, "")]
     store.commit([line("a.log", 1, DAY)], [])

@@ -91,6 +91,7 @@ def test_a_node_that_nobody_scrapes_sends_its_counters_too(tmp_path: Path, recei
     assert list(built.values())[-1] != list(built.values())[-1], "it ends with the watch"
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -52,6 +52,7 @@ def steps(folder: Path, number: int, **more: object) -> Path:
     return folder
 
 
+@pytest.mark.real
 def test_what_happened_is_said_in_words(verl: tuple[Path, Page]) -> None:
     said = verl[1].told("words")
     assert "It finished." in said
@@ -197,6 +198,7 @@ def test_attempts_and_a_stall_are_told(tmp_path: Path) -> None:
     assert [mark[1] for mark in page.data("timeline")["marks"]] == ["problem", "attempt"]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_sample_of_every_framework_gets_a_whole_page(framework: str, tmp_path: Path) -> None:
     RUNS[framework]().write(tmp_path / "run")

@@ -6,6 +6,7 @@ import itertools
 from datetime import timezone
 from importlib.resources import files
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,7 @@ def test_a_week_away_is_drawn_as_a_break() -> None:
     assert found.length < 2100
 
 
+@pytest.mark.real
 def test_too_many_intervals_are_drawn_together_and_all_counted() -> None:
     number = 3 * MOST
     found = timeline({"trainer": [Span(float(n), n + 0.9, "ab"[n % 2], n) for n in range(number)]})

@@ -20,6 +20,7 @@ def size(png: Path) -> tuple[int, int]:
     return struct.unpack(">II", data[16:24])
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("framework", ["prime-rl", "verl"])
 def test_a_picture_is_drawn_beside_the_page(framework: str, tmp_path: Path) -> None:
     RUNS[framework]().write(tmp_path / "run")
@@ -54,6 +55,7 @@ def test_without_matplotlib_it_is_said_and_the_page_is_there(tmp_path: Path, mon
     assert page.exists()
 
 
+@pytest.mark.real
 def test_matplotlib_is_not_loaded_where_no_picture_is_asked_for(tmp_path: Path) -> None:
     run = steps(tmp_path / "run", 2)
     code = (

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from agent_process import PATIENCE, Agent, store, until
 from growing_run import write
 
@@ -39,6 +40,7 @@ def shown(discovery: Discovery) -> set[str]:
     return {found.source.file for found in discovery.scan().found if found.source.role == "rollouts"}
 
 
+@pytest.mark.real
 def test_the_oldest_and_the_newest_are_shown_until_they_rest(tmp_path: Path) -> None:
     many = NEWEST + OLDEST + 500
     write(tmp_path, "train.log", STEP.format(1))
@@ -57,6 +59,7 @@ def test_the_oldest_and_the_newest_are_shown_until_they_rest(tmp_path: Path) -> 
     assert len(shown(Discovery([tmp_path], Rulebook([], []).packs))) == many
 
 
+@pytest.mark.real
 def test_what_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
     write(tmp_path, "train.log", STEP.format(1))
     for number in range(OLDEST + 10):
@@ -70,6 +73,7 @@ def test_what_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
     assert len(seen | shown(discovery)) == NEWEST + 5
 
 
+@pytest.mark.real
 def test_a_watch_reads_all_in_one_go(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     many = NEWEST + OLDEST + 20
     write(tmp_path / "run", "train.log", STEP.format(1))
@@ -79,6 +83,7 @@ def test_a_watch_reads_all_in_one_go(tmp_path: Path, agents: Callable[..., Agent
     assert counted(tmp_path) == (many, many)
 
 
+@pytest.mark.real
 def test_a_file_at_rest_that_is_written_again_is_read_on(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     root, many = tmp_path / "run", NEWEST + 50
     write(root, "train.log", STEP.format(1))

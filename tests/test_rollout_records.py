@@ -77,6 +77,7 @@ def test_a_partial_reading_gives_what_a_whole_one_gives(record: Any, paths: list
 LONG = st.lists(st.integers() | st.floats() | st.booleans() | st.none(), min_size=40, max_size=60)
 
 
+@pytest.mark.real
 @given(st.recursive(JSON | LONG | st.just('"a": [1, 2]'), lambda v: st.dictionaries(st.sampled_from(["a", "b\\"]), v)))
 @settings(deadline=None)
 def test_only_arrays_that_no_path_leads_to_are_taken_out(record: Any) -> None:
@@ -113,6 +114,7 @@ ROLLOUT = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.real
 @given(st.lists(ROLLOUT, max_size=12), st.data())
 @settings(deadline=None)
 def test_records_add_up_however_they_come(records: list[dict[str, Any]], data: st.DataObject) -> None:

@@ -85,6 +85,7 @@ def test_a_broken_table_is_passed_over(run: Path, spoil: Callable[[bytes], bytes
         list(rows(path.read_bytes()[:50]))
 
 
+@pytest.mark.real
 def test_without_pyarrow_one_line_says_how_to_get_it(run: Path) -> None:
     (run / "hide").mkdir()
     (run / "hide/sitecustomize.py").write_text(WITHOUT)

@@ -132,6 +132,7 @@ def watched(run: Path, state: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
+@pytest.mark.real
 def test_a_watch_names_files_that_it_reads_in_vain_and_no_others(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

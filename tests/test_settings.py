@@ -226,6 +226,7 @@ def test_secrets_are_never_shown(
         assert printed.count("set, not shown") == 2
 
 
+@pytest.mark.real
 def test_watch_uses_what_config_show_says(tmp_path: Path, mine: Path) -> None:
     write(mine, f"state_dir: {tmp_path}/state\n")
     run = tmp_path / "run"

@@ -59,6 +59,7 @@ def finished_run(folder: Path) -> Path:
     return run
 
 
+@pytest.mark.real
 def test_a_finished_run_is_healthy_and_the_first_line_says_so(status: Status, tmp_path: Path) -> None:
     code, told = status(finished_run(tmp_path))
     assert code == 0
@@ -137,6 +138,7 @@ def test_json_is_a_report(status: Status, tmp_path: Path) -> None:
     assert not report.run.watched
 
 
+@pytest.mark.real
 def test_json_keeps_to_its_schema_also_where_figures_are_not_finite(status: Status, tmp_path: Path) -> None:
     _, definitions = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
     for norms in (["0.0510", "nan"], ["nan", "0.0510"], ["inf"], ["nan"] * 40):
@@ -174,6 +176,7 @@ def test_a_store_of_an_earlier_watch_stays_as_it_is_and_later_lines_count(status
     assert store.read_bytes() == before
 
 
+@pytest.mark.real
 def test_a_run_that_is_watched_is_told_from_its_store(status: Status, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     arguments = ["watch", "--listen", "none", "--state-dir", str(tmp_path / "state"), str(run)]
@@ -286,6 +289,7 @@ def test_several_environments_are_told_apart(status: Status, tmp_path: Path) -> 
     assert report.run.environments == ["aime24", "aime25", "gsm8k", "math"]
 
 
+@pytest.mark.real
 def test_a_directory_of_runs_gets_a_line_for_each_and_the_worst_that_still_counts(
     status: Status, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ def test_text_of_logs_neither_breaks_the_form_nor_becomes_markup(text: str) -> N
     assert max(map(len, said.split("\n"))) < 1200
 
 
+@pytest.mark.real
 def test_appending_never_changes_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, journal = write_run(tmp_path / "run"), tmp_path / "STATUS.md"
     journal.write_text("# Notes of a researcher\n\nbatch size was too small")
@@ -154,6 +155,7 @@ def entries(path: Path) -> list[str]:
     return re.split(r"\n\n(?=## )", text) if text else []
 
 
+@pytest.mark.real
 def test_a_watch_writes_at_launch_and_again_only_when_it_is_time(tmp_path: Path, watch: Callable[..., Command]) -> None:
     run = write_run(tmp_path / "run")
     journal = run / "STATUS.md"

@@ -60,6 +60,7 @@ def test_an_alert_that_is_not_over_is_a_reason_though_nobody_was_told(
     assert reason.startswith("  - nan_loss at step 26: ")
 
 
+@pytest.mark.real
 def test_durations_of_a_copied_run_end_with_its_newest_line(
     status: Callable[..., tuple[int, Report]], tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def once(run: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.strip().split("\n")[-1]
 
 
+@pytest.mark.real
 def test_a_copy_without_times_has_no_end_in_sight(
     status: Callable[..., tuple[int, Report]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_copy_without_times_has_no_end_in_sight(
     assert "ETA" not in once(log, tmp_path / "state", capsys)
 
 
+@pytest.mark.real
 def test_a_log_that_grew_as_long_as_its_steps_took_has_an_end_in_sight(
     status: Callable[..., tuple[int, Report]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,6 +121,7 @@ def test_a_log_that_grew_as_long_as_its_steps_took_has_an_end_in_sight(
     assert "ETA" in once(log, tmp_path / "state", capsys)
 
 
+@pytest.mark.real
 def test_once_says_of_old_runs_and_copies_how_they_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = write_run(tmp_path / "old", ago=50_000.0)
     copy = copied(write_run(tmp_path / "copy", ago=50_000.0))
@@ -154,6 +158,7 @@ def test_a_run_that_ends_in_its_middle_without_a_word_is_not_finished(
     assert (code, report.health, report.progress.life) == (2, "Down", "stalled")
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [

@@ -75,6 +75,7 @@ def test_the_line_for_the_launcher_s_window_types_the_command_as_it_is(
     assert typed.read_text().splitlines() == ["send-keys", "-t", "work:Launcher", command, "Enter"]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "noted", ['{"program": "x", "args": ["a\\nrm -rf /"]}', '{"program": ["x"]}', "[]", "not JSON", '{"args": 3}']
 )

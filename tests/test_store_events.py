@@ -67,6 +67,7 @@ def test_a_line_unfolds_into_its_samples(store: RunStore) -> None:
     ]
 
 
+@pytest.mark.real
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.floats() | st.integers(-(10**25), 10**25), min_size=1, max_size=50), max_size=6))
 def test_samples_are_exactly_the_printed_values(figures: list[list[float]]) -> None:

@@ -136,6 +136,7 @@ def test_a_kill_between_any_two_statements_neither_loses_nor_doubles(tmp_path: P
     assert reached > 0
 
 
+@pytest.mark.real
 def test_a_kill_while_the_store_is_made_leaves_one_that_opens(tmp_path: Path) -> None:
     draw = random.Random(21)
     for seed in range(8):

@@ -56,6 +56,7 @@ def timed(line: int, time: float, time_is: TimeIs, file: str) -> list[Event]:
     ]
 
 
+@pytest.mark.real
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["a.log", "b.log"]), st.sampled_from(["logged", "observed"])), max_size=6),
@@ -151,6 +152,7 @@ def walk(store: RunStore, last: float) -> Iterator[tuple[int, float]]:
         last -= seconds or 0.0
 
 
+@pytest.mark.real
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 1000).map(float), min_size=1, max_size=30), st.integers(1, 4))
 def test_place_lays_the_steps_end_to_end(durations: list[float], a_commit: int) -> None:

@@ -45,6 +45,7 @@ def keep(store: RunStore, tallies: Tallies, events: list[Samples]) -> None:
         tallies.write()
 
 
+@pytest.mark.real
 @settings(max_examples=15)
 @given(
     batches=st.lists(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 50)), max_size=5))

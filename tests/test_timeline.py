@@ -62,6 +62,7 @@ def test_the_first_layout_that_holds_is_taken() -> None:
 durations = st.one_of(st.floats(0, 1e5), st.just(float("nan")), st.floats(-5, 0), st.integers(0, 100).map(float))
 
 
+@pytest.mark.real
 @settings(max_examples=60, deadline=None)
 @given(st.lists(durations, min_size=6, max_size=6), st.floats(1e9, 2e9))
 def test_the_store_lays_out_as_the_parser_does(values: list[float], time: float) -> None:

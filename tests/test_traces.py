@@ -202,6 +202,7 @@ def test_outermost_are_those_inside_at_most_one_other(told: list[tuple[int, int]
         assert len(around) < 2
 
 
+@pytest.mark.real
 def test_a_huge_trace_is_read_in_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = json.dumps({"ph": "X", "cat": "cpu_op", "name": "aten::mm" * 20, "pid": 1, "tid": 1, "ts": 1, "dur": 2})
     file = tmp_path / "huge.json.gz"

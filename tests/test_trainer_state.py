@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from agent_process import Agent, until
 from metric_files import followed, parsed, told
 
@@ -49,6 +50,7 @@ def test_a_history_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     track.close()
 
 
+@pytest.mark.real
 def test_a_watch_tells_of_the_history_at_the_first_checkpoint_only(
     tmp_path: Path, agents: Callable[..., Agent]
 ) -> None:

@@ -69,6 +69,7 @@ def told(run: Trainers, *, wrote: bool = False) -> str:
     return said[-1]
 
 
+@pytest.mark.real
 @pytest.mark.usefixtures("soon")
 def test_a_killed_trainer_is_missed_once(tmp_path: Path, trained: Callable[..., subprocess.Popen[bytes]]) -> None:
     process = trained(tmp_path / "run" / "train.log")
@@ -82,6 +83,7 @@ def test_a_killed_trainer_is_missed_once(tmp_path: Path, trained: Callable[..., 
     assert told(run) == ""
 
 
+@pytest.mark.real
 @pytest.mark.usefixtures("soon")
 def test_one_that_takes_over_is_no_loss_and_several_are_named_together(
     tmp_path: Path, trained: Callable[..., subprocess.Popen[bytes]]
@@ -97,6 +99,7 @@ def test_one_that_takes_over_is_no_loss_and_several_are_named_together(
     assert "and 1 more are gone" in told(run)
 
 
+@pytest.mark.real
 @pytest.mark.usefixtures("soon")
 def test_a_trainer_that_writes_through_tee_is_one(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
@@ -114,6 +117,7 @@ def test_a_trainer_that_writes_through_tee_is_one(tmp_path: Path) -> None:
         process.communicate()
 
 
+@pytest.mark.real
 @pytest.mark.usefixtures("soon")
 def test_what_only_copies_logs_is_not_missed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
@@ -126,6 +130,7 @@ def test_what_only_copies_logs_is_not_missed(tmp_path: Path) -> None:
     copying.wait()
 
 
+@pytest.mark.real
 @pytest.mark.usefixtures("soon")
 def test_a_watch_takes_it_for_a_problem_while_steps_are_left(
     tmp_path: Path, trained: Callable[..., subprocess.Popen[bytes]]

@@ -39,6 +39,7 @@ def say(run: Path, line: str) -> None:
         log.write(line)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("command", [("top",), ("watch", "--listen", "none")])
 def test_the_answer_stands_first_and_goes_with_the_run(command: tuple[str, ...], start: Start, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
@@ -87,6 +88,7 @@ def test_top_shows_the_store_of_the_agent_that_watches(start: Start, tmp_path: P
     assert terminal.ends() == 0
 
 
+@pytest.mark.real
 def test_top_leaves_nothing_behind_and_tells_nobody(start: Start, tmp_path: Path) -> None:
     run, scratch = write_run(tmp_path / "run", ago=4 * 3600.0), tmp_path / "scratch"
     scratch.mkdir()
@@ -103,6 +105,7 @@ def test_top_leaves_nothing_behind_and_tells_nobody(start: Start, tmp_path: Path
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.real
 def test_control_sequences_of_logs_reach_no_terminal(start: Start, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     terminal = start("top", run)
@@ -154,6 +157,7 @@ def test_no_colour_where_none_is_wanted(start: Start, tmp_path: Path) -> None:
     assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", terminal.raw)
 
 
+@pytest.mark.real
 def test_a_terminal_that_knows_no_unicode(start: Start, tmp_path: Path) -> None:
     env = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
     terminal = start("top", write_run(tmp_path / "run"), env=env)

@@ -54,6 +54,7 @@ def test_killed_at_twenty_moments_it_keeps_what_an_undisturbed_watch_keeps(
     assert [row[3] for row in killed["problems"] if row[0] == "logs/orchestrator.log"] == ["cuda_oom"] * 31
 
 
+@pytest.mark.real
 def test_a_line_is_on_the_page_soon_after_it_was_written(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -74,6 +75,7 @@ def test_a_line_is_on_the_page_soon_after_it_was_written(tmp_path: Path, agents:
     assert "step 4 of 3" in agent.output
 
 
+@pytest.mark.real
 def test_a_relative_path_and_a_link_are_followed_like_any_other(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     write_run(tmp_path / "run", 2)
     (tmp_path / "link").symlink_to("run")
@@ -88,6 +90,7 @@ def test_a_relative_path_and_a_link_are_followed_like_any_other(tmp_path: Path, 
             until(lambda a=each, s=shown: s.search(a.metrics()), f"step {step}", 5.0)  # type: ignore[misc]
 
 
+@pytest.mark.real
 def test_files_and_directories_that_appear_later_are_read(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "not-there-yet"
     agent = agents(run, "--listen", "127.0.0.1:0")
@@ -98,6 +101,7 @@ def test_files_and_directories_that_appear_later_are_read(tmp_path: Path, agents
     assert agent.end() == 0
 
 
+@pytest.mark.real
 def test_a_restart_shows_at_once_what_was_known(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
     write_run(run, 5)
@@ -113,6 +117,7 @@ def test_a_restart_shows_at_once_what_was_known(tmp_path: Path, agents: Callable
         assert db.execute("SELECT count(*) FROM samples WHERE name = 'loss/mean'").fetchone() == (5,)
 
 
+@pytest.mark.real
 def test_what_was_read_is_kept_where_the_run_is_deleted_meanwhile(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
     write_run(run, 5)
@@ -159,6 +164,7 @@ def test_an_unreadable_file_is_named_and_read_when_it_can_be(tmp_path: Path, age
     until(lambda: "rl_insight_monitor_loss_mean{" in agent.metrics(), "the trainer's figures")
 
 
+@pytest.mark.real
 def test_a_broken_pack_is_named_with_line_and_mend_and_the_rest_works(
     tmp_path: Path, agents: Callable[..., Agent]
 ) -> None:
@@ -200,6 +206,7 @@ def test_a_pack_is_reloaded_while_watching(tmp_path: Path, agents: Callable[...,
     agent.says(r"mine\.yaml:2:\d+: .*the last good version stays in force")
 
 
+@pytest.mark.real
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
     write_run(run, 2)

@@ -85,6 +85,7 @@ def test_lines_without_a_time_are_stamped_when_they_come(piped: Piped) -> None:
     assert before <= stamp <= time.time()
 
 
+@pytest.mark.real
 def test_told_to_end_it_takes_the_rest_so_that_the_trainer_lives(piped: Piped) -> None:
     piped.put(TEXT)
     piped.says("trainer: ")
@@ -97,6 +98,7 @@ def test_told_to_end_it_takes_the_rest_so_that_the_trainer_lives(piped: Piped) -
     assert len(rows(store(piped.folder))["samples"]) > 20
 
 
+@pytest.mark.real
 def test_told_to_end_twice_it_ends(piped: Piped) -> None:
     piped.put(TEXT)
     piped.says("trainer: ")

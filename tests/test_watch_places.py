@@ -51,6 +51,7 @@ def test_what_lies_with_the_checkpoints_is_read(tmp_path: Path, agents: Callable
     assert {row[0] for row in rows(store(tmp_path))["problems"]} == {"checkpoints/engine.log"}
 
 
+@pytest.mark.real
 def test_what_a_line_names_is_followed_when_it_comes(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     write(run, "train.log", STEP.format(1))

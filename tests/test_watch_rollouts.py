@@ -34,6 +34,7 @@ def shown(agent: Agent, name: str, **labels: str) -> float | None:
     return float(found[1]) if found else None
 
 
+@pytest.mark.real
 def test_a_restart_and_a_file_that_grows_count_each_rollout_once(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     run = tmp_path / "run"
     write_run(run, 2)
@@ -56,6 +57,7 @@ def test_a_restart_and_a_file_that_grows_count_each_rollout_once(tmp_path: Path,
         assert db.execute("SELECT count(*) FROM rollouts WHERE time IS NULL").fetchone() == (0,)
 
 
+@pytest.mark.real
 def test_a_log_does_not_wait_for_the_rollouts(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     """It is read, and followed, while a heap of them has not been read yet."""
     run = tmp_path / "run"

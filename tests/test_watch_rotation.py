@@ -204,6 +204,7 @@ def test_a_log_that_got_the_inode_of_a_deleted_one(run: Run, agents: Callable[..
     read_all()
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("names", [1, 4])
 @pytest.mark.parametrize("look", [0, 1, 2, 3])
 def test_rotated_at_the_moment_of_a_look(
@@ -232,6 +233,7 @@ def test_rotated_at_the_moment_of_a_look(
     assert steps(tmp_path) == list(range(1, run.step + 1))
 
 
+@pytest.mark.real
 def test_what_was_rotated_since_is_read_while_the_log_itself_is_away(run: Run, agents: Callable[..., Agent]) -> None:
     """Rotated twice while no agent ran, and the next one comes before the trainer has opened a new log."""
     watched(run, agents).kill()

@@ -54,6 +54,7 @@ def test_each_run_has_its_own_store_and_labels_on_one_page(tmp_path: Path, agent
     assert stores(tmp_path) == ["a", "b", "c"]
 
 
+@pytest.mark.real
 def test_once_reads_every_run_the_last_written_first(tmp_path: Path, agents: Callable[..., Agent]) -> None:
     outputs = tmp_path / "outputs"
     for number, name in enumerate(("old", "new", "oldest")):

@@ -280,6 +280,7 @@ SEQUENCES = st.one_of(
 )
 
 
+@pytest.mark.real
 @given(st.lists(st.tuples(SEQUENCES, st.text(st.characters(exclude_characters="\x1b", codec="utf-8")).map(str.encode))))
 def test_every_escape_sequence_is_stripped(parts: list[tuple[bytes, bytes]]) -> None:
     assert strip_ansi(b"".join(sequence + text for sequence, text in parts)) == b"".join(text for _, text in parts)
@@ -327,6 +328,7 @@ def test_texts_of_one_physical_line(line: bytes, texts: list[bytes]) -> None:
     assert segments(line) == texts
 
 
+@pytest.mark.real
 @given(INNER, st.lists(st.from_regex(rb"\A[a-z][a-z: ]{0,10}\Z"), min_size=1, max_size=2 * MAX_SEGMENTS))
 def test_segments_keep_order_and_writer(prefix: bytes, texts: list[bytes]) -> None:
     got = segments(prefix + b"\r".join(texts))

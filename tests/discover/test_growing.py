@@ -80,6 +80,7 @@ def test_files_that_vanish_leave(tmp_path: Path, packs: dict[str, Pack]) -> None
     assert discovery.scan().found == []
 
 
+@pytest.mark.real
 def test_five_thousand_files(tmp_path: Path, packs: dict[str, Pack], monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(2500):
         folder = tmp_path / "rollouts" / f"step_{i}" / "train" / "all"

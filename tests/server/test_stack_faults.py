@@ -61,6 +61,7 @@ def test_nothing_is_installed_at_all(stack: Stack) -> None:
     assert "there is nothing to start: prometheus: the settings say `enabled: false`" in refused(stack)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("text", "what"),
     [
@@ -156,6 +157,7 @@ def test_a_pid_that_became_another_process_is_not_signalled(stack: Stack) -> Non
     assert stranger.returncode == 0
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00\xff", '{"supervisor": 1}'])
 def test_a_state_file_that_is_broken_counts_as_none(stack: Stack, text: str) -> None:
     (stack.root / "server").mkdir()

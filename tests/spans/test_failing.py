@@ -43,6 +43,7 @@ def test_a_receiver_that_fails_gets_all_later(
     assert 'rli_agent_exporter_queue_depth{exporter="otlp"} 0.0\n' in "".join(t.lines for t in own.render("", True))
 
 
+@pytest.mark.real
 def test_a_receiver_is_given_the_time_it_asks_for(
     store: RunStore, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def receiver() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
         yield f"http://127.0.0.1:{port}", asked
 
 
+@pytest.mark.real
 def test_a_watch_sends_them_with_spans_alone_and_shows_them_nowhere(
     tmp_path: Path, receiver: tuple[str, list[tuple[str, dict[str, str]]]]
 ) -> None:

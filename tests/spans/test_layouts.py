@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -212,6 +213,7 @@ def sent(told: list[State], cuts: list[int], restarts: bool) -> list[Span]:
     return spans
 
 
+@pytest.mark.real
 @given(told=runs(), cuts=st.lists(st.integers(0, 1000), max_size=6))
 def test_every_state_is_sent_once_under_a_root_of_its_trace(told: list[State], cuts: list[int]) -> None:
     spans = sent(told, cuts, restarts=False)
@@ -225,6 +227,7 @@ def test_every_state_is_sent_once_under_a_root_of_its_trace(told: list[State], c
     assert {span.id for span in spans if span.state != "step"} <= known
 
 
+@pytest.mark.real
 @given(told=runs(), cuts=st.lists(st.integers(0, 1000), max_size=6))
 def test_pieces_and_restarts_repeat_spans_and_make_no_others(told: list[State], cuts: list[int]) -> None:
     told_of = {(s.start, s.end) for s in told if s.state == "step"}

@@ -32,6 +32,7 @@ _SPANS = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.real
 @given(spans=st.lists(_SPANS, min_size=1, max_size=5))
 def test_the_direct_encoding_says_what_the_sdk_says(spans: list[Span]) -> None:
     encoder = Encoder(lambda: LABELS)

@@ -83,6 +83,7 @@ def test_killed_while_it_sends_all_spans_arrive_and_none_twice_under_another_id(
     assert len(receiver.spans) == arrived
 
 
+@pytest.mark.real
 def test_a_url_that_is_none_is_said(tmp_path: Path) -> None:
     run = tmp_path / "run"
     prime_rl(run, 1)
