@@ -15,7 +15,7 @@ from rli_agent.terminal import many
 
 #: Lines without a figure, in a file that gave some, before any of them is looked at; of a block so many are, and so
 #: many until figures come again.
-PATIENCE = 100
+PATIENCE = 500
 SAMPLED_OF_A_BLOCK = 25
 SAMPLED_AT_ALL = 250
 #: Figures that used to come are missed after so many times the usual number of lines between them, and so many lines.

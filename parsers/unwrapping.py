@@ -10,7 +10,7 @@ from rli_agent.parsers.wrappers import Unwrapped, unwrap
 
 #: Bytes from the beginning of a file within which a prefix that all lines bear shows, and those that are looked at
 #: together of what was read last and of what comes: a file that is being followed comes in a line or two at a time, and
-#: is looked at anew where that share of it is new.
+#: is looked at anew where that share of it is new, or all that is looked at.
 CAPTURE_SHOWS = 1 << 20
 CAPTURE_SEEN = 1 << 13
 CAPTURE_ANEW = 4
@@ -23,7 +23,7 @@ class Unwrapping:
         self._rules = rules
         self._state = state
         self._beginning = b""
-        self._unlooked = 0
+        self._read = self._looked = 0  # bytes by now, and when what captured them was looked for
         self._newest: tuple[bytes, Unwrapped] | None = None  # a line is asked for twice
 
     def learn(self, data: bytes, offset: int) -> None:
@@ -31,11 +31,11 @@ class Unwrapping:
         if self._state.capture is not None or offset >= CAPTURE_SHOWS:
             return
         self._beginning = self._beginning[-CAPTURE_SEEN:] + data[:CAPTURE_SEEN]
-        self._unlooked += len(data)
+        self._read += len(data)
         shown = offset + len(data) >= CAPTURE_SHOWS
-        if not shown and self._unlooked * CAPTURE_ANEW < len(self._beginning):
+        if not shown and self._read - self._looked < min(CAPTURE_SEEN, self._read // CAPTURE_ANEW):
             return
-        self._unlooked = 0
+        self._looked = self._read
         self._state.capture = capture(self._beginning, _telling)
         if self._state.capture is not None or shown:
             self._beginning = b""

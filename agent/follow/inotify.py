@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Hashable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from inotify_simple import INotify, flags
+from inotify_simple import INotify, flags, parse_events
 
 Owner = TypeVar("Owner", bound=Hashable)
 
@@ -21,6 +22,10 @@ _WANTED = int(
 # As plain numbers: an event may come for each line that a trainer writes.
 _IS_DIRECTORY, _APPEARED, _LEFT = int(flags.ISDIR), int(flags.CREATE | flags.MOVED_TO), int(flags.MOVED_FROM)
 _IGNORED, _OVERFLOW = int(flags.IGNORED), int(flags.Q_OVERFLOW)
+
+#: Bytes that are read at once. A file that grows gives the same few each time: what they say is remembered.
+_AT_ONCE, _SHORT = 1 << 18, 1 << 9
+_parsed = lru_cache(64)(parse_events)
 
 _LIMITS = {
     errno.ENOSPC: ("watches", "max_user_watches", 1048576),
@@ -54,7 +59,7 @@ class Inotify(Generic[Owner]):
         if sys.platform != "linux":
             raise OSError(errno.ENOSYS, "there is none on this system")
         if self._kernel is None:
-            self._kernel = INotify()
+            self._kernel = INotify(nonblocking=True)
         try:
             if recursive:
                 self._recursive.add(owner)
@@ -75,9 +80,11 @@ class Inotify(Generic[Owner]):
     def read(self) -> Iterator[tuple[Owner, str]]:
         """What was created, modified, deleted or moved since the last call, and whom to tell; waits for nothing. Of a
         directory that appears, what it holds is told too, and of one deleted itself. Raises Overflow."""
-        if self._kernel is None:
+        try:
+            data = os.read(self._kernel.fileno(), _AT_ONCE) if self._kernel is not None else b""
+        except BlockingIOError:
             return
-        for number, mask, _, name in self._kernel.read(timeout=0):
+        for number, mask, _, name in _parsed(data) if len(data) <= _SHORT else parse_events(data):
             if mask & _OVERFLOW:
                 raise Overflow
             directory, owners = self._directories.get(number, ("", set()))

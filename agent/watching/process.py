@@ -36,6 +36,9 @@ from rli_agent.watching.setting import Setting
 if TYPE_CHECKING:
     from rli_agent.publish.insight_target import InsightTarget
 
+#: Seconds between two looks at whether the labels under which Prometheus knows this agent changed.
+TICK = 1.0
+
 
 class Watch:
     """What one `rli-agent watch` does. `say` prints a line for people; `opened` is told of each store."""
@@ -175,6 +178,7 @@ class Watch:
 
         watcher = Watcher(sorted(runs.roots))  # before reading: what is written meanwhile counts
         self._wake = watcher.wake
+        ticked = 0.0
         try:
             runs.begin()
             if pipe is not None:
@@ -188,8 +192,9 @@ class Watch:
                 if not self._stop.is_set():
                     runs.follow(changed)
                     watcher.watch(runs.roots)
-                if self._target is not None:
-                    self._target.tick(time.time(), runs.labels())
+                if self._target is not None and not 0 <= time.time() - ticked < TICK:
+                    ticked = time.time()
+                    self._target.tick(ticked, runs.labels())
         finally:
             watcher.close()
         if self._stop.is_set():

@@ -189,39 +189,49 @@ class WatchedRun:
     def follow(self, changed: Set[Path], brief: bool = False) -> None:
         """Take in what changed, and do what is due. `brief`: say how it stands where step or life changed."""
         now = time.monotonic()
-        tracks, fresh = self._files.tracks, set(changed)
+        ticks = now >= self._tick_at
+        self._turns.take(self._turns.due(self._to_read(changed, now, ticks), now))
+        self._turns.flush_quiet()
+        self._relabel()
+        if self._missing is not None and not self._turns.waits:  # what is not read yet may tell of its end
+            self._missing.notice(bool(changed), self._pager.tracker.state)
+        if ticks:
+            self._tick_at = now + TICK
+            self._tick(now)
+            self._telling.answer_if_due(brief)
+
+    def _to_read(self, changed: Set[Path], now: float, ticks: bool) -> list[Track]:
+        """The files that changed, of those that are known after a look for others, if one is due."""
+        tracks = self._files.tracks
+        found = [track for track in map(tracks.get, changed) if track is not None]
         if changed:
             self._rescan = RESCAN
             self._files.wake(changed)
         # What is not read may change all the time: a look takes at most a twentieth of it.
-        self._unknown = self._unknown or any(path not in tracks for path in changed)
-        named = self._places.learn(self.status.facts)
+        self._unknown = self._unknown or len(found) < len(changed)
+        named = ticks and self._places.learn(self.status.facts)
         wait = self._pause if self._unknown or not tracks else max(self._rescan, 20 * self._pause)
         if self._files.backlog and not self._turns.owes:  # what was read may rest once its records are summed up
             wait = min(wait, max(QUIET, self._pause / 5))
-        if named or now - self._looked >= wait or self._files.stale:
-            if not changed and tracks:
-                self._rescan = min(2 * self._rescan, LONGEST)
-            self._unknown = False
-            known = set(tracks)
-            self._look_again()
-            fresh |= tracks.keys() - known
-            self._looked = time.monotonic()
-            self._pause = max(SHORTEST, 20 * (self._looked - now))
-        self._turns.take(self._turns.due((tracks[path] for path in fresh if path in tracks), now))
-        self._turns.flush_quiet()
-        self._relabel()
+        if not (named or now - self._looked >= wait or self._files.stale):
+            return found
+        if not changed and tracks:
+            self._rescan = min(2 * self._rescan, LONGEST)
+        self._unknown = False
+        known = set(tracks)
+        self._look_again()
+        self._looked = time.monotonic()
+        self._pause = max(SHORTEST, 20 * (self._looked - now))
+        return [track for path, track in tracks.items() if path in changed or path not in known]
+
+    def _tick(self, now: float) -> None:
+        """What time alone changes."""
         if self._engines is not None:
             self._keeper.overlap.engines_asked = self._engines.answering > 1
             for source, samples in self._engines.take():
                 self._keeper.keep_told(samples, source)
-        if self._missing is not None and not self._turns.waits:  # what is not read yet may tell of its end
-            self._missing.notice(bool(changed), self._pager.tracker.state)
-        if now >= self._tick_at:
-            self._tick_at = now + TICK
-            self._keeper.tick()
+        self._keeper.tick()
         self._prune(now)
-        self._telling.answer_if_due(brief)
 
     def _prune(self, now: float) -> None:
         days, size = self._keep

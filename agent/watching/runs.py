@@ -129,7 +129,8 @@ class Runs:
     def follow(self, changed: Set[Path]) -> None:
         """Take in what changed, and do what is due: a turn of each run, and one more run opened where there is one."""
         now = time.monotonic()
-        if now - self._looked >= (UNSURE if changed and not self.several else RESCAN):
+        unsure = changed and self._finder is not None and not self.several
+        if now - self._looked >= (UNSURE if unsure else RESCAN):
             self._looked = now
             self._look_again()
         news = self._by_run(changed)

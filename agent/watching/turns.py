@@ -21,7 +21,9 @@ OWED = 256
 QUIET = 1.0
 #: Seconds for which it need not be kept how far a file was read whose lines tell nothing, as most do: a commit costs
 #: more than to read them once more after a kill.
-UNTOLD = 0.5
+UNTOLD = 2.0
+#: Seconds between two looks at which files have something to do at a certain time.
+DUE = 0.1
 
 
 class Turns:
@@ -33,8 +35,10 @@ class Turns:
         self._keeper = keeper
         self._stop = stop
         self._owed: dict[Track, None] = {}  # those whose turn has not come yet
-        self._busy: set[Track] = set()  # those that have more to give, or something to do at a certain time
-        self._untold: dict[Track, float] = {}  # those of which lines were read that told nothing, and since when
+        self._busy: set[Track] = set()  # those that may have more to give, or something to do at a certain time
+        self._due_at = 0.0
+        #: Files of which lines were read that told nothing: since when, how many, and how many bytes.
+        self._untold: dict[Track, tuple[float, int, int]] = {}
         #: Files in whose midst reading is: their times may still change.
         self.unsettled: frozenset[str] = frozenset()
 
@@ -61,8 +65,12 @@ class Turns:
 
     def due(self, fresh: Iterable[Track], now: float) -> list[Track]:
         """Those that changed, those that are due, and some of those that waited. `now` by the monotonic clock."""
-        self._busy = {track for track in self._busy if track.is_busy}
-        due = {track for track in self._busy if track.is_due(now)}
+        if now >= self._due_at:
+            self._due_at = now + DUE
+            self._busy = {track for track in self._busy if track.is_busy}
+            due = {track for track in self._busy if track.is_due(now)}
+        else:
+            due = {track for track in self._busy if track.reader.more}
         due.update(fresh)
         return [*due, *(track for track in islice(self._owed, OWED) if track not in due)]
 
@@ -87,20 +95,18 @@ class Turns:
             self._keep(track, taken, last)
             if not taken.ended:
                 more.append(track)
-            if track.is_busy:
-                self._busy.add(track)
-            else:
-                self._busy.discard(track)
+            self._busy.add(track)
         return more
 
     def _keep(self, track: Track, taken: Taken, last: bool) -> None:
-        told = taken.events or taken.shift is not None or last or track.source.file in self.unsettled
+        told = taken.events or taken.shift is not None or taken.broken or last or track.source.file in self.unsettled
         if track.live and taken.bytes and not told:
-            self._untold.setdefault(track, time.monotonic())
-            self._count(track, taken)
+            since, lines, size = self._untold.get(track) or (time.monotonic(), 0, 0)
+            self._untold[track] = since, lines + taken.lines, size + taken.bytes
             return
-        read = bool(taken.bytes or taken.events) or track in self._untold
-        self._untold.pop(track, None)
+        _, lines, size = self._untold.pop(track, (0.0, 0, 0))
+        taken = taken._replace(lines=taken.lines + lines, bytes=taken.bytes + size)
+        read = bool(taken.bytes or taken.events)
         if taken.ended and track.settled and not read and taken.shift is None:
             track.live = True  # nothing is new since its checkpoint
             track.rest()
@@ -111,15 +117,16 @@ class Turns:
             self._tell_slow_rules(track)
             if taken.ended and track.source.file in self.unsettled:
                 self.unsettled -= {track.source.file}
-            self._count(track, taken)
+            self._count(track, taken.lines, taken.bytes, taken.broken)
 
     def flush_quiet(self, quiet: float = QUIET) -> None:
         """Have those that were quiet for so many seconds give what they hold back, and keep how far all were read."""
         now, moment = time.time(), time.monotonic()
-        for track in [t for t, since in self._untold.items() if moment - since >= min(quiet, UNTOLD)]:
-            del self._untold[track]
+        for track in [t for t, (since, _, _) in self._untold.items() if moment - since >= min(quiet, UNTOLD)]:
+            _, lines, size = self._untold.pop(track)
             self._keeper.keep(track, [])
             self._tell_slow_rules(track)
+            self._count(track, lines, size)
         for track in self._busy:
             if track.is_overdue(now, quiet):
                 self._keeper.keep(track, track.flush())
@@ -129,11 +136,11 @@ class Turns:
         for rule, times in track.slow_rules():
             self._keeper.exposition.own.rule_timed_out(rule, times)
 
-    def _count(self, track: Track, taken: Taken) -> None:
+    def _count(self, track: Track, lines: int, size: int, broken: int = 0) -> None:
         metrics = self._keeper.exposition.own
-        metrics.read(track.source.role, taken.lines, taken.bytes)
-        if taken.broken > 0:
-            metrics.parse_errors(track.source.role, taken.broken)
+        metrics.read(track.source.role, lines, size)
+        if broken > 0:
+            metrics.parse_errors(track.source.role, broken)
         lag = track.reader.lag
         metrics.lag(track.source.file, lag, max(0.0, time.time() - track.reader.mtime) if lag else 0.0)
 
