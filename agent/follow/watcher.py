@@ -35,7 +35,7 @@ CHECK_ALL = 10.0
 #: Events are taken at most so often, in seconds: a trainer may write thousands of lines a second, and the kernel joins
 #: what nobody reads. Half as often where so many times in a row some came right after that, within so many seconds.
 SETTLE, SETTLE_LONG = 0.02, 0.04
-MANY, AT_ONCE = 25, 0.005
+MANY, AT_ONCE = 25, 0.01
 
 
 class _Root:
