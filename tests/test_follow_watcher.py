@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rli_agent.follow import inotify
+from rli_agent.follow import queue
 from rli_agent.follow import watcher as watching
 from rli_agent.follow.watcher import Watcher
 
@@ -304,7 +304,7 @@ def test_the_limits_of_inotify_are_named(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, "inotify limit reached")
 
-    monkeypatch.setattr(inotify.INotify, "add_watch", refuse)
+    monkeypatch.setattr(queue.Queue, "add_callback", refuse)
     watcher = Watcher([root], poll_interval=0.05)
     try:
         assert watcher.mode == {root: "polling"}

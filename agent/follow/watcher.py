@@ -7,9 +7,7 @@ on. In both ways everything is looked at now and then, because events can be los
 
 from __future__ import annotations
 
-import math
 import os
-import select
 import stat
 import time
 from collections.abc import Sequence, Set
@@ -20,7 +18,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from rli_agent.follow.filesystems import announces_writes, file_system_type
-from rli_agent.follow.inotify import Inotify, Overflow, reason
+from rli_agent.follow.inotify import Inotify, Overflow
+from rli_agent.follow.limits import reason
 from rli_agent.follow.tree import Tree
 
 Mode: TypeAlias = Literal["inotify", "polling"]
@@ -77,11 +76,11 @@ class Watcher:
         self.notes: list[str] = []
         self._poll_interval = poll_interval
         self._force_polling = force_polling
-        self._inotify: Inotify[_Root] = Inotify()
         ends = os.pipe()  # from `wake` to `wait`
         for end in ends:
             os.set_blocking(end, False)
         self._woken, self._bell = FileIO(ends[0], "r"), FileIO(ends[1], "w")
+        self._inotify: Inotify[_Root] = Inotify(beside=ends[0])
         self._taken = 0.0  # when events came last
         self._in_a_row = 0  # times when they came right after the pause
         self._roots: dict[Path, _Root] = {}
@@ -146,11 +145,7 @@ class Watcher:
 
     def _is_woken(self, timeout: float) -> bool:
         """Wait for `wake` or an event; whether it was `wake`."""
-        poll = select.poll()
-        for source in (self._woken, self._inotify):
-            if source.fileno() >= 0:
-                poll.register(source, select.POLLIN)
-        poll.poll(max(0, math.ceil(1e3 * timeout)))
+        self._inotify.wait(timeout)
         return bool(self._woken.read(4096))
 
     def _take_events(self, settle: float) -> set[Path]:
@@ -218,7 +213,7 @@ class Watcher:
             root.silent.setdefault(path, now)
         for path, since in root.silent.items():
             if now - since >= 0.9 * CHECK_RECENT:
-                limit = self._inotify.limit
+                limit = self._inotify.limit(root)
                 why = reason(limit) if limit else "another host writes it, or events were lost"
                 self._poll(root, f"{root.path(path)}: it grew and inotify did not tell ({why})")
                 return
