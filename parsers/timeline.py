@@ -59,36 +59,53 @@ def lasted(plan: Plan, values: Sequence[float]) -> float:
     return (whole or inside) + after
 
 
+def laid_out(plan: Plan, values: Sequence[float], line: float) -> list[tuple[Phase, float, float]]:
+    """The phases that lasted, with their beginnings and seconds, as a line that was printed at `line` tells of them."""
+    lasting = []
+    whole = inside = ending = after = 0.0
+    for phase in plan.phases:
+        seconds = _seconds(values[phase.index])
+        if not seconds:
+            continue
+        lasting.append((phase, seconds))
+        part = phase.part
+        if part == "inside":
+            inside += seconds
+        elif part == "step":
+            whole = seconds
+        elif part == "ending":
+            ending += seconds
+        elif part == "after":
+            after += seconds
+    step_end = line - after
+    start = line - ((whole or inside + ending) + after)
+    runs = {"step": start, "inside": start, "ending": step_end - ending, "after": step_end}
+    found = []
+    for phase, seconds in lasting:
+        part = phase.part
+        if part == "outside":
+            found.append((phase, step_end - seconds, seconds))
+        else:
+            begin = runs[part]
+            runs[part] = begin + seconds
+            found.append((phase, begin, seconds))
+    return found
+
+
 def intervals(samples: Samples) -> list[Interval]:
     """The states that a line's durations tell of. Without a time they end at 0.0, the moment of the line."""
     plan = samples.shape.plan
     if plan is None:
         return []
-    values = samples.values
-    line = samples.time if samples.time is not None else 0.0
-    start = line - lasted(plan, values)
-    step_end = line - _total(plan, values, "after")
-    runs = {"step": start, "inside": start, "ending": step_end - _total(plan, values, "ending"), "after": step_end}
-    found = []
-    for phase in plan.phases:
-        seconds = _seconds(values[phase.index])
-        if not seconds:
-            continue
-        begin = step_end - seconds if phase.part == "outside" else runs[phase.part]
-        end = begin + seconds
-        if phase.part in runs:
-            runs[phase.part] = end
-        found.append(
-            Interval(
-                samples.file, samples.line, samples.offset, samples.time_is, plan.lane, phase.state, samples.step,
-                begin, end, seconds, phase.key,
-            )
-        )  # fmt: skip
-    return found
-
-
-def _total(plan: Plan, values: Sequence[float], part: str) -> float:
-    return sum(_seconds(values[phase.index]) for phase in plan.phases if phase.part == part)
+    s = samples
+    line = s.time if s.time is not None else 0.0
+    return [
+        Interval(
+            s.file, s.line, s.offset, s.time_is, plan.lane, phase.state, s.step, begin, begin + seconds, seconds,
+            phase.key,
+        )
+        for phase, begin, seconds in laid_out(plan, s.values, line)
+    ]  # fmt: skip
 
 
 def _seconds(value: float) -> float:

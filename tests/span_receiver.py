@@ -59,7 +59,9 @@ class Receiver:
                     return
                 status, headers, said = answer
                 if status == 200 and headers.get("Content-Type") != "text/html":
-                    message = ExportTraceServiceRequest.FromString(gzip.decompress(body))
+                    message = ExportTraceServiceRequest.FromString(
+                        gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+                    )
                     for resource in message.resource_spans:
                         for scope in resource.scope_spans:
                             receiver.spans += scope.spans

@@ -22,7 +22,7 @@ Row = tuple[Any, ...]
 CACHED = 4096
 _LARGEST = 2**63 - 1
 _encode = Encoder().encode
-_decode_values = Decoder(list[float | str]).decode
+_decode_values = Decoder(list[float], strict=False).decode  # not strict: takes the words for NaN and infinities
 
 
 def text(value: str) -> str:
@@ -57,7 +57,7 @@ def labels_of(stored: str) -> Labels:
 def values_of(stored: str) -> list[float]:
     """The values of a line (`values_json`). NaN and infinities are kept as words."""
     try:
-        return [value if type(value) is float else float(value) for value in _decode_values(stored)]
+        return _decode_values(stored)
     except ValueError:  # a figure of thousands of digits
         return [float(value) for value in json.loads(stored, parse_int=float)]
 

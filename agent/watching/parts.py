@@ -137,7 +137,7 @@ class Parts:
         options = self._options
         if options.otlp_endpoint is None:
             return []
-        from rli_agent.publish.spans.exporter import SpanExporter  # here: it brings the SDK with it
+        from rli_agent.publish.spans.exporter import SpanExporter  # here: it brings requests with it
         from rli_agent.publish.spans.headers import headers_for
 
         headers = headers_for(options.otlp_endpoint, options.otlp_headers_file, os.environ)

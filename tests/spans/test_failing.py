@@ -11,7 +11,7 @@ from rli_agent.publish.selfmetrics import SelfMetrics
 from rli_agent.publish.spans import exporter as exporting
 from rli_agent.publish.spans import rows
 from rli_agent.publish.spans.encode import Encoder
-from rli_agent.publish.spans.layouts import Span
+from rli_agent.publish.spans.layouts import Home, Span
 from rli_agent.publish.spans.sender import Sender
 from rli_agent.store.run_store import RunStore
 
@@ -61,7 +61,7 @@ def test_a_receiver_is_given_the_time_it_asks_for(
 def test_a_receiver_that_never_answers(receiver: Receiver) -> None:
     receiver.slow = 1.0
     sender = Sender(receiver.url + "/v1/traces", Encoder(lambda: LABELS), timeout=0.1)
-    span = Span(b"t" * 16, b"s" * 8, b"", "env", "rollout", 1, 1.0, 2.0)
+    span = Span(Home(b"t" * 16, b"", 1), b"s" * 8, "env", "rollout", 1.0, 2.0)
     for send in (sender.send, sender.send_many):
         verdict = send([span])
         assert (verdict.ok, verdict.reason) == (False, "no answer")

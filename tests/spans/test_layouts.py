@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rli_agent.publish.spans.ids import lone_trace_id, root_id, span_id, trace_id
+from rli_agent.publish.spans.ids import lone_trace_id, root_id, span_ids, trace_id
 from rli_agent.publish.spans.layouts import Flat, Span, Trace
 from rli_agent.publish.spans.rows import State
 from rli_agent.publish.spans.steps import GRACE, SILENCE, SLACK, Steps
@@ -31,7 +31,7 @@ def places(traces: Sequence[Trace]) -> dict[bytes, set[str]]:
     found: dict[bytes, set[str]] = {}
     for trace in traces:
         for span in trace:
-            found.setdefault(span.trace, set()).add(span.state)
+            found.setdefault(span.home.trace, set()).add(span.state)
     return found
 
 
@@ -50,9 +50,9 @@ def test_the_states_of_all_lanes_lie_under_the_root_of_their_step() -> None:
     assert layout.take(0.0) == []
     (trace,) = layout.take(GRACE)
     root, *rest = trace
-    assert (root.state, root.step, root.parent, root.id) == ("step", 7, b"", root_id(RUN, 1, 7))
+    assert (root.state, root.home.step, root.home.parent, root.id) == ("step", 7, b"", root_id(RUN, 1, 7))
     assert {span.state for span in rest} == {"rollout", "update_actor"}
-    assert all(span.parent == root.id and span.trace == trace_id(RUN, 1, 7) for span in rest)
+    assert all(span.home.parent == root.id and span.home.trace == trace_id(RUN, 1, 7) for span in rest)
     assert layout.since() is None
 
 
@@ -88,7 +88,7 @@ def test_the_state_keeps_the_step_that_the_text_gives_and_else_gets_its_traces()
     layout = Steps(RUN)
     layout.add([step(1, 0, 100), state("save_ckpt", 90, 150, 1), state("wake", 110, 120, None), step(2, 100, 200)], 0)
     spans = [span for trace in layout.take(0.0, True) for span in trace]
-    assert {span.state: span.step for span in spans if span.state != "step"} == {"save_ckpt": 1, "wake": 2}
+    assert {span.state: span.home.step for span in spans if span.state != "step"} == {"save_ckpt": 1, "wake": 2}
 
 
 def test_what_ended_before_the_first_step_is_a_trace_of_its_own() -> None:
@@ -98,7 +98,7 @@ def test_what_ended_before_the_first_step_is_a_trace_of_its_own() -> None:
     assert layout.take(1000.0) == []  # the first step may have begun by then
     layout.add([step(1, 0, 100)], 0.0)
     found = [span for trace in layout.take(GRACE, True) for span in trace if span.state == "load"]
-    assert [(span.trace, span.parent) for span in found] == [(lone_trace_id(RUN, load), b"")]
+    assert [(span.home.trace, span.home.parent) for span in found] == [(lone_trace_id(RUN, load), b"")]
 
 
 def test_a_rollout_ahead_of_its_step_waits_for_it() -> None:
@@ -117,7 +117,7 @@ def test_what_is_told_late_goes_to_the_trace_that_was_sent() -> None:
     layout.take(GRACE)
     layout.add([state("rollout", 0, 60, 1, "env"), state("wake", 10, 20, None)], 10.0)
     (trace,) = layout.take(10.0)
-    assert {span.state: span.parent for span in trace} == dict.fromkeys(("rollout", "wake"), root_id(RUN, 1, 1))
+    assert {span.state: span.home.parent for span in trace} == dict.fromkeys(("rollout", "wake"), root_id(RUN, 1, 1))
 
 
 def test_steps_done_again_after_a_restart_are_other_traces() -> None:
@@ -139,7 +139,7 @@ def test_the_same_step_told_by_another_rank_is_no_restart() -> None:
 def test_a_step_that_no_line_tells_of_gets_a_root() -> None:
     layout = Steps(RUN)
     layout.add([state("rollout", 10, 60, 1, "env"), state("reward", 60, 70, 1, "env"), step(2, 100, 200)], 0.0)
-    root, *rest = next(trace for trace in layout.take(GRACE) if trace[0].step == 1)
+    root, *rest = next(trace for trace in layout.take(GRACE) if trace[0].home.step == 1)
     assert (root.state, root.id, root.start, root.end) == ("step", root_id(RUN, 1, 1), 10, 70)
     assert {span.state for span in rest} == {"rollout", "reward"}
 
@@ -159,7 +159,7 @@ def test_the_real_root_takes_the_place_of_one_that_was_made_up() -> None:
     ((made_up, _),) = layout.take(0.0, True)
     layout.add([step(1, 0, 100)], 1.0)
     ((real,),) = layout.take(1.0 + GRACE)
-    assert (made_up.id, made_up.trace) == (real.id, real.trace)
+    assert (made_up.id, made_up.home.trace) == (real.id, real.home.trace)
     assert (made_up.end, real.end) == (60, 100)
 
 
@@ -217,12 +217,12 @@ def sent(told: list[State], cuts: list[int], restarts: bool) -> list[Span]:
 @given(told=runs(), cuts=st.lists(st.integers(0, 1000), max_size=6))
 def test_every_state_is_sent_once_under_a_root_of_its_trace(told: list[State], cuts: list[int]) -> None:
     spans = sent(told, cuts, restarts=False)
-    roots = {span.trace: span.id for span in spans if not span.parent}
-    assert all(span.parent == roots[span.trace] for span in spans if span.parent)
-    ids = [(span.trace, span.id) for span in spans]
+    roots = {span.home.trace: span.id for span in spans if not span.home.parent}
+    assert all(span.home.parent == roots[span.home.trace] for span in spans if span.home.parent)
+    ids = [(span.home.trace, span.id) for span in spans]
     assert len(ids) == len(set(ids))
-    known = {span_id(RUN, s) for s in told}
-    made_up = [span for span in spans if span.state == "step" and not span.parent]
+    known = set(span_ids(RUN, told))
+    made_up = [span for span in spans if span.state == "step" and not span.home.parent]
     assert len(spans) - len(made_up) == len(told) - sum(s.state == "step" for s in told)
     assert {span.id for span in spans if span.state != "step"} <= known
 
@@ -234,9 +234,9 @@ def test_pieces_and_restarts_repeat_spans_and_make_no_others(told: list[State], 
 
     def identity(spans: list[Span]) -> set[tuple[object, ...]]:
         """All but the times of roots that are made up of what is there."""
-        made_up = {s.id for s in spans if not s.parent and (s.start, s.end) not in told_of}
+        made_up = {s.id for s in spans if not s.home.parent and (s.start, s.end) not in told_of}
         times = {s.id: (s.start, s.end) for s in spans if s.id not in made_up}
-        return {(s.trace, s.id, s.parent, s.state, s.step, times.get(s.id)) for s in spans}
+        return {(s.home.trace, s.id, s.home.parent, s.state, s.home.step, times.get(s.id)) for s in spans}
 
     whole = identity(sent(told, [], restarts=False))
     assert identity(sent(told, cuts, restarts=False)) == whole
@@ -248,7 +248,7 @@ def test_flat_states_are_roots_named_by_their_state(states: list[State]) -> None
     layout = Flat(RUN)
     layout.add(states, 0.0)
     traces = layout.take(0.0)
-    assert [(s.parent, s.state, s.step) for (s,) in traces] == [(b"", s.state, s.step) for s in states]
+    assert [(s.home.parent, s.state, s.home.step) for (s,) in traces] == [(b"", s.state, s.step) for s in states]
 
 
 def test_the_tolerance_of_stamps() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -15,16 +15,19 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.spans.encode import Encoder
-from rli_agent.publish.spans.layouts import Span
+from rli_agent.publish.spans.layouts import Home, Span
 from rli_agent.publish.spans.sender import judge
 
 RUN = "r-1"
 LABELS = RunLabels("maths", "grpo", RUN, "verl")
 _TIMES = st.floats(allow_nan=False, allow_infinity=False)
+_IDS = st.binary(min_size=8, max_size=8).filter(any)
+_HOMES = st.builds(
+    Home, st.binary(min_size=16, max_size=16).filter(any), st.just(b"") | _IDS,
+    st.none() | st.integers(-(2**63), 2**63 - 1),
+)  # fmt: skip
 _SPANS = st.builds(
-    Span, st.binary(min_size=16, max_size=16).filter(any), st.binary(min_size=8, max_size=8).filter(any),
-    st.just(b"") | st.binary(min_size=8, max_size=8).filter(any), st.text(), st.text(),
-    st.none() | st.integers(-(2**63), 2**63 - 1), _TIMES, _TIMES,
+    Span, _HOMES, _IDS, st.text(), st.text(), _TIMES, _TIMES,
     st.dictionaries(
         st.sampled_from(["monitor.trace_segment", "state_name", "turn", "text"]),
         st.text(st.characters(codec="utf-8")) | st.booleans() | st.integers(-(2**63), 2**63 - 1) | _TIMES,
@@ -32,8 +35,12 @@ _SPANS = st.builds(
 )  # fmt: skip
 
 
+_ALIKE = [Span(Home(b"t" * 16, b"", 1), b"s" * 8, "", "", 0.0, 0.0, (("text", v),)) for v in (1, True, 1.0, 0.0, -0.0)]
+
+
 @pytest.mark.real
 @given(spans=st.lists(_SPANS, min_size=1, max_size=5))
+@example(spans=_ALIKE)
 def test_the_direct_encoding_says_what_the_sdk_says(spans: list[Span]) -> None:
     encoder = Encoder(lambda: LABELS)
     direct = ExportTraceServiceRequest.FromString(encoder.message(spans))
@@ -50,7 +57,7 @@ def test_the_end_is_never_before_the_start(span: Span) -> None:
 
 
 def test_a_span_carries_what_dashboards_ask_for() -> None:
-    span = Span(b"t" * 16, b"s" * 8, b"", "env 1", "rollout", 7, 1.5, 2.5)
+    span = Span(Home(b"t" * 16, b"", 7), b"s" * 8, "env 1", "rollout", 1.5, 2.5)
     message = ExportTraceServiceRequest.FromString(Encoder(lambda: LABELS).message([span]))
     (resource,) = message.resource_spans
     assert {a.key: a.value.string_value for a in resource.resource.attributes} == {"service.name": "rl_insight_monitor"}
@@ -66,7 +73,7 @@ def test_a_span_carries_what_dashboards_ask_for() -> None:
 def test_labels_found_later_are_on_later_spans() -> None:
     labels = [LABELS]
     encoder = Encoder(lambda: labels[-1])
-    span = Span(b"t" * 16, b"s" * 8, b"", "env", "rollout", 7, 1.0, 2.0)
+    span = Span(Home(b"t" * 16, b"", 7), b"s" * 8, "env", "rollout", 1.0, 2.0)
     assert b"other" not in encoder.message([span])
     labels.append(RunLabels("other", "grpo", RUN, "verl"))
     assert b"other" in encoder.message([span])

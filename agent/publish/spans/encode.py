@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from struct import Struct as Packing
-
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource as WireResource
-from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, SpanFlags, Status
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope as Scope
-from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+from typing import TYPE_CHECKING
 
 from rli_agent.events import Attributes
 from rli_agent.publish.naming import RunLabels, clean
-from rli_agent.publish.spans.layouts import Span
+from rli_agent.publish.spans.layouts import Home, Span
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import SpanContext
 
 #: As RL-Insight's client calls itself: its panels ask for it.
 SERVICE = "rl_insight_monitor"
@@ -28,12 +24,11 @@ _LATEST = 9.2e9
 _CACHED = 4096
 
 
-def nanoseconds(span: Span) -> tuple[int, int]:
-    """Start and end. The end is never before the start: one such span blinds Tempo's filters by duration (2.6, 3.0)."""
-    if 0.0 <= span.start <= span.end <= _LATEST:
-        return int(span.start * 1e9), int(span.end * 1e9)
-    start = int(min(max(span.start, 0.0), _LATEST) * 1e9)
-    return start, max(start, int(min(max(span.end, 0.0), _LATEST) * 1e9))
+def bounded(start: float, end: float) -> tuple[float, float]:
+    """Times that a span can say. The end is never before the start: one such span blinds Tempo's filters by duration
+    (2.6, 3.0)."""
+    start = min(max(start, 0.0), _LATEST)
+    return start, min(max(start, end), _LATEST)
 
 
 class Encoder:
@@ -41,10 +36,8 @@ class Encoder:
 
     def __init__(self, labels: Callable[[], RunLabels]) -> None:
         self._labels = labels
-        self._resource = Resource({"service.name": SERVICE})
-        self._scope = Scope(SCOPE)
         self._known: RunLabels | None = None
-        self._constant: dict[tuple[str, str, Attributes], bytes] = {}
+        self._heads: dict[tuple[str, str, str, int], bytes] = {}
 
     def _attributes(self, lane: str, state: str, own: Attributes) -> dict[str, str | int | float | bool]:
         """A program may say itself what its span is; all other names of ours stay."""
@@ -62,73 +55,110 @@ class Encoder:
 
     def readable(self, span: Span) -> ReadableSpan:
         """The SDK's object of a span."""
-        start, end = nanoseconds(span)
+        # here: the SDK takes 30 ms to load, which catching up does not need
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import ReadableSpan
+        from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+        from opentelemetry.trace import SpanKind
+
+        start, end = bounded(span.start, span.end)
         attributes = self._attributes(span.lane, span.state, span.attributes)
-        if span.step is not None:
-            attributes["step"] = span.step
+        home = span.home
+        if home.step is not None:
+            attributes["step"] = home.step
         return ReadableSpan(
             clean(span.state),
-            _context(span.trace, span.id),
-            _context(span.trace, span.parent) if span.parent else None,
-            self._resource,
+            _context(home.trace, span.id),
+            _context(home.trace, home.parent) if home.parent else None,
+            Resource({"service.name": SERVICE}),
             attributes,
             kind=SpanKind.INTERNAL,
-            instrumentation_scope=self._scope,
-            start_time=start,
-            end_time=end,
+            instrumentation_scope=InstrumentationScope(SCOPE),
+            start_time=int(start * 1e9),
+            end_time=int(end * 1e9),
         )
 
     def message(self, spans: Iterable[Span]) -> bytes:
-        """The ExportTraceServiceRequest of these spans: the same message as by `readable`, many times cheaper.
+        """The ExportTraceServiceRequest of these spans (opentelemetry-proto 1.5): the same as by `readable`, many times
+        cheaper.
 
-        A message field is its number and kind, its length, and its bytes; what is said twice is merged, so parts of a
-        span may stand beside each other.
+        A field that holds bytes or a message is its number and kind, its length, and those; fields stand in any order.
         """
         labels = self._labels()
-        if labels != self._known or len(self._constant) > _CACHED:
-            self._known, self._constant = labels, {}
-        scope = ScopeSpans(scope=InstrumentationScope(name=SCOPE)).SerializeToString()
-        scope += b"".join([self._span(span) for span in spans])
-        said = [_said("service.name", SERVICE)]
-        resource = WireResource(attributes=said).SerializeToString()
-        return _field(1, _field(1, resource) + _field(2, scope))
+        if labels != self._known or len(self._heads) > _CACHED:
+            self._known, self._heads = labels, {}
+        heads, home, shared = self._heads, None, b""
+        parts = [_field(1, _field(1, SCOPE.encode()))]  # scope = 1: name = 1
+        for span in spans:
+            if span.home is not home:
+                home = span.home
+                shared = _shared(home)
+            own = repr(span.attributes) if span.attributes else ""  # 1, 1.0 and True are equal, and not the same
+            key = (span.lane, span.state, own, len(shared))
+            head = heads.get(key)
+            if head is None:
+                head = heads[key] = self._head(span, len(shared))
+            start, end = span.start, span.end
+            if not 0.0 <= start <= end <= _LATEST:
+                start, end = bounded(start, end)
+            parts += (head, _OWN(b"\x12\x08", span.id, 0x39, int(start * 1e9), 0x41, int(end * 1e9)), shared)
+        scope = b"".join(parts)
+        said = _field(1, _attribute(1, "service.name", SERVICE))  # resource = 1
+        said += _length(2, len(scope))  # scope_spans = 2
+        return b"".join((_length(1, len(said) + len(scope)), said, scope))  # resource_spans = 1
 
-    def _span(self, span: Span) -> bytes:
-        key = (span.lane, span.state, span.attributes)
-        constant = self._constant.get(key)
-        if constant is None:
-            constant = self._constant[key] = WireSpan(
-                name=clean(span.state),
-                kind=WireSpan.SPAN_KIND_INTERNAL,
-                attributes=[_said(name, value) for name, value in self._attributes(*key).items()],
-                status=Status(),
-                flags=SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK,
-            ).SerializeToString()
-        start, end = nanoseconds(span)
-        if span.parent:
-            own = _CHILD.pack(*_TRACE, span.trace, *_ID, span.id, *_PARENT, span.parent, _START, start, _END, end)
-        else:
-            own = _ROOT.pack(*_TRACE, span.trace, *_ID, span.id, _START, start, _END, end)
-        return _field(2, own + constant + (_step(span.step) if span.step is not None else b""))
+    def _head(self, span: Span, shared: int) -> bytes:
+        """The beginning of a span, with what is said of all spans of a state alike; `shared` bytes end it."""
+        said = _field(5, clean(span.state).encode()) + b"\x30\x01"  # name = 5, kind = 6: internal
+        attributes = self._attributes(span.lane, span.state, span.attributes)
+        said += b"".join([_attribute(9, name, value) for name, value in attributes.items()])
+        said += b"\x7a\x00\x85\x01\x00\x01\x00\x00"  # status = 15, flags = 16: whether the parent is remote is known
+        return _length(2, len(said) + _OWN_SIZE + shared) + said  # spans = 2
 
 
-# trace_id = 1, span_id = 2, parent_span_id = 4: their lengths follow; start_time_unix_nano = 7, end_time_unix_nano = 8.
-_TRACE, _ID, _PARENT, _START, _END = (1 << 3 | 2, 16), (2 << 3 | 2, 8), (4 << 3 | 2, 8), 7 << 3 | 1, 8 << 3 | 1
-_CHILD = Packing("<BB16sBB8sBB8sBQBQ")
-_ROOT = Packing("<BB16sBB8sBQBQ")
+# span_id = 2 with its length, start_time_unix_nano = 7, end_time_unix_nano = 8.
+_OWN, _OWN_SIZE = Packing("<2s8sBQBQ").pack, 28
+
+
+def _shared(home: Home) -> bytes:
+    """The end of all spans of a home: trace_id = 1, parent_span_id = 4, the attribute `step`."""
+    parent = b"\x22\x08" + home.parent if home.parent else b""
+    return b"\x0a\x10" + home.trace + parent + _step(home.step)
 
 
 @lru_cache(maxsize=1024)
-def _step(step: int) -> bytes:
-    """The attribute of all spans of a step."""
-    value = b"\x18" + _varint(step & 0xFFFFFFFFFFFFFFFF)  # int_value = 3
-    return _field(9, b"\x0a\x04step\x12" + bytes((len(value),)) + value)  # attributes = 9: key = 1, value = 2
+def _step(step: int | None) -> bytes:
+    return _attribute(9, "step", step) if step is not None else b""
+
+
+def _attribute(number: int, key: str, value: str | int | float | bool) -> bytes:
+    """A KeyValue in the field `number`: key = 1, value = 2."""
+    if isinstance(value, bool):
+        said = b"\x10" + _varint(value)  # bool_value = 2
+    elif isinstance(value, int):
+        said = b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)  # int_value = 3
+    elif isinstance(value, float):
+        said = b"\x21" + _DOUBLE(value)  # double_value = 4
+    else:
+        said = _field(1, value.encode())  # string_value = 1
+    return _field(number, _field(1, key.encode()) + _field(2, said))
+
+
+_DOUBLE = Packing("<d").pack
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field that holds bytes or a message."""
+    return _length(number, len(content)) + content
 
 
 @lru_cache(maxsize=1024)
+def _length(number: int, length: int) -> bytes:
+    """What stands before the bytes of such a field."""
+    return bytes((number << 3 | 2,)) + _varint(length)
+
+
 def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return bytes((number,))
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -137,21 +167,8 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-def _field(number: int, content: bytes) -> bytes:
-    """A field that holds bytes or a message."""
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
-
-
-def _said(key: str, value: str | int | float | bool) -> KeyValue:
-    if isinstance(value, bool):
-        return KeyValue(key=key, value=AnyValue(bool_value=value))
-    if isinstance(value, int):
-        return KeyValue(key=key, value=AnyValue(int_value=value))
-    if isinstance(value, float):
-        return KeyValue(key=key, value=AnyValue(double_value=value))
-    return KeyValue(key=key, value=AnyValue(string_value=value))
-
-
 def _context(trace: bytes, span: bytes) -> SpanContext:
+    from opentelemetry.trace import SpanContext, TraceFlags
+
     ids = int.from_bytes(trace, "big"), int.from_bytes(span, "big")
     return SpanContext(*ids, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))

@@ -24,8 +24,8 @@ from rli_agent.store.run_store import RunStore
 
 EXPORTER = "otlp"
 #: Spans of a request: 16 MiB is what a Tempo 2.6 takes, and these are about 1 MB.
-REQUEST = 2000
-#: Where more rows wait, spans are encoded directly.
+REQUEST = 5000
+#: Where more rows were found, spans are encoded directly.
 MANY = 1000
 #: Seconds before a run that tells of no states any more is taken to be over.
 QUIET = 3600.0
@@ -95,7 +95,7 @@ class SpanExporter(FromStore):
             some = rows.waiting
             for states in rows.chunks():
                 layout.add(states, time.monotonic())
-                if not self._hand_over(layout.take(time.monotonic()), rows, after):
+                if not self._hand_over(layout.take(time.monotonic()), some, rows, after):
                     return
                 if states:
                     since = layout.since()
@@ -103,7 +103,7 @@ class SpanExporter(FromStore):
                     self._note(kept_as, Cursor(after.lines, after.intervals, reached), layout)
             news = time.monotonic() if some else news
             traces = layout.take(time.monotonic(), last or time.monotonic() - news > QUIET)
-            if not self._hand_over(traces, rows, after):
+            if not self._hand_over(traces, some, rows, after):
                 return
             if some or traces:
                 self._note(kept_as, Cursor(after.lines, after.intervals, layout.since()), layout)
@@ -118,12 +118,12 @@ class SpanExporter(FromStore):
         memory = msgspec.Raw(msgspec.json.encode(layout.memory()))
         self._kept = (kept_as, msgspec.json.encode(Position(cursor, memory)))
 
-    def _hand_over(self, traces: Sequence[Trace], rows: Rows, after: Cursor) -> bool:
-        """Send until all has arrived; False when the watch ends first."""
+    def _hand_over(self, traces: Sequence[Trace], some: int, rows: Rows, after: Cursor) -> bool:
+        """Send until all has arrived; False when the watch ends first. `some` rows were taken up with them."""
         assert self._sender is not None
         for spans in requests_of(traces):
             self._own.exporter_queued(EXPORTER, rows.waiting + len(spans))
-            send = self._sender.send_many if rows.waiting + len(spans) > MANY else self._sender.send
+            send = self._sender.send_many if some + len(spans) > MANY else self._sender.send
             while not (verdict := send(spans)).ok:
                 self._own.exporter_queued(EXPORTER, rows.waiting + len(spans) + rows.beyond(after))
                 if not self._wait_for_return(self._url, verdict.reason, verdict.wait):
@@ -143,7 +143,7 @@ def requests_of(traces: Sequence[Trace]) -> Iterator[list[Span]]:
             yield request
             request = []
         request += trace
-        while len(request) > 2 * REQUEST:
+        while len(request) > REQUEST:
             yield request[:REQUEST]
             request = request[REQUEST:]
     if request:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from rli_agent.publish.spans.rows import State
 
 
-@lru_cache(maxsize=4096)
 def trace_id(run: str, attempt: int, step: int) -> bytes:
     """Of a step. `attempt`: how often the run went back to an earlier step before."""
     return blake2b(f"{run}\0{attempt}\0{step}".encode(), digest_size=16).digest()
 
 
-@lru_cache(maxsize=4096)
 def root_id(run: str, attempt: int, step: int) -> bytes:
     """Of the step's root, also where it had to be made up because no line tells of the step as a whole."""
     return blake2b(f"{run}\0{attempt}\0{step}\0root".encode(), digest_size=8).digest()
 
 
-def span_id(run: str, state: State) -> bytes:
-    """Of an interval."""
-    return blake2b(_key(run, state), digest_size=8).digest()
+def span_ids(run: str, states: Iterable[State]) -> list[bytes]:
+    """Of intervals."""
+    empty = blake2b(digest_size=8)
+    ids = []
+    for state in states:
+        digest = empty.copy()  # which takes half the time of a new one
+        digest.update(_key(run, state))
+        ids.append(digest.digest())
+    return ids
 
 
 def lone_trace_id(run: str, state: State) -> bytes:
@@ -31,4 +35,4 @@ def lone_trace_id(run: str, state: State) -> bytes:
 
 
 def _key(run: str, s: State) -> bytes:
-    return f"{run}\0{s.lane}\0{s.state}\0{s.step}\0{s.place}".encode("utf-8", "backslashreplace")
+    return f"{run}\0{s.lane}\0{s.state}\0{s.step}\0{s.place}{s.number}".encode("utf-8", "backslashreplace")

@@ -8,22 +8,28 @@ from typing import Any, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from rli_agent.events import Attributes
-from rli_agent.publish.spans.ids import lone_trace_id, span_id
+from rli_agent.publish.spans.ids import lone_trace_id, span_ids
 from rli_agent.publish.spans.rows import State
 
 #: step: a step is a trace, with the states of all lanes under its root. flat: each state is a trace of its own.
 LayoutName: TypeAlias = Literal["step", "flat"]
 
 
-class Span(Struct, gc=False):
-    """A state as it is sent. `parent` is empty for a root."""
+class Home(Struct, frozen=True, gc=False):
+    """What the spans of a step share. `parent` is the root that they lie under, empty for a root."""
 
     trace: bytes
-    id: bytes
     parent: bytes
+    step: int | None
+
+
+class Span(Struct, gc=False):
+    """A state as it is sent."""
+
+    home: Home
+    id: bytes
     lane: str
     state: str
-    step: int | None
     start: float
     end: float
     attributes: Attributes = ()
@@ -73,4 +79,5 @@ class Flat:
 
 def alone(run: str, s: State) -> Span:
     """The span of a state that is in no step's trace."""
-    return Span(lone_trace_id(run, s), span_id(run, s), b"", s.lane, s.state, s.step, s.start, s.end, s.attributes)
+    (own,) = span_ids(run, [s])
+    return Span(Home(lone_trace_id(run, s), b"", s.step), own, s.lane, s.state, s.start, s.end, s.attributes)

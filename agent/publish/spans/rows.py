@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from rli_agent.events import Attributes, Plan, Samples, Shape, TimeIs
-from rli_agent.parsers.timeline import intervals
+from rli_agent.events import Attributes, Plan, TimeIs
+from rli_agent.parsers.timeline import laid_out
 from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
 from rli_agent.store.rows import attributes_of, values_of
@@ -26,9 +26,9 @@ AT_ONCE = 500
 class State(Struct, gc=False):
     """A lane was in a state from `start` to `end` (Unix seconds, `end` never before `start`).
 
-    `at` is when the text told of it: the time of its line. `place` is where it stands (file, line, number in the line,
-    and the time if the text gives it: a file may be emptied and written again): it tells apart what is alike otherwise,
-    and stays the same when the logs are read again.
+    `at` is when the text told of it: the time of its line. `place` is where that stands (file, line, and the time if
+    the text gives it: a file may be emptied and written again), `number` counts the line's states: they tell apart what
+    is alike otherwise, and stay the same when the logs are read again.
     """
 
     at: float
@@ -38,6 +38,7 @@ class State(Struct, gc=False):
     state: str
     step: int | None
     place: str
+    number: int = 0
     attributes: Attributes = ()
 
 
@@ -128,15 +129,13 @@ class Rows:
                 (json.dumps(ids),),
             )
         found: dict[int, list[State]] = {}
-        for row, file, line, step, at, time_is, plan, values in rows:
+        for row, file, line, step, at, time_is, printed, values in rows:
             if not math.isfinite(at):
                 continue
-            samples = Samples("", line, 0, at, "logged", step, _shape(plan), values_of(values), "")
-            where = _place(file, line, at, time_is)
+            plan, place = _plan(printed), _place(file, line, at, time_is)
             found[2 * row] = [
-                State(at, start, max(start, end), i.lane, i.state, step, f"{where}{number}")
-                for number, i in enumerate(intervals(samples))
-                if (start := i.start) is not None and (end := i.end) is not None
+                State(at, start, start + seconds, plan.lane, phase.state, step, place, number)
+                for number, (phase, start, seconds) in enumerate(laid_out(plan, values_of(values), at))
             ]
         return found
 
@@ -156,9 +155,9 @@ class Rows:
         for row, file, line, lane, state, step, start, end, duration, time_is, labels, number in rows:
             begun = start if start is not None else end - (duration or 0.0)
             if math.isfinite(begun) and math.isfinite(end):
-                place = f"{_place(file, line, end, time_is)}own\0{number}"
+                place = f"{_place(file, line, end, time_is)}own\0"
                 own = attributes_of(labels)
-                found[2 * row + 1] = [State(end, begun, max(begun, end), lane, state, step, place, own)]
+                found[2 * row + 1] = [State(end, begun, max(begun, end), lane, state, step, place, number, own)]
         return found
 
 
@@ -167,5 +166,5 @@ def _place(file: object, line: int, at: float, time_is: TimeIs) -> str:
 
 
 @lru_cache(maxsize=256)
-def _shape(plan: str) -> Shape:
-    return Shape((), (), (), (), msgspec.json.decode(plan, type=Plan))
+def _plan(printed: str) -> Plan:
+    return msgspec.json.decode(printed, type=Plan)

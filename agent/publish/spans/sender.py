@@ -7,14 +7,10 @@ import logging
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
-from google.protobuf.message import DecodeError
 from msgspec import Struct
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from rli_agent.publish.address import is_loopback
 from rli_agent.publish.http_answer import why
@@ -23,12 +19,15 @@ from rli_agent.publish.retry_after import retry_after
 from rli_agent.publish.spans.encode import Encoder
 from rli_agent.publish.spans.layouts import Span
 
+if TYPE_CHECKING:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
 #: Seconds for an answer.
 TIMEOUT = 10.0
 _OURS = frozenset(
     {"accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "user-agent"}
 )
-_HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip", "User-Agent": "rli-agent"}
+_HEADERS = {"Content-Type": "application/x-protobuf", "User-Agent": "rli-agent"}
 
 
 class Verdict(Struct, frozen=True):
@@ -80,29 +79,43 @@ class Sender:
         self._encoder = encoder
         self._timeout = timeout
         self._wire = Wire(url, headers)
+        self._compress = not is_loopback(url)  # on one machine that costs more than it saves
+        self._exporter: OTLPSpanExporter | None = None
         for name in ("opentelemetry.exporter", "urllib3"):  # they tell of each failure; we tell of the first
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        self._exporter = OTLPSpanExporter(
-            endpoint=url, headers={}, timeout=timeout, compression=Compression.Gzip, session=self._wire
-        )
 
     def send(self, spans: Sequence[Span]) -> Verdict:
         """By the SDK."""
+        if self._exporter is None:
+            self._exporter = self._sdk()
         self._wire.verdict = Verdict(False, "the exporter sent nothing")
         self._exporter.export([self._encoder.readable(span) for span in spans])
         return self._wire.verdict
 
+    def _sdk(self) -> OTLPSpanExporter:
+        # here: it takes 50 ms to load, which catching up does not need
+        from opentelemetry.exporter.otlp.proto.http import Compression
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        compression = Compression.Gzip if self._compress else Compression.NoCompression
+        return OTLPSpanExporter(
+            endpoint=self.url, headers={}, timeout=self._timeout, compression=compression, session=self._wire
+        )
+
     def send_many(self, spans: Sequence[Span]) -> Verdict:
         """The same message without the SDK's objects."""
-        packer = zlib.compressobj(1, wbits=31)
-        data = packer.compress(self._encoder.message(spans)) + packer.flush()
+        data, headers = self._encoder.message(spans), _HEADERS
+        if self._compress:
+            packer = zlib.compressobj(1, wbits=31)
+            data, headers = packer.compress(data) + packer.flush(), _HEADERS | {"Content-Encoding": "gzip"}
         with suppress(requests.RequestException):
-            self._wire.post(self.url, data=data, headers=_HEADERS, timeout=self._timeout)
+            self._wire.post(self.url, data=data, headers=headers, timeout=self._timeout)
         return self._wire.verdict
 
     def abort(self) -> None:
         """Ends what is under way; may be called from another thread."""
-        self._exporter.shutdown()
+        if self._exporter is not None:
+            self._exporter.shutdown()
         self._wire.close()
 
 
@@ -114,19 +127,33 @@ def judge(status: int, headers: Any, body: bytes) -> Verdict:
     """
     if status != 200:
         return Verdict(False, f"status {status}{_hint(status)}", wait=retry_after(headers.get("Retry-After")))
+    if not body:
+        return Verdict(True)
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     try:
-        if kind == "application/json" and body:
+        if kind == "application/json":
             partial = json.loads(body).get("partialSuccess") or {}
             rejected, message = int(partial.get("rejectedSpans", 0)), str(partial.get("errorMessage", ""))
-        elif kind in ("application/x-protobuf", "application/protobuf", "application/octet-stream", "") or not body:
-            said = ExportTraceServiceResponse.FromString(body).partial_success
-            rejected, message = said.rejected_spans, said.error_message
+        elif kind in ("application/x-protobuf", "application/protobuf", "application/octet-stream", ""):
+            rejected, message = _partial_success(body)
         else:
             return Verdict(False, f"status 200 with {clean(kind, 60)} instead of an OTLP answer")
-    except (DecodeError, ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         return Verdict(False, "status 200 with something that is no OTLP answer")
     return Verdict(True, clean(message), max(rejected, 0))
+
+
+def _partial_success(body: bytes) -> tuple[int, str]:
+    """How many spans an answer says were rejected, and why. Raises ValueError where it is no answer."""
+    # here: it takes 20 ms to load, and most answers are empty
+    from google.protobuf.message import DecodeError
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+    try:
+        said = ExportTraceServiceResponse.FromString(body).partial_success
+    except DecodeError as error:
+        raise ValueError(body) from error
+    return said.rejected_spans, said.error_message
 
 
 def _hint(status: int) -> str:

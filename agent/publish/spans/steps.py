@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -10,8 +12,8 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from rli_agent.publish.spans.ids import root_id, span_id, trace_id
-from rli_agent.publish.spans.layouts import Span, Trace, alone
+from rli_agent.publish.spans.ids import root_id, span_ids, trace_id
+from rli_agent.publish.spans.layouts import Home, Span, Trace, alone
 from rli_agent.publish.spans.rows import State
 
 #: The lane whose state `step` is the root.
@@ -59,7 +61,7 @@ class Steps:
     def __init__(self, run: str, memory: Any = None) -> None:
         """`memory`: of the layout before this one."""
         self._run = run
-        self._states: dict[Key, list[State]] = {}
+        self._states: defaultdict[Key, list[State]] = defaultdict(list)
         self._loose: list[State] = []  # wait for the step in which they ended
         self._order: list[Window] = []  # by close
         self._windows: dict[Key, Window] = {}
@@ -67,7 +69,6 @@ class Steps:
         self._made_up: dict[Key, None] = {}  # steps that were sent with a root of our own
         self._begun: float | None = None  # when the first step began
         self._newest = float("-inf")
-        self._held = 0
         self._lone: list[Trace] = []
         if memory is not None:
             known = msgspec.convert(memory, type=Memory)
@@ -89,24 +90,42 @@ class Steps:
     # -- in
 
     def add(self, states: Sequence[State], now: float) -> None:
+        told = None
         for s in states:
-            self._newest = max(self._newest, s.at)
+            if s.at > self._newest:
+                self._newest = s.at
             if s.step is None:
                 self._assign(s)
-                continue
-            is_step = s.state == "step" and s.lane == LANE
-            key = (self._attempt_of_root(s, s.step) if is_step else self._attempt(s), s.step)
-            window = self._windows.get(key)
-            if is_step and _is_root(s, window):
-                if window is not None:
-                    self._order.remove(window)
-                self._made_up.pop(key, None)
-                self._unsent.append(self._remember(Window(s.at, key, s, now)))
-                self._begun = s.start if self._begun is None else self._begun
-            elif window is not None and _outlives(s, window):
-                self._assign(s)
+            elif s.state == "step" and s.lane == LANE:
+                self._add_step(s, s.step, now)
+                told = None
             else:
-                self._hold(key, s)
+                if told != (s.at, s.step):  # the states of a line belong together
+                    told, key = (s.at, s.step), (self._attempt(s), s.step)
+                    until = self._until(key)
+                if s.end > until:
+                    self._assign(s)
+                else:
+                    self._states[key].append(s)
+
+    def _add_step(self, s: State, step: int, now: float) -> None:
+        key = (self._attempt_of_root(s, step), step)
+        window = self._windows.get(key)
+        if _is_root(s, window):
+            if window is not None:
+                self._order.remove(window)
+            self._made_up.pop(key, None)
+            self._unsent.append(self._remember(Window(s.at, key, s, now)))
+            self._begun = s.start if self._begun is None else self._begun
+        elif s.end > self._until(key):
+            self._assign(s)
+        else:
+            self._states[key].append(s)
+
+    def _until(self, key: Key) -> float:
+        """When a state of this step ended at the latest; without bound while the step is not over."""
+        window = self._windows.get(key)
+        return window.close + SLACK if window is not None else math.inf
 
     def _attempt(self, s: State) -> int:
         """The attempt that the run was in: that of the step before."""
@@ -130,17 +149,12 @@ class Steps:
         self._windows[window.key] = window
         return window
 
-    def _hold(self, key: Key, s: State) -> None:
-        self._states.setdefault(key, []).append(s)
-        self._held += 1
-
     def _assign(self, s: State, final: bool = False) -> None:
         """To the step in which the state ended, if that is known by now."""
         if s.step is None and (s.end < self._begun if self._begun is not None else self._newest - s.at > SILENCE):
             self._lone.append([alone(self._run, s)])
             return
-        at = bisect_left(self._order, s.end - SLACK, key=_CLOSE)
-        window = self._order[at] if at < len(self._order) else None
+        window = self._window(s.end - SLACK)
         if window is None and final:
             window = self._windows.get((self._attempt(s), s.step)) if s.step is not None else None
             window = window or (self._order[-1] if self._order else None)
@@ -148,23 +162,28 @@ class Steps:
                 self._lone.append([alone(self._run, s)])
                 return
         if window is not None and window.root is None:
-            self._hold(window.key, s)
+            self._states[window.key].append(s)
         else:
             self._loose.append(s)
+
+    def _window(self, when: float) -> Window | None:
+        """The first that closed then or later."""
+        if not self._order or self._order[-1].close < when:
+            return None
+        return self._order[bisect_left(self._order, when, key=_CLOSE)]
 
     # -- out
 
     def take(self, now: float, final: bool = False) -> list[Trace]:
-        final = final or self._held + len(self._loose) > HELD
+        final = final or sum(map(len, self._states.values())) + len(self._loose) > HELD
         ready = [w for w in self._unsent if final or self._is_over(w, now)]
         roots = {w.key: w.root for w in ready if w.root is not None}
         for w in ready:
             w.root = None
-            mine = self._states.get(w.key, [])
-            outlive = [s for s in mine if _outlives(s, w)]
+            mine, until = self._states.get(w.key, []), self._until(w.key)
+            outlive = [s for s in mine if s.end > until]
             if outlive:
-                self._states[w.key] = [s for s in mine if not _outlives(s, w)]
-                self._held -= len(outlive)
+                self._states[w.key] = [s for s in mine if s.end <= until]
                 self._loose += outlive
         if ready:
             self._unsent = [w for w in self._unsent if w.root is not None]
@@ -207,12 +226,15 @@ class Steps:
     def _trace(self, key: Key, root: State | None) -> Trace:
         run, (attempt, step) = self._run, key
         trace, top = trace_id(run, attempt, step), root_id(run, attempt, step)
-        states = self._states.pop(key, [])
-        self._held -= len(states)
-        spans = [Span(trace, top, b"", LANE, "step", step, root.start, root.end)] if root is not None else []
-        for s in states:
-            own = s.step if s.step is not None else step
-            spans.append(Span(trace, span_id(run, s), top, s.lane, s.state, own, s.start, s.end, s.attributes))
+        states, home = self._states.pop(key, []), Home(trace, top, step)
+        spans = []
+        for s, own in zip(states, span_ids(run, states), strict=True):
+            said = step if s.step is None else s.step
+            if said != home.step:
+                home = Home(trace, top, said)
+            spans.append(Span(home, own, s.lane, s.state, s.start, s.end, s.attributes))
+        if root is not None:
+            spans.insert(0, Span(Home(trace, b"", step), top, LANE, "step", root.start, root.end))
         return spans
 
     def _forget(self) -> None:
@@ -225,7 +247,3 @@ class Steps:
 def _is_root(s: State, window: Window | None) -> bool:
     """Not when the step has one; the same one may be read again."""
     return window is None or (window.root is None and window.close == s.at)
-
-
-def _outlives(s: State, window: Window) -> bool:
-    return s.end > window.close + SLACK
