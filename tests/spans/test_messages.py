@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.spans.encode import Encoder
+from rli_agent.publish.spans.exporter import REQUEST, requests_of
 from rli_agent.publish.spans.layouts import Home, Span
 from rli_agent.publish.spans.sender import judge
 
@@ -77,6 +78,18 @@ def test_labels_found_later_are_on_later_spans() -> None:
     assert b"other" not in encoder.message([span])
     labels.append(RunLabels("other", "grpo", RUN, "verl"))
     assert b"other" in encoder.message([span])
+
+
+@given(sizes=st.lists(st.integers(1, 3 * REQUEST), max_size=6))
+def test_traces_are_cut_only_where_a_request_cannot_hold_them(sizes: list[int]) -> None:
+    traces = [
+        [Span(Home(bytes([i]) * 16, b"", 1), b"s" * 8, "env", "rollout", 1.0, 2.0)] * n for i, n in enumerate(sizes)
+    ]
+    requests = list(requests_of(traces))
+    assert [span for request in requests for span in request] == [span for trace in traces for span in trace]
+    assert all(0 < len(request) <= REQUEST for request in requests)
+    for (trace, *_), size in zip(traces, sizes, strict=True):
+        assert size > REQUEST or sum(trace in request for request in requests) == 1
 
 
 _PARTIAL = ExportTraceServiceResponse()
