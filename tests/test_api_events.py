@@ -21,6 +21,7 @@ from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.spans.encode import Encoder
 from rli_agent.publish.spans.layouts import alone
 from rli_agent.publish.spans.rows import Cursor, Rows
+from rli_agent.publish.spans.sdk import readable
 from rli_agent.store.connection import read_only
 from rli_agent.store.run_store import RunRow, RunStore
 
@@ -144,7 +145,8 @@ def test_what_is_said_of_a_state_is_on_its_span(tmp_path: Path) -> None:
     with closing(read_only(kept.path)) as db:
         labels = db.execute("SELECT labels FROM intervals").fetchone()
     assert json.loads(labels[0])["attributes"]["global_steps"] == 5
-    said = Encoder(RunLabels).readable(alone("r", state)).attributes or {}
+    (span,) = readable([alone("r", state)], Encoder(RunLabels))
+    said = span.attributes or {}
     assert {k: said[k] for k in ("global_steps", "share", "status", "finished", "monitor.trace_segment")} == {
         "global_steps": 5, "share": 0.5, "status": "success", "finished": True, "monitor.trace_segment": "x",
     }  # fmt: skip

@@ -17,6 +17,7 @@ from rli_agent.publish.naming import RunLabels
 from rli_agent.publish.spans.encode import Encoder
 from rli_agent.publish.spans.exporter import REQUEST, requests_of
 from rli_agent.publish.spans.layouts import Home, Span
+from rli_agent.publish.spans.sdk import readable
 from rli_agent.publish.spans.sender import judge
 
 RUN = "r-1"
@@ -45,7 +46,7 @@ _ALIKE = [Span(Home(b"t" * 16, b"", 1), b"s" * 8, "", "", 0.0, 0.0, (("text", v)
 def test_the_direct_encoding_says_what_the_sdk_says(spans: list[Span]) -> None:
     encoder = Encoder(lambda: LABELS)
     direct = ExportTraceServiceRequest.FromString(encoder.message(spans))
-    assert direct == encode_spans([encoder.readable(span) for span in spans])
+    assert direct == encode_spans(readable(spans, encoder))
 
 
 @given(span=_SPANS)

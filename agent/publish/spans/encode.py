@@ -1,19 +1,14 @@
-"""Spans as OTLP says them: by the SDK's objects, or, where many wait, straight into the wire format."""
+"""Spans straight into OTLP's wire format, where many wait: the same as by the SDK (sdk.py), many times cheaper."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from struct import Struct as Packing
-from typing import TYPE_CHECKING
 
 from rli_agent.events import Attributes
 from rli_agent.publish.naming import RunLabels, clean
 from rli_agent.publish.spans.layouts import Home, Span
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.trace import SpanContext
 
 #: As RL-Insight's client calls itself: its panels ask for it.
 SERVICE = "rl_insight_monitor"
@@ -39,8 +34,8 @@ class Encoder:
         self._known: RunLabels | None = None
         self._heads: dict[tuple[str, str, str, int], bytes] = {}
 
-    def _attributes(self, lane: str, state: str, own: Attributes) -> dict[str, str | int | float | bool]:
-        """A program may say itself what its span is; all other names of ours stay."""
+    def attributes(self, lane: str, state: str, own: Attributes) -> dict[str, str | int | float | bool]:
+        """All but the step. A program may say itself what its span is; all other names of ours stay."""
         labels = self._labels()
         said: dict[str, str | int | float | bool] = dict(own)
         return said | {
@@ -53,34 +48,8 @@ class Encoder:
             "framework": clean(labels.framework),
         }
 
-    def readable(self, span: Span) -> ReadableSpan:
-        """The SDK's object of a span."""
-        # here: the SDK takes 30 ms to load, which catching up does not need
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import ReadableSpan
-        from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-        from opentelemetry.trace import SpanKind
-
-        start, end = bounded(span.start, span.end)
-        attributes = self._attributes(span.lane, span.state, span.attributes)
-        home = span.home
-        if home.step is not None:
-            attributes["step"] = home.step
-        return ReadableSpan(
-            clean(span.state),
-            _context(home.trace, span.id),
-            _context(home.trace, home.parent) if home.parent else None,
-            Resource({"service.name": SERVICE}),
-            attributes,
-            kind=SpanKind.INTERNAL,
-            instrumentation_scope=InstrumentationScope(SCOPE),
-            start_time=int(start * 1e9),
-            end_time=int(end * 1e9),
-        )
-
     def message(self, spans: Iterable[Span]) -> bytes:
-        """The ExportTraceServiceRequest of these spans (opentelemetry-proto 1.5): the same as by `readable`, many times
-        cheaper.
+        """The ExportTraceServiceRequest of these spans (opentelemetry-proto 1.5).
 
         A field that holds bytes or a message is its number and kind, its length, and those; fields stand in any order.
         """
@@ -110,7 +79,7 @@ class Encoder:
     def _head(self, span: Span, shared: int) -> bytes:
         """The beginning of a span, with what is said of all spans of a state alike; `shared` bytes end it."""
         said = _field(5, clean(span.state).encode()) + b"\x30\x01"  # name = 5, kind = 6: internal
-        attributes = self._attributes(span.lane, span.state, span.attributes)
+        attributes = self.attributes(span.lane, span.state, span.attributes)
         said += b"".join([_attribute(9, name, value) for name, value in attributes.items()])
         said += b"\x7a\x00\x85\x01\x00\x01\x00\x00"  # status = 15, flags = 16: whether the parent is remote is known
         return _length(2, len(said) + _OWN_SIZE + shared) + said  # spans = 2
@@ -165,10 +134,3 @@ def _varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
-
-
-def _context(trace: bytes, span: bytes) -> SpanContext:
-    from opentelemetry.trace import SpanContext, TraceFlags
-
-    ids = int.from_bytes(trace, "big"), int.from_bytes(span, "big")
-    return SpanContext(*ids, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))

@@ -86,21 +86,13 @@ class Sender:
 
     def send(self, spans: Sequence[Span]) -> Verdict:
         """By the SDK."""
+        from rli_agent.publish.spans import sdk  # here: catching up does not need it
+
         if self._exporter is None:
-            self._exporter = self._sdk()
+            self._exporter = sdk.exporter(self.url, self._wire, self._timeout, self._compress)
         self._wire.verdict = Verdict(False, "the exporter sent nothing")
-        self._exporter.export([self._encoder.readable(span) for span in spans])
+        self._exporter.export(sdk.readable(spans, self._encoder))
         return self._wire.verdict
-
-    def _sdk(self) -> OTLPSpanExporter:
-        # here: it takes 50 ms to load, which catching up does not need
-        from opentelemetry.exporter.otlp.proto.http import Compression
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        compression = Compression.Gzip if self._compress else Compression.NoCompression
-        return OTLPSpanExporter(
-            endpoint=self.url, headers={}, timeout=self._timeout, compression=compression, session=self._wire
-        )
 
     def send_many(self, spans: Sequence[Span]) -> Verdict:
         """The same message without the SDK's objects."""
