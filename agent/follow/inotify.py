@@ -73,7 +73,7 @@ class Inotify(Generic[Owner]):
         """What was created, modified, deleted or moved since the last call, and whom to tell; waits for nothing. Of a
         directory that appears, what it holds is told too, and of one deleted itself. Raises Overflow."""
         queue = self._queue
-        if queue is not None and any(ready == queue.descriptor for ready, _ in self._poll.poll(0)):
+        if queue is not None and self._has_events(queue):
             for event in queue.read_events():
                 queue.handle_event(event)
         lost, self._lost = self._lost, False
@@ -85,10 +85,12 @@ class Inotify(Generic[Owner]):
     def close(self) -> None:
         for owner in list(self._watched):
             self.unwatch(owner)
-        if self._queue is not None:
-            self.read()  # that nothing is watched any more: until it was read, watchdog waits for a thread to close it
+        if self._queue is not None and self._has_events(self._queue):  # that nothing is watched any more
             self._queue.close()
-            self._queue = None
+        self._queue = None
+
+    def _has_events(self, queue: Queue) -> bool:
+        return any(ready == queue.descriptor for ready, _ in self._poll.poll(0))
 
     def _lose(self) -> None:
         self._lost = True

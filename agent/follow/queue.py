@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from watchdog.observers.inotify_c import (
     CallbackId,
@@ -24,9 +26,13 @@ _WANTED = Mask(
     | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_ONLYDIR | InotifyConstants.IN_DONT_FOLLOW
 )  # fmt: skip
 
+_HEAD = struct.Struct("iIII")
+#: Bytes that are read at once. A file that grows gives the same few each time: what they say is remembered.
+AT_ONCE, _SHORT = 1 << 14, 1 << 8
+
 
 class Queue(InotifyFD):
-    """Is never started: `read_events` and `handle_event` are called where `descriptor` became readable."""
+    """Is never started: `read_events` and `handle_event` are called where `descriptor` became readable, `close` too."""
 
     descriptor: int
 
@@ -34,6 +40,30 @@ class Queue(InotifyFD):
         self.descriptor = super()._create_inotify_fd()
         os.set_inheritable(self.descriptor, False)
         return self.descriptor
+
+    def read_events(self, *, event_buffer_size: int = AT_ONCE) -> list[InotifyEvent]:
+        """What there is. Nobody else reads, so watchdog's locks and its own waiting are left out: they took three times
+        as long as all the rest."""
+        data = os.read(self.descriptor, event_buffer_size)
+        return _remembered(data) if len(data) <= _SHORT else _events(data)
+
+    def close(self) -> None:
+        """Where nothing can be read watchdog leaves this to its thread."""
+        super().read_events()
+        super().close()
+
+
+def _events(data: bytes) -> list[InotifyEvent]:
+    """The events in a buffer, see inotify(7)."""
+    found, at = [], 0
+    while at < len(data):
+        number, mask, cookie, length = _HEAD.unpack_from(data, at)
+        at += _HEAD.size + length
+        found.append(InotifyEvent(number, mask, cookie, data[at - length : at].rstrip(b"\0")))
+    return found
+
+
+_remembered = lru_cache(64)(_events)
 
 
 class Directories(WatchCallback):
@@ -83,7 +113,7 @@ class Directories(WatchCallback):
             return
         path = f"{directory}/{os.fsdecode(event.name)}" if event.name else directory
         self._tell(path)
-        if not (self._recursive and event.is_directory):
+        if event.is_modify or not (self._recursive and event.is_directory):
             return
         if event.is_moved_from:
             self.leave(f"{path}/")
