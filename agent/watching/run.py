@@ -191,8 +191,6 @@ class WatchedRun:
         now = time.monotonic()
         ticks = now >= self._tick_at
         self._turns.take(self._turns.due(self._to_read(changed, now, ticks), now))
-        self._turns.flush_quiet()
-        self._relabel()
         if self._missing is not None and not self._turns.waits:  # what is not read yet may tell of its end
             self._missing.notice(bool(changed), self._pager.tracker.state)
         if ticks:
@@ -225,7 +223,9 @@ class WatchedRun:
         return [track for path, track in tracks.items() if path in changed or path not in known]
 
     def _tick(self, now: float) -> None:
-        """What time alone changes."""
+        """What waits for time to pass, and what need not be looked at with each line."""
+        self._turns.flush_quiet()
+        self._relabel()
         if self._engines is not None:
             self._keeper.overlap.engines_asked = self._engines.answering > 1
             for source, samples in self._engines.take():
