@@ -84,7 +84,6 @@ class Watcher:
         self._taken = 0.0  # when events came last
         self._in_a_row = 0  # times when they came right after the pause
         self._roots: dict[Path, _Root] = {}
-        self._wanted: Set[Path] = frozenset()
         for root in roots:
             self.add(root)
 
@@ -101,9 +100,6 @@ class Watcher:
 
     def watch(self, roots: Set[Path]) -> None:
         """Watch these roots and no others."""
-        if roots == self._wanted:
-            return
-        self._wanted = frozenset(roots)
         for path in self._roots.keys() - roots:
             self._inotify.unwatch(self._roots.pop(path))
         for path in sorted(roots - self._roots.keys()):
@@ -116,22 +112,19 @@ class Watcher:
         elsewhere is reported by its own name: everything that is reached through it may have changed.
         """
         deadline = time.monotonic() + timeout
-        asked = False  # whether there are events
         while True:
             settle = SETTLE if self._in_a_row < MANY else SETTLE_LONG
             pause = self._taken + settle - time.monotonic()
             if 0 < pause < deadline - time.monotonic():
                 time.sleep(pause)
-                asked = True
-            found = self._take_events(settle) if asked else set()
+            found = self._take_events(settle)  # before looking: what an event tells is no evidence against inotify
             now = time.monotonic()
             for root in self._roots.values():
                 if now >= root.next_look:
                     found |= self._look(root, now)
             until = min([deadline, *(root.next_look for root in self._roots.values())])
-            if found or (asked and now >= deadline) or self._is_woken(until - now):
+            if found or now >= deadline or self._is_woken(until - now):
                 return found
-            asked = True
 
     def wake(self) -> None:
         """Make `wait` return now, or at once when it is called next."""
