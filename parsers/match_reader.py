@@ -25,6 +25,8 @@ from rli_agent.parsers.wrappers import Origin
 
 _ENCODER = msgspec.json.Encoder()
 _NOTHING: Mapping[str, str] = {}
+#: A count as people read it: 1,200.
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
 
 
 class MatchReader:
@@ -181,6 +183,8 @@ class MatchReader:
         rule = compiled.rule
         told = [(key, (match.group(group) or "").strip()) for group, key in rule.facts.items()]
         for key, text in (*told, *rule.tells.items()):
+            if _GROUPED.fullmatch(text):
+                text = text.replace(",", "")
             if text and self.state.facts.get(key) != text:
                 self.state.facts[key] = text
                 place = (self.source.file, at.line, at.offset)
