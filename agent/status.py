@@ -24,7 +24,7 @@ COPIED = 3600.0
 #: So many usual durations without a step make a run look stuck.
 STUCK_AFTER = 3.0
 #: How a sentence begins that says how a run may have ended.
-_DOUBT = "may have "
+DOUBT = "may have "
 #: A step that is missing for so many seconds comes first; before that a run is healthy (answer/health.py).
 _LATE = 120.0
 #: Seconds without progress before the first step after which that is said, and without a line after a traceback there.
@@ -204,7 +204,7 @@ class RunStatus:
             parts.append(f"reward {reward:.4g}")
         if life == "finished" and state.attempt.end is not None:
             parts.append(f"ended {self._clock(state.attempt.end, now)}")
-        if self.problems and not parts[0].startswith(_DOUBT):
+        if self.problems and not parts[0].startswith(DOUBT):
             parts.append(self._problems())
         return ", ".join(parts)
 

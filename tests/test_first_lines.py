@@ -281,3 +281,13 @@ def test_rollouts_are_of_an_environment_or_of_none(environment: str, said: str) 
     """TRL's have none."""
     batch = RolloutBatch("c.parquet", 1, 0, 1.0, "observed", 3, "train", environment, RolloutStatistics(8))
     assert in_words(batch) == f"8 train {said} step 3"
+
+
+def test_a_run_that_may_be_over_is_not_called_healthy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    at = time.strftime("%H:%M:%S", time.localtime(time.time() - 1.0))
+    said = ("   INFO Starting orchestrator process", "WARNING Received SIGTERM, terminating all processes...")
+    logs = tmp_path / "run" / "logs"
+    logs.mkdir(parents=True)
+    written(logs / "launcher.log", "".join(f"{at} {line}\n" for line in said), ago=1.0)
+    line = first_line(capsys, "status", "--framework", "prime-rl", "--state-dir", tmp_path / "state", logs.parent)
+    assert line.startswith("Degraded: may have been cancelled before the first step: Received SIGTERM")

@@ -28,7 +28,7 @@ from rli_agent.life.state import ENDS, KNOWN_AS, LifeState
 from rli_agent.life.tracker import LifeTracker
 from rli_agent.machine.files import lived
 from rli_agent.resume import newest_states
-from rli_agent.status import COPIED, RunStatus
+from rli_agent.status import COPIED, DOUBT, RunStatus
 from rli_agent.store import lookup
 from rli_agent.store.connection import read_only
 from rli_agent.store.errors import StoreError, explain
@@ -109,7 +109,9 @@ class StoreReader:
         steady = self._series(STABILITY, state.step)
         messages, alerts = self._troubles.messages(told), self._troubles.alerts()
         health, reasons = judge(progress, quality, problems, messages, overdue(state, now), alerts, reached)
-        if status.life == "starting" and state.progress_at is None and not status.lanes:
+        if answer.startswith(DOUBT):
+            health, reasons = ("Degraded", [answer]) if health == "Healthy" else (health, reasons)
+        elif status.life == "starting" and state.progress_at is None and not status.lanes:
             if lookup.tells_nothing(self._db):
                 health, reasons = "Unknown", [answer]
             elif not status.problems:
