@@ -37,11 +37,14 @@ class Terminal:
         told |= {"TERM": "xterm-256color", "TZ": "UTC", **(env or {})}
         self.pid = os.fork()
         if self.pid == 0:
-            os.setsid()
-            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-            for number in (0, 1, 2):
-                os.dup2(theirs, number)
-            os.execve(sys.executable, [sys.executable, "-m", "rli_agent", *map(str, arguments)], told)
+            try:
+                os.setsid()
+                fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+                for number in (0, 1, 2):
+                    os.dup2(theirs, number)
+                os.execve(sys.executable, [sys.executable, "-m", "rli_agent", *map(str, arguments)], told)
+            finally:
+                os._exit(127)  # or where nothing can be executed this process would go on with the tests
 
     @property
     def lines(self) -> list[str]:
