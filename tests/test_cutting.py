@@ -25,7 +25,11 @@ PIECES = st.sampled_from([
 TEXTS = st.lists(PIECES, max_size=30).map(b"".join) | st.binary(max_size=200)
 SIGNS = st.sampled_from([b" - ", b":", b"=", b", ", b"", b"--", b"\xc3\xa9"])
 
-compiled = pytest.mark.skipif(shutil.which("cc") is None and shutil.which("gcc") is None, reason="no compiler is here")
+HEADERS = Path(sysconfig.get_paths()["include"], "Python.h")
+compiled = pytest.mark.skipif(
+    not HEADERS.exists() or not (shutil.which("cc") or shutil.which("gcc")),
+    reason="no compiler, or no Python.h, is here",
+)
 
 
 @compiled

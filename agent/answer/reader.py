@@ -110,7 +110,8 @@ class StoreReader:
         messages, alerts = self._troubles.messages(told), self._troubles.alerts()
         health, reasons = judge(progress, quality, problems, messages, overdue(state, now), alerts, reached)
         if answer.startswith(DOUBT):
-            health, reasons = ("Degraded", [answer]) if health == "Healthy" else (health, reasons)
+            if health == "Healthy":
+                health, reasons = "Degraded", [answer]
         elif status.life == "starting" and state.progress_at is None and not status.lanes:
             if lookup.tells_nothing(self._db):
                 health, reasons = "Unknown", [answer]
