@@ -63,8 +63,8 @@ class LineExplainer(SourceParser):
             self._reason = "echoed"
         return Taken(tuple(dict.fromkeys(self._hits)), self._reason, message, events)
 
-    def _goes_on(self, raw: bytes, line: int) -> bool:
-        mine = super()._goes_on(raw, line)
+    def _goes_on(self, raw: bytes, line: int, candidate: bool) -> bool:
+        mine = super()._goes_on(raw, line, candidate)
         if mine:
             self._reason = "problem"
         return mine

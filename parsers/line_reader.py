@@ -19,7 +19,8 @@ from rli_agent.parsers.quantities import Quantity, quantity
 _FLOATS = msgspec.json.Decoder(list[float])
 _ENCODE = msgspec.json.Encoder().encode
 _TEMPLATE = re.compile(r"\{(\w+)\}")
-_NUMBERS = re.compile(rb"(?<![\d.])-?(?:0|[1-9]\d*)(?:\.\d+)?(?![\d.])")
+#: Makes a space of all that stands in no number.
+_NUMBERS = bytes(byte if byte in b"-.0123456789" else 0x20 for byte in range(256))
 #: Shapes of lines that are remembered.
 MAX_SHAPES = 2_000
 
@@ -86,19 +87,27 @@ class LineReader:
         """`Label value unit, Label value unit` of a shape that was seen before: its numbers in their order."""
         raw = text.encode()
         key = (rule.id, raw.translate(None, b"0123456789."), tuple(extra.items()))
-        numbers = _NUMBERS.findall(raw)
+        numbers = raw.translate(_NUMBERS).split()
         known = self._in_order.get(key)
         if known is None:
             read = self._carefully(rule, match, extra)
             if read is None:
                 return None
-            if [float(n) for n in numbers] == read[1] and len(self._in_order) < MAX_SHAPES:
+            if len(self._in_order) < MAX_SHAPES and _floats(numbers) == read[1]:
                 self._in_order[key] = read[0]  # every number there is a value, as it stands there
             return read
-        if len(numbers) != len(known.names):
+        values = _floats(numbers) if len(numbers) == len(known.names) else None
+        if values is None:
             return self._carefully(rule, match, extra)
-        printed = b"[" + b",".join(numbers) + b"]"
-        return known, _FLOATS.decode(printed), printed.decode()
+        return known, values, f"[{b','.join(numbers).decode()}]"
+
+
+def _floats(numbers: list[bytes]) -> list[float] | None:
+    """Numbers as JSON has them; None where one is written otherwise."""
+    try:
+        return _FLOATS.decode(b"[" + b",".join(numbers) + b"]")
+    except msgspec.DecodeError:
+        return None
 
 
 def _pairs(pairs: Pairs, text: str) -> list[tuple[str, Quantity]]:

@@ -29,7 +29,7 @@ class LiteralSearch:
 
     def held(self, text: bytes) -> frozenset[int]:
         """Indexes of the literals that stand in a text."""
-        return frozenset(index for _, index in self.ends(text))
+        return frozenset([index for _, index in self.ends(text)])
 
     def _hit(self, index: int, start: int, end: int, flags: int, context: object) -> None:
         del start, flags, context

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from rli_agent.events import Labels, Level, Problem, Source, TimeIs
 from rli_agent.parsers.compiled import CompiledRule, RuleSet, found_in
+from rli_agent.parsers.headers import read_header
 from rli_agent.parsers.incidents import Incident
 from rli_agent.parsers.wrappers import Origin
 
@@ -21,6 +22,8 @@ VAGUE = frozenset({"traceback", "other"})
 QUIET = frozenset({"DEBUG", "INFO", "SUCCESS"})
 #: Kinds that count even where the line that tells of them calls itself information.
 _GRAVE = frozenset({"cuda_oom", "oom_kill", "nccl", "hardware"})
+#: Of a line so many bytes are compared with an incident's `block`.
+_BLOCK_LINE = 2_000
 #: Bytes in which the next line of a writer with an incident is looked for at once.
 LOOK_AHEAD = 16_384
 
@@ -93,21 +96,29 @@ class ProblemReader:
             if incident.passed(own=False, lines=lines):
                 self._close(incident)
 
-    def plainly_over(self) -> bool:
+    def plainly_over(self, raw: bytes) -> bool:
         """A line without wrapper that goes on with nothing stands here. False where that takes a closer look."""
         incident = self.state.incidents.get("")
-        if incident is not None and (not incident.outside or incident.block is not None):
-            return False
+        if incident is not None:
+            if not incident.outside or raw.find(b"\x1b") >= 0:
+                return False
+            if incident.block is not None:
+                message = read_header(raw[:_BLOCK_LINE].decode("utf-8", "replace")).message
+                if found_in(incident.block, message):
+                    return False
         if self.waits_for("") and incident is not None:
             self._close(incident)
         return True
 
-    def continues(self, who: str, message: str, level: str | None, stamped: bool, line: int) -> bool:
-        """Whether a line of a writer for whom `waits_for` holds belongs to its incident, which may be over with it."""
+    def continues(
+        self, who: str, message: str, level: str | None, stamped: bool, line: int, candidate: bool
+    ) -> bool:  # fmt: skip
+        """Whether a line of a writer for whom `waits_for` holds belongs to its incident, which may be over with it.
+        `candidate`: a rule may want the line."""
         incident = self.state.incidents[who]
         verdict = incident.follows(message, level, stamped)
         told_of = level not in QUIET and incident.outside and incident.block is not None
-        in_block = told_of and found_in(incident.block or "", message[:2000])
+        in_block = told_of and found_in(incident.block or "", message[:_BLOCK_LINE])
         if verdict == "mine" or in_block:
             incident.keep(message, line)
             if incident.kind == "other" and not incident.outside:
@@ -117,7 +128,7 @@ class ProblemReader:
             elif in_block and not (incident.after and incident.consequence):
                 self._refine(incident, message)
             return True
-        if incident.grave and self._is_consequence(message, level):
+        if candidate and incident.grave and self._is_consequence(message, level):
             incident.keep(message, line)
             return True
         if verdict == "over" or incident.passed(own=True):

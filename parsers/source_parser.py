@@ -180,21 +180,21 @@ class SourceParser:
         stop = len(data) if stop < 0 else stop
         text = data[at:stop]
         if literal is not None:
-            if not self._goes_on(text, line):
+            if not self._goes_on(text, line, candidate=True):
                 self._candidate(text, literal, line, offset + at)
                 self._bars.release(data, stop + 1)
-        elif self.state.capture is not None or not (_PLAIN.match(text) and self._problems.plainly_over()):
-            self._goes_on(text, line)
+        elif self.state.capture is not None or not (_PLAIN.match(text) and self._problems.plainly_over(text)):
+            self._goes_on(text, line, candidate=self.rules.scanner.every_line)
         return stop + 1
 
-    def _goes_on(self, raw: bytes, line: int) -> bool:
-        """Whether a line belongs to an open incident."""
+    def _goes_on(self, raw: bytes, line: int, candidate: bool) -> bool:
+        """Whether a line belongs to an open incident. `candidate`: a rule may want it."""
         unwrapped = self._unwrapping.text_of(raw)
         if not self._problems.waits_for(unwrapped.origin.who):
             return False
         header = read_header(unwrapped.text[:MAX_MESSAGE].decode("utf-8", "replace"))
         stamped = header.level is not None or header.stamp is not None
-        return self._problems.continues(unwrapped.origin.who, header.message, header.level, stamped, line)
+        return self._problems.continues(unwrapped.origin.who, header.message, header.level, stamped, line, candidate)
 
     def _line(self, raw: bytes, line: int, offset: int) -> None:
         if not self.rules.bars or raw.find(b"%|") < 0:
@@ -239,7 +239,7 @@ class SourceParser:
         for i, text in enumerate(whole.split("\n")):
             raw = text.encode()
             waits = i > 0 and self._problems.waits_for(origin.who)
-            if waits and self._problems.continues(origin.who, text, None, False, line):
+            if waits and self._problems.continues(origin.who, text, None, False, line, candidate=True):
                 continue
             found = self.rules.scanner.found(raw)
             if i == 0 and header.level in ("ERROR", "CRITICAL"):

@@ -71,7 +71,8 @@ def verdict(problem: Problem) -> str:
         return "cancelled"
     if problem.kind == "job_preempted" and not _NODE.search(problem.message):
         return "preempted" if _PREEMPTED.search(problem.message) else "cancelled"
-    return "cancelled" if headline(problem.message).startswith("KeyboardInterrupt") else "failed"
+    stopped = "KeyboardInterrupt" in problem.message and headline(problem.message).startswith("KeyboardInterrupt")
+    return "cancelled" if stopped else "failed"
 
 
 def suspect_of(problem: Problem, role: str, how_deadly: int, seen: float) -> Suspect:

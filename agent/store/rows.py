@@ -44,6 +44,7 @@ def file_name(key: str | bytes) -> str:
     return os.fsdecode(key)
 
 
+@lru_cache(maxsize=CACHED)
 def labels_json(labels: Labels) -> str:
     """Labels as a JSON object."""
     return _json({text(name): text(value) for name, value in labels})
