@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
 from rli_agent.parsers.typed_yaml import TypedYamlError, read_typed
+from rli_agent.shipped import packaged_rules, shipped
 
 Unit = Literal[
     "none", "seconds", "bytes", "tokens", "tokens_per_second", "steps", "ratio", "nats", "watts", "celsius"
@@ -76,19 +76,17 @@ class Catalogue:
     @classmethod
     def load(cls, path: Path | None = None) -> Catalogue:
         """The catalogue in `path`, or the packaged one. Raises CatalogueError."""
-        return _packaged() if path is None else cls._read(path.read_text, str(path), trusted=False)
-
-    @classmethod
-    def _read(cls, text: Callable[..., str], origin: str, *, trusted: bool) -> Catalogue:
+        if path is None:
+            return _packaged()
         try:
-            listing = read_typed(text(encoding="utf-8"), origin, _Listing, trusted=trusted).value
+            listing = read_typed(path.read_text(encoding="utf-8"), str(path), _Listing).value
         except OSError as e:
-            raise CatalogueError(f"{origin}: cannot be read: {e.strerror or e}; check the path, or reinstall") from None
+            raise CatalogueError(f"{path}: cannot be read: {e.strerror or e}; check the path, or reinstall") from None
         except UnicodeDecodeError as e:
-            raise CatalogueError(f"{origin}:1:1: not UTF-8 text (byte {e.start})") from None
+            raise CatalogueError(f"{path}:1:1: not UTF-8 text (byte {e.start})") from None
         except TypedYamlError as e:
             raise CatalogueError(str(e)) from None
-        return cls(listing.metrics, origin)
+        return cls(listing.metrics, str(path))
 
     def get(self, name: str) -> Quantity | None:
         return self._by_name.get(name)
@@ -113,8 +111,13 @@ class _Listing(Struct, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=1)
 def _packaged() -> Catalogue:
-    file = files("rli_agent.rules").joinpath("catalogue.yaml")
-    return Catalogue._read(file.read_text, "rli_agent/rules/catalogue.yaml", trusted=True)
+    origin = "rli_agent/rules/catalogue.yaml"
+
+    def read() -> _Listing:
+        text = (packaged_rules() / "catalogue.yaml").read_text(encoding="utf-8")
+        return read_typed(text, origin, _Listing, trusted=True).value
+
+    return Catalogue(shipped("catalogue.yaml", _Listing, read).metrics, origin)
 
 
 def base_factor(unit: str | None) -> float:

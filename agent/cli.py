@@ -10,6 +10,7 @@ from importlib import import_module
 
 import click
 
+from rli_agent import __version__
 from rli_agent.errors import UserError
 
 #: The commands by what they are for, each in a few words: `NAME` is the attribute `command` of rli_agent.commands.NAME.
@@ -92,7 +93,7 @@ def _suggestion(word: str) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="rli-agent", prog_name="rli-agent", message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name="rli-agent", message="%(prog)s %(version)s")
 def group() -> None:
     """Reads what an RL post-training run prints, and says how the run is doing.
 

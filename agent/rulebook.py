@@ -7,18 +7,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import rli_agent.rules
 from rli_agent.config_home import config_home
 from rli_agent.errors import UserError
 from rli_agent.events import Source
 from rli_agent.parsers.compiled import RuleSet, holds
+from rli_agent.parsers.literals import required_literals
 from rli_agent.parsers.pack_files import PackError, load_pack
 from rli_agent.parsers.packs import Pack
+from rli_agent.shipped import packaged_rules, shipped
 
-
-def packaged_rules() -> Path:
-    """The folder of the packs that ship."""
-    return Path(rli_agent.rules.__path__[0])
+__all__ = ["Rulebook", "pack_files", "packaged_rules"]
 
 
 def pack_files(output_dirs: Sequence[Path] = (), extra: Sequence[Path] = (), home: Path | None = None) -> list[Path]:
@@ -79,7 +77,7 @@ class Rulebook:
             if known is not None and known[0] == stamp:
                 continue
             try:
-                self._loaded[path] = (stamp, load_pack(path, trusted=path.parent == packaged_rules()))
+                self._loaded[path] = (stamp, _load(path))
                 changed = True
             except PackError as e:
                 kept = known[1] if known is not None else None
@@ -112,6 +110,19 @@ class Rulebook:
         """The packs that read a source: those it names, or all where it names none."""
         names = source.packs or tuple(self.packs)
         return sorted((self.packs[n] for n in names if n in self.packs), key=_rank)
+
+
+def _load(path: Path) -> Pack:
+    if path.parent != packaged_rules():
+        return load_pack(path)
+    return shipped(path.name, Pack, lambda: _with_literals(load_pack(path, trusted=True)))
+
+
+def _with_literals(pack: Pack) -> Pack:
+    """The pack with all that its rules' patterns hold, which takes long to find out."""
+    for rule in pack.rules:
+        rule.contains = rule.contains or list(required_literals(rule.pattern))
+    return pack
 
 
 def _refuse_broken(files: Sequence[Path]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import rli_agent
 from rli_agent.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +99,7 @@ def test_the_licence_is_in_the_wheel(wheel: Path) -> None:
 def test_script_and_module_run_from_the_install_alone(scripts: Path, tmp_path: Path) -> None:
     where = run([scripts / "python", "-c", "import rli_agent.rules; print(rli_agent.rules.__file__)"], tmp_path)
     assert where.startswith(str(scripts.parent))
-    told = f"rli-agent {PROJECT['project']['version']}\n"
+    told = f"rli-agent {rli_agent.__version__}\n"
     assert run([scripts / "rli-agent", "--version"], tmp_path) == told
     assert run([scripts / "python", "-m", "rli_agent", "--version"], tmp_path) == told
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from rli_agent.detect.language import Detector, Level, Listing, Names, Shift, Si
 from rli_agent.detect.readings import DERIVED
 from rli_agent.errors import UserError
 from rli_agent.parsers.typed_yaml import Document, TypedYamlError, read_typed
+from rli_agent.shipped import packaged_rules, shipped
 
 PACKAGED = "rli_agent/rules/detectors.yaml"
 
@@ -30,8 +30,13 @@ def detector_files(output_dirs: Sequence[Path]) -> list[Path]:
 
 def packaged() -> list[Detector]:
     """The detectors that ship."""
-    text = files("rli_agent.rules").joinpath("detectors.yaml").read_text(encoding="utf-8")
-    return merged([], read_typed(text, PACKAGED, Listing, trusted=True))
+
+    def read() -> Listing:
+        text = (packaged_rules() / "detectors.yaml").read_text(encoding="utf-8")
+        return read_typed(text, PACKAGED, Listing, trusted=True).value
+
+    listing = shipped("detectors.yaml", Listing, read)
+    return merged([], Document(PACKAGED, None, listing))
 
 
 def load(paths: Iterable[Path] = ()) -> list[Detector]:

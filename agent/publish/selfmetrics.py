@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from rli_agent import __version__
 from rli_agent.publish.families import Text, figure, pairs
 from rli_agent.publish.naming import clean
 
@@ -27,7 +27,7 @@ class SelfMetrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         Gauge("rli_agent_build_info", "Version of the agent", ["version", "python"], registry=registry).labels(
-            _version(), platform.python_version()
+            __version__, platform.python_version()
         ).set(1)
         self._lines = Counter("rli_agent_lines", "Lines read", ["role"], registry=registry)
         self._bytes = Counter("rli_agent_bytes", "Bytes read", ["role"], registry=registry)
@@ -155,10 +155,3 @@ class _Lags(Collector):
             in_bytes.add_metric([file], size)
             in_seconds.add_metric([file], seconds)
         return in_bytes, in_seconds
-
-
-def _version() -> str:
-    try:
-        return version("rli-agent")
-    except PackageNotFoundError:  # run from a tree that is not installed
-        return "unknown"
