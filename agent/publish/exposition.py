@@ -247,14 +247,17 @@ class Exposition:
 
 def page(expositions: Sequence[Exposition], openmetrics: bool) -> bytes:
     """All series of the runs, each family in one place, and the process that watches them."""
-    families: dict[str, list[str]] = {}
-    run = ""
-    for exposition in expositions:
-        run, texts = exposition.families(openmetrics)
-        for name, head, lines in texts:
-            families.setdefault(name, [head]).append(lines)
-    out = [text for texts in families.values() for text in texts]
-    out += [head + lines for _, head, lines in of_process(run if len(expositions) == 1 else "", openmetrics)]
+    shown = [exposition.families(openmetrics) for exposition in expositions]
+    run = shown[0][0] if len(shown) == 1 else ""
+    if len(shown) == 1:
+        out = [text for _, head, lines in shown[0][1] for text in (head, lines)]
+    else:
+        families: dict[str, list[str]] = {}
+        for _, texts in shown:
+            for name, head, lines in texts:
+                families.setdefault(name, [head]).append(lines)
+        out = [text for texts in families.values() for text in texts]
+    out += [head + lines for _, head, lines in of_process(run, openmetrics)]
     if openmetrics:
         out.append("# EOF\n")
     return "".join(out).encode()

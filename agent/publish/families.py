@@ -57,6 +57,16 @@ class Series:
         self.spread = spread
         self.family.body = None
 
+    def lines(self, run: str) -> str:
+        """It as text: one line, or those of a histogram."""
+        begins = self.begins
+        if begins is None:
+            begins = self.begins = self.heads(run)
+        if len(begins) == 1:
+            value = self.value  # v - v is 0 for finite numbers alone
+            return f"{begins[0]}{value!r}\n" if value - value == 0 else f"{begins[0]}{figure(value)}\n"
+        return "".join([f"{head}{value!r}\n" for head, value in zip(begins, self.figures(self.spread), strict=True)])
+
     def heads(self, run: str) -> list[str]:
         """What its lines begin with: one line, or, of a histogram, one a bucket, then sum and count."""
         name, labels = self.family.name, self.family.labels(self, run)
@@ -83,7 +93,7 @@ class Series:
 class Family:
     """All series of one name. Label values are rendered once a series, the body once a change."""
 
-    __slots__ = ("body", "help", "label_names", "name", "series", "type")
+    __slots__ = ("body", "help", "introduced", "label_names", "name", "series", "type")
 
     def __init__(self, name: str, help: str, type: MetricType) -> None:
         self.name = name
@@ -92,6 +102,8 @@ class Family:
         self.label_names: tuple[str, ...] = ("role",)
         self.series: dict[Labels, Series] = {}
         self.body: str | None = None
+        #: Its head as it was shown last: whether as OpenMetrics, and the text.
+        self.introduced: tuple[bool, str] | None = None
 
     def forget_heads(self) -> None:
         self.body = None
@@ -99,6 +111,11 @@ class Family:
             series.begins = None
 
     def head(self, openmetrics: bool) -> str:
+        if self.introduced is None or self.introduced[0] is not openmetrics:
+            self.introduced = openmetrics, self._head(openmetrics)
+        return self.introduced[1]
+
+    def _head(self, openmetrics: bool) -> str:
         text = self.help.replace("\\", r"\\").replace("\n", r"\n")
         name = self.name
         if openmetrics:
@@ -112,20 +129,8 @@ class Family:
 
     def lines(self, run: str) -> str:
         if self.body is None:
-            out = []
-            histogram = self.type == "histogram"
-            for series in self.series.values():
-                begins = series.begins
-                if begins is None:
-                    begins = series.begins = series.heads(run)
-                if histogram:
-                    values = series.figures(series.spread)
-                    out += [f"{head}{value!r}\n" for head, value in zip(begins, values, strict=True)]
-                    continue
-                value = series.value
-                # v - v is 0 for finite numbers alone
-                out.append(f"{begins[0]}{value!r}\n" if value - value == 0 else f"{begins[0]}{figure(value)}\n")
-            self.body = "".join(out)
+            texts = [series.lines(run) for series in self.series.values()]
+            self.body = texts[0] if len(texts) == 1 else "".join(texts)
         return self.body
 
 

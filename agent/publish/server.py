@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import select
 import socket
@@ -214,7 +213,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.server.render(openmetrics)
         packed = gzip_accepted(self.headers.get("Accept-Encoding", ""))
         if packed:
-            body = gzip.compress(body, compresslevel=1)
+            import cramjam  # here: not every agent is asked for it; it takes half as long as Python's own
+
+            body = bytes(cramjam.gzip.compress(body, 1))
         self._send(body, OPENMETRICS if openmetrics else TEXT, packed=packed)
 
     def _reply(self, reply: Reply) -> None:
