@@ -11,7 +11,6 @@ class LiteralSearch:
     """Finds literals, of which none is empty. Not to be shared between threads."""
 
     def __init__(self, literals: Sequence[bytes]) -> None:
-        self._hits: list[tuple[int, int]] = []
         self._database: hyperscan.Database | None = None
         if literals:
             self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
@@ -22,18 +21,15 @@ class LiteralSearch:
 
     def ends(self, block: bytes) -> list[tuple[int, int]]:
         """(end, index) of each place where a literal stands, in the order of their ends."""
-        hits = self._hits = []
+        hits: list[tuple[int, int]] = []
         if self._database is not None and block:
-            self._database.scan(block, self._hit)
+            keep = hits.append
+            self._database.scan(block, lambda index, _start, end, _flags, _context: keep((end, index)))
         return hits
 
     def held(self, text: bytes) -> frozenset[int]:
         """Indexes of the literals that stand in a text."""
         return frozenset([index for _, index in self.ends(text)])
-
-    def _hit(self, index: int, start: int, end: int, flags: int, context: object) -> None:
-        del start, flags, context
-        self._hits.append((end, index))
 
 
 def _escaped(literal: bytes) -> str:

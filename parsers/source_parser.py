@@ -256,11 +256,13 @@ class SourceParser:
         message = header.message
         for pattern in self.rules.strip:
             message = pattern.sub("", message)
-        if (state.regions or found & self.rules.region_ids) and self._skipped(message, header, origin.who, line):
+        if (state.regions or not found.isdisjoint(self.rules.region_ids)) and self._skipped(
+            message, header, origin.who, line
+        ):
             return
         time, time_is = self._time(header, stamp, text, origin.who, line)
         at = At(line, offset, time, time_is, origin, header.level)
-        if header.level is not None and found & self.rules.level_ids:
+        if header.level is not None and not found.isdisjoint(self.rules.level_ids):
             state.levels[header.level] = state.levels.get(header.level, 0) + 1
         rules = self.rules.rules_for(found)
         if rules and self._apply(rules, text, message, at, repeated):

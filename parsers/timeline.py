@@ -49,13 +49,13 @@ def lasted(plan: Plan, values: Sequence[float]) -> float:
     """Seconds from the step's beginning to the line that prints its durations."""
     whole = inside = after = 0.0
     for phase in plan.phases:
-        seconds = _seconds(values[phase.index])
-        if phase.part in ("inside", "ending"):
-            inside += seconds
-        elif phase.part == "step":
-            whole = seconds
-        elif phase.part == "after":
-            after += seconds
+        part = phase.part
+        if part == "step":
+            whole = _seconds(values[phase.index])
+        elif part == "after":
+            after += _seconds(values[phase.index])
+        elif part != "outside" and not whole:
+            inside += _seconds(values[phase.index])
     return (whole or inside) + after
 
 

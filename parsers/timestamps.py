@@ -72,6 +72,7 @@ class Clock:
         self.reference = reference
         self._local = Calendar(zone)
         self._others: dict[float, Calendar] = {}
+        self._day = (0, 0, 0)  # month, day and ordinal of the date without year that was read last
 
     def time_of(self, stamp: Stamp, line: int = 0) -> float:
         """The stamp's time. `line` is its number in the file, and tells `settle` which times are provisional.
@@ -182,6 +183,10 @@ class Clock:
         state = self.state
         last = state.last if state.dated else None
         about = self.reference if last is None else last
+        if last is not None and self._day[:2] == (month, day):
+            time = calendar.at(self._day[2], seconds, last)
+            if abs(time - about) < _HALF_YEAR:
+                return time
         year = dt.date.fromordinal(calendar.split(about)[0]).year
         best = None
         # 29 February comes every four years, and after eight around 2100.
@@ -194,7 +199,7 @@ class Clock:
             if last is None and time > about + DAY:
                 continue
             if best is None or abs(time - about) < abs(best - about):
-                best = time
+                best, self._day = time, (month, day, ordinal)
             if last is not None and abs(best - about) < _HALF_YEAR:
                 break
         return best

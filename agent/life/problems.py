@@ -46,8 +46,7 @@ _NODE = re.compile(r"DUE TO NODE FAILURE|Node failure on")
 
 def grade(problem: Problem, role: str) -> int | None:
     """2: ends a process; 1: may; 0: need not; None: says nothing about the run's life."""
-    scheduler = problem.kind == "job_preempted" or _LIMIT.search(problem.message) is not None
-    if scheduler:
+    if problem.kind == "job_preempted" or _says(_LIMIT, problem.message):
         return 2
     if problem.level not in ("ERROR", "CRITICAL") or role in _REPLACED:
         return None
@@ -56,6 +55,12 @@ def grade(problem: Problem, role: str) -> int | None:
     if problem.kind in DEADLY:
         return 2
     return 1 if problem.kind in MAYBE or _UNCAUGHT.match(problem.message) else 0
+
+
+def _says(pattern: re.Pattern[str], message: str) -> bool:
+    """Whether a scheduler's words stand in a message: most hold none, which shows at once."""
+    near = "DUE TO " in message or "job is timed-out" in message or "reempted" in message or "TaintManager" in message
+    return near and pattern.search(message) is not None
 
 
 def was_caught(suspect: Suspect, file: str, line: int, role: str) -> bool:
@@ -67,7 +72,7 @@ def was_caught(suspect: Suspect, file: str, line: int, role: str) -> bool:
 
 def verdict(problem: Problem) -> str:
     """What the run is, should this have ended it."""
-    if _LIMIT.search(problem.message):
+    if _says(_LIMIT, problem.message):
         return "cancelled"
     if problem.kind == "job_preempted" and not _NODE.search(problem.message):
         return "preempted" if _PREEMPTED.search(problem.message) else "cancelled"
@@ -103,6 +108,8 @@ def shape_of(problem: Problem, role: str) -> str:
 
 def outlive(state: LifeState, problem: Problem | None = None, role: str = "") -> None:
     """A step was done: what was told since the one before it, or this problem, did not end the run."""
+    if problem is None and not state.errors:
+        return
     shapes = state.errors if problem is None else [shape_of(problem, role)]
     new = [shape for shape in dict.fromkeys(shapes) if shape not in state.outlived]
     state.outlived += new[: _SHAPES - len(state.outlived)]
@@ -136,7 +143,7 @@ def weigh(state: LifeState, problem: Problem, role: str, seen: float) -> None:
     if (told_before or _explains(new, old)) and (old.lived or not new.lived):
         first, later = new, old
         first.consequences = dict(old.consequences)
-    if _REASON.search(later.message) and first.verdict == "failed" and later.time - first.time < 60.0:
+    if _says(_REASON, later.message) and first.verdict == "failed" and later.time - first.time < 60.0:
         first.verdict = later.verdict  # what the scheduler ends fails in many ways while it ends
     first.grade = max(first.grade, later.grade)
     first.seen = max(first.seen, later.seen) if later.grade == 2 else first.seen
