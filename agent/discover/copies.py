@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Container, Mapping
+from functools import lru_cache
 
 from rli_agent.discover.look import FEWEST_MARKS, Look
 from rli_agent.discover.tree import Entry
@@ -47,6 +48,7 @@ def copies(looks: Mapping[str, Look], entries: Mapping[str, Entry], read: Contai
     return found
 
 
+@lru_cache(maxsize=8192)
 def _kind(path: str) -> str:
     return re.sub(r"\d+", "", os.path.basename(path))
 

@@ -8,6 +8,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Set
+from functools import lru_cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -220,6 +221,7 @@ def not_a_log(path: str) -> str | None:
     return _BY_EXTENSION.get(name.rpartition(".")[2].lower()) if "." in name else None
 
 
+@lru_cache(maxsize=8192)
 def reader_of(path: str) -> Reader:
     """What a file is made of, by its name."""
     name = os.path.basename(path)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 
 _STAMP = r"\d{4}-?\d\d-?\d\d(?:[-_T.]?[\d:_-]+)?"
@@ -20,6 +21,7 @@ _ROTATED = (
 TRIES = 10
 
 
+@lru_cache(maxsize=8192)
 def rotated_from(name: str) -> str | None:
     """What a rotated file was called before, if its name says that it was rotated."""
     for form in _ROTATED:

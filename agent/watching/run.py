@@ -43,7 +43,7 @@ CLOCK = 1.0
 LAST_WORDS = 2.0
 #: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
 #: twice as many from look to look, up to LONGEST. At least 400 times what a look takes.
-RESCAN, LONGEST = 5.0, 30.0
+RESCAN, LONGEST = 5.0, 60.0
 #: Seconds between two looks at what time alone changes.
 TICK = 0.25
 #: Seconds between two looks where something changed that is not read.
