@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
@@ -52,11 +53,9 @@ def _cache(name: str, kind: type[T]) -> Path:
 
 def _keep(path: Path, data: bytes) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for old in path.parent.glob(f"{path.stem}.*"):
             old.unlink(missing_ok=True)
         fresh.write_bytes(data)
         fresh.replace(path)
-    except OSError:
-        return

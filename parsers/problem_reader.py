@@ -99,19 +99,14 @@ class ProblemReader:
     def plainly_over(self, raw: bytes) -> bool:
         """A line without wrapper that goes on with nothing stands here. False where that takes a closer look."""
         incident = self.state.incidents.get("")
-        if incident is not None:
-            if not incident.outside or raw.find(b"\x1b") >= 0:
-                return False
-            if incident.block is not None:
-                message = read_header(raw[:_BLOCK_LINE].decode("utf-8", "replace")).message
-                if found_in(incident.block, message):
-                    return False
+        if incident is not None and (not incident.outside or _may_be_of(incident.block, raw)):
+            return False
         if self.waits_for("") and incident is not None:
             self._close(incident)
         return True
 
     def continues(
-        self, who: str, message: str, level: str | None, stamped: bool, line: int, candidate: bool
+        self, who: str, message: str, level: str | None, stamped: bool, line: int, *, candidate: bool
     ) -> bool:  # fmt: skip
         """Whether a line of a writer for whom `waits_for` holds belongs to its incident, which may be over with it.
         `candidate`: a rule may want the line."""
@@ -231,6 +226,14 @@ class ProblemReader:
         if compiled is None or not compiled.rule.consequence:
             return False
         return compiled.levels is None or level in compiled.levels
+
+
+def _may_be_of(block: str | None, raw: bytes) -> bool:
+    """Whether a line without wrapper may be one of those that an incident's `block` describes."""
+    if block is None:
+        return False
+    coloured = raw.find(b"\x1b") >= 0
+    return coloured or found_in(block, read_header(raw[:_BLOCK_LINE].decode("utf-8", "replace")).message)
 
 
 def _mark(origin: Origin) -> bytes:

@@ -184,7 +184,9 @@ class SourceParser:
                 self._candidate(text, literal, line, offset + at)
                 self._bars.release(data, stop + 1)
         elif self.state.capture is not None or not (_PLAIN.match(text) and self._problems.plainly_over(text)):
-            self._goes_on(text, line, candidate=self.rules.scanner.every_line)
+            # colours and escapes may stand within a literal
+            hides = self.rules.scanner.every_line or text.find(b"\x1b") >= 0 or text[:1] == b"{"
+            self._goes_on(text, line, candidate=hides)
         return stop + 1
 
     def _goes_on(self, raw: bytes, line: int, candidate: bool) -> bool:
@@ -194,7 +196,8 @@ class SourceParser:
             return False
         header = read_header(unwrapped.text[:MAX_MESSAGE].decode("utf-8", "replace"))
         stamped = header.level is not None or header.stamp is not None
-        return self._problems.continues(unwrapped.origin.who, header.message, header.level, stamped, line, candidate)
+        who = unwrapped.origin.who
+        return self._problems.continues(who, header.message, header.level, stamped, line, candidate=candidate)
 
     def _line(self, raw: bytes, line: int, offset: int) -> None:
         if not self.rules.bars or raw.find(b"%|") < 0:
@@ -256,9 +259,8 @@ class SourceParser:
         message = header.message
         for pattern in self.rules.strip:
             message = pattern.sub("", message)
-        if (state.regions or not found.isdisjoint(self.rules.region_ids)) and self._skipped(
-            message, header, origin.who, line
-        ):
+        region = state.regions or not found.isdisjoint(self.rules.region_ids)
+        if region and self._skipped(message, header, origin.who, line):
             return
         time, time_is = self._time(header, stamp, text, origin.who, line)
         at = At(line, offset, time, time_is, origin, header.level)

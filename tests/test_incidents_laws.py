@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from incident_logs import CHAINED, PLAIN, parser
@@ -30,6 +32,13 @@ LINES = st.sampled_from(
         "vllm.v1.engine.exceptions.EngineDeadError: look above",
         '{"level": "error", "message": "a\\nTraceback (most recent call last):\\n  File \\"x\\"\\nKeyError: 1"}',
         "plain words",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.12 GiB.",
+        "For debugging consider passing CUDA_LAUNCH_BLOCKING=1",
+        "[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=3)",
+        'INFO:     10.0.0.1:1234 - "POST /v1/chat/completions HTTP/1.1" 200 OK',
+        "WARNING: Watchdog caught collective operation timeout",
+        "\x1b[31mterminate called\x1b[0m after throwing",
+        "Exception raised from \x1b[1mcheck\x1b[0m at c10.cpp:3",
     ]
 )
 WRITERS = st.sampled_from(["", "[rank0]: ", "[rank1]: ", "(raylet) ", "(A pid=7) ", "3: "])
@@ -67,3 +76,27 @@ def test_no_problem_is_told_before_its_first_line_nor_twice_on_one(lines: list[b
     numbers = [event.line for event in events]
     assert all(1 <= number <= len(lines) for number in numbers)
     assert len(set(numbers)) == len(numbers)
+
+
+def read_closely(lines: list[bytes]) -> list[Event]:
+    """Take each line that stands behind a problem out of its wrappers, and try the rules on it."""
+    reader = parser()
+    problems = reader._problems
+    quickly = problems.continues
+
+    def continues(*line: Any, candidate: bool) -> bool:
+        del candidate
+        return quickly(*line, candidate=True)
+
+    def plainly_over(raw: bytes) -> bool:
+        del raw
+        return False
+
+    vars(problems).update(continues=continues, plainly_over=plainly_over)
+    return reader.feed(b"".join(lines), CAPTURE_SHOWS, 1) + reader.flush()
+
+
+@settings(max_examples=300, deadline=None)
+@given(LOG)
+def test_what_is_passed_over_behind_a_problem_is_nothing_of_it(lines: list[bytes]) -> None:
+    assert read_in_pieces(lines, [False] * len(lines)) == read_closely(lines)
