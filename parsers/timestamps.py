@@ -72,7 +72,8 @@ class Clock:
         self.reference = reference
         self._local = Calendar(zone)
         self._others: dict[float, Calendar] = {}
-        self._day = (0, 0, 0)  # month, day and ordinal of the date without year that was read last
+        #: Month, day and ordinal of the date without year that was read last.
+        self._day: tuple[int, int, int] | None = None
 
     def time_of(self, stamp: Stamp, line: int = 0) -> float:
         """The stamp's time. `line` is its number in the file, and tells `settle` which times are provisional.
@@ -183,7 +184,7 @@ class Clock:
         state = self.state
         last = state.last if state.dated else None
         about = self.reference if last is None else last
-        if last is not None and self._day[:2] == (month, day):
+        if last is not None and self._day is not None and self._day[:2] == (month, day):
             time = calendar.at(self._day[2], seconds, last)
             if abs(time - about) < _HALF_YEAR:
                 return time

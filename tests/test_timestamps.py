@@ -8,7 +8,7 @@ import zoneinfo
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from rli_agent.parsers.headers import Stamp
@@ -293,6 +293,7 @@ stamps = st.builds(Stamp, st.none() | st.integers(), st.none() | st.integers(0, 
                    st.none() | st.floats() | st.floats(0, 86400), maybe, st.none() | st.floats())  # fmt: skip
 
 
+@example(dt.timezone.utc, 0.0, [Stamp(epoch=0.0), Stamp(month=0, day=0)])
 @given(zones, st.floats(0, 4e9), st.lists(stamps, max_size=8))
 def test_no_stamp_breaks_the_clock(zone: dt.tzinfo, reference: float, many: list[Stamp]) -> None:
     clock = Clock(ClockState(), zone, reference)

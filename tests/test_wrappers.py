@@ -399,7 +399,8 @@ MEGABYTE = 1 << 20
 def test_long_hostile_lines_take_no_time(unit: bytes) -> None:
     line = unit * (MEGABYTE // len(unit))
     for function in (unwrap, segments, split_bar, split_tail):
-        assert min(seconds(function, line) for _ in range(3)) < 0.2, function
+        # some 0.1 s on a busy machine; what is quadratic in a megabyte takes hours
+        assert min(seconds(function, line) for _ in range(3)) < 1.0, function
 
 
 def seconds(function: Callable[[bytes], object], line: bytes) -> float:
