@@ -73,7 +73,7 @@ class Inotify(Generic[Owner]):
         """What was created, modified, deleted or moved since the last call, and whom to tell; waits for nothing. Of a
         directory that appears, what it holds is told too, and of one deleted itself. Raises Overflow."""
         queue = self._queue
-        if queue is not None and self._has_events(queue):
+        if queue is not None:
             for event in queue.read_events():
                 queue.handle_event(event)
         lost, self._lost = self._lost, False

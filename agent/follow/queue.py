@@ -39,12 +39,16 @@ class Queue(InotifyFD):
     def _create_inotify_fd(self) -> int:  # type: ignore[override]  # called on the object, and the only way to the number
         self.descriptor = super()._create_inotify_fd()
         os.set_inheritable(self.descriptor, False)
+        os.set_blocking(self.descriptor, False)
         return self.descriptor
 
     def read_events(self, *, event_buffer_size: int = AT_ONCE) -> list[InotifyEvent]:
         """What there is. Nobody else reads, so watchdog's locks and its own waiting are left out: they took three times
         as long as all the rest."""
-        data = os.read(self.descriptor, event_buffer_size)
+        try:
+            data = os.read(self.descriptor, event_buffer_size)
+        except BlockingIOError:
+            return []
         return _remembered(data) if len(data) <= _SHORT else _events(data)
 
     def close(self) -> None:
