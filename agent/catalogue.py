@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from rli_agent.parsers.typed_yaml import TypedYamlError, read_typed
-from rli_agent.shipped import packaged_rules, shipped
+from rli_agent.shipped import shipped
 
 Unit = Literal[
     "none", "seconds", "bytes", "tokens", "tokens_per_second", "steps", "ratio", "nats", "watts", "celsius"
@@ -111,13 +111,7 @@ class _Listing(Struct, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=1)
 def _packaged() -> Catalogue:
-    origin = "rli_agent/rules/catalogue.yaml"
-
-    def read() -> _Listing:
-        text = (packaged_rules() / "catalogue.yaml").read_text(encoding="utf-8")
-        return read_typed(text, origin, _Listing, trusted=True).value
-
-    return Catalogue(shipped("catalogue.yaml", _Listing, read).metrics, origin)
+    return Catalogue(shipped("catalogue.yaml", _Listing).metrics, "rli_agent/rules/catalogue.yaml")
 
 
 def base_factor(unit: str | None) -> float:

@@ -399,7 +399,7 @@ MEGABYTE = 1 << 20
 def test_long_hostile_lines_take_no_time(unit: bytes) -> None:
     line = unit * (MEGABYTE // len(unit))
     for function in (unwrap, segments, split_bar, split_tail):
-        # some 0.1 s on a busy machine; what is quadratic in a megabyte takes hours
+        # 0.2 s on a busy machine; what is quadratic takes far longer
         assert min(seconds(function, line) for _ in range(3)) < 1.0, function
 
 

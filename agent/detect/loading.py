@@ -16,7 +16,7 @@ from rli_agent.detect.language import Detector, Level, Listing, Names, Shift, Si
 from rli_agent.detect.readings import DERIVED
 from rli_agent.errors import UserError
 from rli_agent.parsers.typed_yaml import Document, TypedYamlError, read_typed
-from rli_agent.shipped import packaged_rules, shipped
+from rli_agent.shipped import shipped
 
 PACKAGED = "rli_agent/rules/detectors.yaml"
 
@@ -30,13 +30,7 @@ def detector_files(output_dirs: Sequence[Path]) -> list[Path]:
 
 def packaged() -> list[Detector]:
     """The detectors that ship."""
-
-    def read() -> Listing:
-        text = (packaged_rules() / "detectors.yaml").read_text(encoding="utf-8")
-        return read_typed(text, PACKAGED, Listing, trusted=True).value
-
-    listing = shipped("detectors.yaml", Listing, read)
-    return merged([], Document(PACKAGED, None, listing))
+    return merged([], Document(PACKAGED, None, shipped("detectors.yaml", Listing)))
 
 
 def load(paths: Iterable[Path] = ()) -> list[Detector]:
