@@ -38,6 +38,8 @@ _FRAMINGS: dict[str, Framing] = {
 }  # fmt: skip
 #: Bytes read at a time; the longest line, and the longest record of another kind.
 _BLOCK, _LINE, _RECORD = 1 << 19, 1 << 20, 64 << 20
+#: Bytes that came since the last look and tell nothing are left for later if they are fewer.
+_DULL = 1 << 13
 
 
 #: Seconds after which a file that was there before the agent goes on with nothing that it had begun.
@@ -83,6 +85,7 @@ class Track:
         self._told = ""
         self._told_broken = False
         self.last_read = self._flushed = 0.0
+        self._left = 0  # bytes that tell nothing and were left for later
         self.use(book, files, checkpoint.state if checkpoint is not None else None)
 
     def turn_into(self, found: Found, book: Rulebook, files: Sequence[str]) -> None:
@@ -166,11 +169,22 @@ class Track:
         summing = self.is_bulk and now - self._flushed >= SUMMING
         return self.waiting and (now - self.last_read >= quiet or summing)
 
+    def is_dull(self) -> bool:
+        """Whether what came since this was asked last is so little, and tells so surely nothing, that it may be read
+        later, with what comes then."""
+        if not self.live or not isinstance(self.parser, SourceParser):
+            return False
+        new = self.reader.peek(self._left, _DULL)
+        if not 0 < len(new) < _DULL or not self.parser.passes_over(new):
+            return False
+        self._left += new.rfind(b"\n") + 1
+        return True
+
     def take(self, budget: int, now: float, *, last: bool = False, until: float = math.inf) -> Taken:
         """Read about `budget` bytes of what is new. `last`: the file is over, its unterminated last line counts.
         `until`: when to leave the rest to the next time, of the monotonic clock; a portion is read in any case."""
         events: list[Event] = []
-        size = lines = 0
+        size = lines = self._left = 0
         broken = self._broken()
         for block in self.reader.read(budget, last=last):
             if block.restarted:

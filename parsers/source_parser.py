@@ -96,6 +96,17 @@ class SourceParser:
             self._bars.release(data, stop + 1)
             at, line = stop + 1, line + 1
 
+    def passes_over(self, data: bytes) -> bool:
+        """Whether whole lines that come now give nothing, and leave nothing to be remembered: nothing waits for a line,
+        and no rule wants one."""
+        state = self.state
+        if state.problems.incidents or state.held or state.regions or state.batch or state.block is not None:
+            return False
+        for start, stop, _ in self.rules.scanner.candidates(data):
+            if not (self.rules.bars and self._bars.is_barren(data[start:stop])):
+                return False
+        return True
+
     def reference(self, time: float) -> None:
         """A time (Unix seconds) near which the lines that follow were written: now, or when an old file last
         changed."""

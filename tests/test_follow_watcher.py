@@ -394,3 +394,68 @@ def test_directories_made_in_a_storm(root: Path, new_watcher: NewWatcher) -> Non
         append(directory / "train.jsonl")
         wanted.add(directory / "train.jsonl")
     until(watcher, *wanted)
+
+
+def test_what_is_dull_is_told_a_little_later_and_keeps_nothing_else_waiting(
+    root: Path, new_watcher: NewWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LEAVE", 0.5)
+    watcher = new_watcher(root)
+    dull, urgent = root / "logs" / "dull.log", root / "logs" / "old.log"
+    append(dull)
+    until(watcher, dull)
+    append(dull)
+    began = time.monotonic()
+    append(urgent)
+    seen: set[Path] = set()
+    while urgent not in seen:
+        assert time.monotonic() - began < 15
+        seen |= watcher.wait(10.0, lambda path: path == dull)
+    early = time.monotonic() - began < 0.4  # else this machine was busy elsewhere
+    assert not (early and dull in seen)
+    while dull not in seen:
+        assert time.monotonic() - began < 15
+        seen |= watcher.wait(10.0, lambda path: path == dull)
+    assert time.monotonic() - began >= 0.5
+
+
+def test_a_dull_file_is_told_of_at_once_when_it_is_no_longer(
+    root: Path, new_watcher: NewWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LEAVE", 3600.0)
+    watcher = new_watcher(root)
+    log = root / "logs" / "old.log"
+    asked = 0
+
+    def is_dull(path: Path) -> bool:
+        nonlocal asked
+        asked += 1
+        append(path)  # it goes on growing, so that each look finds the same event
+        return asked < 60
+
+    append(log)
+    assert watcher.wait(60.0, is_dull) == {log}
+    assert asked == 60
+    log.rename(root / "logs" / "moved.log")
+    assert {log, root / "logs" / "moved.log"} <= until(watcher, log, root / "logs" / "moved.log")
+
+
+def test_wake_is_heard_while_a_dull_file_grows(
+    root: Path, new_watcher: NewWatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LEAVE", 3600.0)
+    watcher = new_watcher(root)
+    log = root / "logs" / "old.log"
+    asked = 0
+
+    def is_dull(path: Path) -> bool:
+        nonlocal asked
+        asked += 1
+        append(path)
+        if asked == 50:
+            watcher.wake()
+        return True
+
+    append(log)
+    assert watcher.wait(60.0, is_dull) == set()
+    assert asked == 50

@@ -11,6 +11,8 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from watchdog.observers.inotify_c import InotifyEvent
+
     from rli_agent.follow.queue import Directories, Queue
 
 # watchdog 7 warns of a directory that it meets twice while it is being made, with all of its internals: it is harmless.
@@ -35,6 +37,8 @@ class Inotify(Generic[Owner]):
         self._queue: Queue | None = None
         self._watched: dict[Owner, Directories] = {}
         self._news: list[tuple[Owner, str]] = []
+        self._newest: list[InotifyEvent] | None = None  # those read last, where they only tell of writes
+        self._same: list[tuple[Owner, str]] = []  # what they tell
         self._lost = False
 
     def watch(self, owner: Owner, directory: str, recursive: bool) -> None:
@@ -46,6 +50,7 @@ class Inotify(Generic[Owner]):
         if self._queue is None:
             self._queue = Queue()
             self._poll.register(self._queue.descriptor, select.POLLIN)
+        self._newest = None
         self._watched[owner] = watched = Directories(
             self._queue, recursive, lambda path: self._news.append((owner, path)), self._lose
         )
@@ -58,6 +63,7 @@ class Inotify(Generic[Owner]):
 
     def unwatch(self, owner: Owner) -> None:
         """Tell the owner no more, if it is told anything."""
+        self._newest = None
         if owner in self._watched:
             self._watched.pop(owner).leave()
 
@@ -73,11 +79,15 @@ class Inotify(Generic[Owner]):
         """What was created, modified, deleted or moved since the last call, and whom to tell; waits for nothing. Of a
         directory that appears, what it holds is told too, and of one deleted itself. Raises Overflow."""
         queue = self._queue
-        if queue is not None:
-            for event in queue.read_events():
-                queue.handle_event(event)
+        events = queue.read_events() if queue is not None else []
+        if events and events is self._newest:  # a file that grows tells the same all the time
+            return self._same
+        for event in events:
+            queue.handle_event(event)  # type: ignore[union-attr]
         lost, self._lost = self._lost, False
         news, self._news = self._news, []
+        self._newest = events if all(event.is_modify for event in events) else None
+        self._same = news
         if lost:
             raise Overflow
         return news

@@ -7,10 +7,11 @@ on. In both ways everything is looked at now and then, because events can be los
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from functools import lru_cache
 from io import FileIO
@@ -33,8 +34,10 @@ CHECK_KNOWN = 1.0
 CHECK_ALL = 10.0
 #: Events are taken at most so often, in seconds: a trainer may write thousands of lines a second, and the kernel joins
 #: what nobody reads. Half as often where so many times in a row some came right after that, within so many seconds.
-SETTLE, SETTLE_LONG = 0.02, 0.04
+SETTLE, SETTLE_LONG = 0.02, 0.045
 MANY, AT_ONCE = 25, 0.01
+#: Seconds for which it is left untold that a file grew by what is dull.
+LEAVE = 2.0
 
 
 class _Root:
@@ -81,8 +84,11 @@ class Watcher:
             os.set_blocking(end, False)
         self._woken, self._bell = FileIO(ends[0], "r"), FileIO(ends[1], "w")
         self._inotify: Inotify[_Root] = Inotify(beside=ends[0])
+        self._rung = False
+        self._next_look = 0.0
         self._taken = 0.0  # when events came last
         self._in_a_row = 0  # times when they came right after the pause
+        self._dull: dict[Path, float] = {}  # files of which it is not told yet that they grew, and since when
         self._roots: dict[Path, _Root] = {}
         for root in roots:
             self.add(root)
@@ -95,6 +101,7 @@ class Watcher:
     def add(self, path: Path) -> None:
         """Watch another root. What it holds already is not reported."""
         if path not in self._roots:
+            self._next_look = 0.0
             self._roots[path] = root = _Root(path)
             self._establish(root, time.monotonic())
 
@@ -105,29 +112,40 @@ class Watcher:
         for path in sorted(roots - self._roots.keys()):
             self.add(path)
 
-    def wait(self, timeout: float) -> set[Path]:
+    def wait(self, timeout: float, is_dull: Callable[[Path], bool] = lambda _: False) -> set[Path]:
         """What was created, modified, deleted or moved since the last call, files and directories.
 
         Returns as soon as there is something, after `timeout` seconds, or after `wake`. A link that was pointed
-        elsewhere is reported by its own name: everything that is reached through it may have changed.
+        elsewhere is reported by its own name: everything that is reached through it may have changed. is_dull: asked of
+        each file that an event tells of, whether that need not be told yet; it is within LEAVE seconds.
         """
         deadline = time.monotonic() + timeout
+        found: set[Path] = set()
         while True:
             settle = SETTLE if self._in_a_row < MANY else SETTLE_LONG
             pause = self._taken + settle - time.monotonic()
             if 0 < pause < deadline - time.monotonic():
                 time.sleep(pause)
-            found = self._take_events(settle)  # before looking: what an event tells is no evidence against inotify
+            told = self._take_events(settle)  # before looking: what an event tells is no evidence against inotify
             now = time.monotonic()
-            for root in self._roots.values():
-                if now >= root.next_look:
-                    found |= self._look(root, now)
-            until = min([deadline, *(root.next_look for root in self._roots.values())])
-            if found or now >= deadline or self._is_woken(until - now):
+            for path in told:
+                if is_dull(path):
+                    since = self._dull.setdefault(path, now)
+                    self._next_look = min(self._next_look, since + LEAVE)
+                else:
+                    self._dull.pop(path, None)
+                    found.add(path)
+            if now >= self._next_look:
+                found |= self._look_at_roots(now)
+            if found or now >= deadline:
+                return found
+            # what comes all the time is not waited for: the pause is enough
+            if (self._rung or not told) and self._is_woken(min(deadline, self._next_look) - now):
                 return found
 
     def wake(self) -> None:
         """Make `wait` return now, or at once when it is called next."""
+        self._rung = True
         with suppress(ValueError):  # it is closed
             self._bell.write(b"!")
 
@@ -138,16 +156,19 @@ class Watcher:
 
     def _is_woken(self, timeout: float) -> bool:
         """Wait for `wake` or an event; whether it was `wake`."""
-        self._inotify.wait(timeout)
-        return bool(self._woken.read(4096))
+        waits = timeout > 0.0 and not self._rung
+        if waits:
+            self._inotify.wait(timeout)
+        rung, self._rung = self._rung, False  # before the bell is emptied: what is rung now is heard twice, at worst
+        return bool((rung or waits) and self._woken.read(4096)) or rung
 
     def _take_events(self, settle: float) -> set[Path]:
         now = time.monotonic()
         found: set[Path] = set()
-        came = False
+        news: list[tuple[_Root, str]] = []
         try:
-            for root, path in self._inotify.read():
-                came = True
+            news = self._inotify.read()
+            for root, path in news:
                 if root.concerns(path):
                     found.add(root.path(path))
                     root.told.add(path)
@@ -159,7 +180,8 @@ class Watcher:
             for root in self._roots.values():
                 if root.mode == "inotify":
                     found |= self._establish(root, now)
-        if came:
+            self._next_look = 0.0
+        if news:
             before, self._taken = self._taken, now
             self._in_a_row = self._in_a_row + 1 if now - before < settle + AT_ONCE else 0
         return found
@@ -168,9 +190,22 @@ class Watcher:
         if root.identity is not None and root.identity[0] == "directory":
             root.identity = None  # it was deleted; one made at once may have the same inode, but no watch
         if _identity(root.given) != root.identity:
-            root.next_all = now
+            root.next_all = self._next_look = now
 
     # Looking
+
+    def _look_at_roots(self, now: float) -> set[Path]:
+        """Do what is due at a certain time."""
+        found: set[Path] = set()
+        for root in self._roots.values():
+            if now >= root.next_look:
+                found |= self._look(root, now)
+        left = [path for path, since in self._dull.items() if now - since >= LEAVE]
+        for path in left:
+            del self._dull[path]
+        looks = [root.next_look for root in self._roots.values()]
+        self._next_look = min([*looks, *(since + LEAVE for since in self._dull.values())], default=math.inf)
+        return found.union(left)
 
     def _look(self, root: _Root, now: float) -> set[Path]:
         """Do what is due. With inotify only what no event told is returned."""

@@ -188,7 +188,7 @@ class Watch:
                     if note not in self._notes:
                         self._notes.add(note)
                         self._say(note)
-                changed = watcher.wait(runs.patience)
+                changed = watcher.wait(runs.patience, runs.is_dull)
                 if not self._stop.is_set():
                     runs.follow(changed)
                     watcher.watch(runs.roots)

@@ -186,6 +186,11 @@ class WatchedRun:
             pending = self._turns.take(pending, last=last)
         self._telling.what_is_silent(last=last)
 
+    def is_dull(self, path: Path) -> bool:
+        """Whether what a file got tells nothing, so that it may be taken in later."""
+        track = self._files.tracks.get(path)
+        return track is not None and track.is_dull()
+
     def follow(self, changed: Set[Path], brief: bool = False) -> None:
         """Take in what changed, and do what is due. `brief`: say how it stands where step or life changed."""
         now = time.monotonic()

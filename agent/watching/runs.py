@@ -126,6 +126,10 @@ class Runs:
         for path, run in self._awake.items():
             self._do(path, run.begin)
 
+    def is_dull(self, path: Path) -> bool:
+        """Whether what a file got tells nothing, so that it may be taken in later."""
+        return any(run.is_dull(path) for run in self._awake.values())
+
     def follow(self, changed: Set[Path]) -> None:
         """Take in what changed, and do what is due: a turn of each run, and one more run opened where there is one."""
         now = time.monotonic()
