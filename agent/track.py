@@ -38,6 +38,8 @@ _FRAMINGS: dict[str, Framing] = {
 }  # fmt: skip
 #: Bytes read at a time; the longest line, and the longest record of another kind.
 _BLOCK, _LINE, _RECORD = 1 << 19, 1 << 20, 64 << 20
+#: Events of one turn: what is committed together, and in memory at once.
+_MOST = 8_192
 #: Bytes that came since the last look and tell nothing are left for later if they are fewer.
 _DULL = 1 << 13
 
@@ -204,7 +206,7 @@ class Track:
                 self.unread.passed(block.data, read, block.line)
                 self.unread.problems += len(given)
             events += given
-            if time.monotonic() >= until:
+            if len(events) >= _MOST or time.monotonic() >= until:
                 break
         self._complain()
         ended = not self.reader.more

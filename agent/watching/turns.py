@@ -13,7 +13,7 @@ from rli_agent.track import Taken, Track
 from rli_agent.watching.files import RunFiles
 
 #: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
-TURN, SHARE = 16 << 20, 1 << 19
+TURN, SHARE = 64 << 20, 1 << 19
 #: Seconds after which a turn leaves bulk to the next one, so that logs do not wait; how much of it is tried in a turn.
 PORTION = 0.05
 OWED = 256
