@@ -12,26 +12,28 @@ import re
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from rli_agent.parsers.lazy_patterns import lazy_pattern
+
 Form: TypeAlias = Literal["task", "service", "host", "unit", "pod", "clock"]
 
 _LEVEL = rb"(?:TRACE|DEBUG|INFO|SUCCESS|WARN|ERROR|CRITICAL|FATAL)"
 _CLOCK = rb"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:[.,]\d{1,9})?"
 #: The prefix of a line: `who` writes it, or `stamp` is when. (`Jul 31 08:28:47 ` and `08:28:47 ` are those of `ts`.)
 PREFIXES: dict[Form, re.Pattern[bytes]] = {
-    "task": re.compile(rb" *\[?(?P<who>\d{1,6})\]?:(?: |\Z)"),  # Lightning has it in brackets
-    "service": re.compile(rb"(?P<who>[A-Za-z][\w.-]{0,100}) +\|(?: |\Z)"),
-    "host": re.compile(rb"(?P<who>(?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w.-]{0,100}\d):(?: |\Z)"),
-    "unit": re.compile(
+    "task": lazy_pattern(rb" *\[?(?P<who>\d{1,6})\]?:(?: |\Z)"),  # Lightning has it in brackets
+    "service": lazy_pattern(rb"(?P<who>[A-Za-z][\w.-]{0,100}) +\|(?: |\Z)"),
+    "host": lazy_pattern(rb"(?P<who>(?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w.-]{0,100}\d):(?: |\Z)"),
+    "unit": lazy_pattern(
         rb"(?P<stamp>[A-Z][a-z][a-z] [ \d]\d " + _CLOCK + rb") (?P<who>[\w.-]{1,100})"
         rb" [\w@./-]{1,100}(?:\[\d{1,9}\])?:(?: |\Z)"
     ),
-    "pod": re.compile(rb"(?P<who>[a-z0-9][a-z0-9.-]{1,100} [a-z][a-z0-9-]{0,60})(?: |\Z)"),
-    "clock": re.compile(  # a clock before a level word is the program's own
+    "pod": lazy_pattern(rb"(?P<who>[a-z0-9][a-z0-9.-]{1,100} [a-z][a-z0-9-]{0,60})(?: |\Z)"),
+    "clock": lazy_pattern(  # a clock before a level word is the program's own
         rb"\[?(?P<stamp>[A-Z][a-z][a-z] [ \d]\d " + _CLOCK + rb"|" + _CLOCK + rb"(?!\]? *(?:\| *)?" + _LEVEL + rb"))"
         rb"\]?(?: |\Z)"
     ),
 }
-_ANSI = re.compile(rb"\x1b\[[0-9;]*m")
+_ANSI = lazy_pattern(rb"\x1b\[[0-9;]*m")
 _LOOKED_AT = 16_384
 #: How many lines tell, at the least, and how many each writer has on average.
 _TELLING: dict[Form, tuple[int, int]] = {
@@ -44,8 +46,8 @@ _TELLING: dict[Form, tuple[int, int]] = {
 }
 #: Names that nobody but a collector gives: those of compose's containers, and hosts with a number or a domain.
 _NAMES: dict[Form, re.Pattern[bytes]] = {
-    "service": re.compile(rb".*[-_]\d{1,4}"),
-    "host": re.compile(rb"(?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w.-]*[-.][\w.-]*\d"),
+    "service": lazy_pattern(rb".*[-_]\d{1,4}"),
+    "host": lazy_pattern(rb"(?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w.-]*[-.][\w.-]*\d"),
 }
 
 

@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from rli_agent.parsers.lazy_patterns import lazy_pattern
+
 
 class Stamp(Struct, frozen=True):
     """A time as the text gives it; what it leaves out is None (`timestamps.Clock` fills it in).
@@ -63,10 +65,10 @@ _DATE = rf"([12]\d{{3}})-({_MONTH})-({_DAY})[ T]{_TIME}(Z|\ ?[+-]\d\d:?\d\d)?"
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.ASCII | re.VERBOSE)
+    return lazy_pattern(text, re.ASCII | re.VERBOSE)
 
 
-_date = re.compile(_DATE, re.ASCII)
+_date = lazy_pattern(_DATE, re.ASCII)
 # prime-rl's loguru format `HH:MM:SS   LEVEL message`; also `HH:MM:SS | LEVEL | message`
 _clock = _pattern(rf"{_TIME}[ ](?:\|[ ])?[ ]*({_LEVEL})(?:[ ]*[ ]\|)?(?:[ ]|$)")
 # AReaL: `20260520-13:06:54.247 StatsLogger INFO: message`; realhf's names had spaces (`master worker`)

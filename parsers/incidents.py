@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from rli_agent.events import Level, TimeIs
+from rli_agent.parsers.lazy_patterns import lazy_pattern
 
 #: An incident of more lines is taken to be over.
 MAX_LINES = 50_000
@@ -24,29 +25,29 @@ LITTLE_PATIENCE = 40
 OWN_PATIENCE = 8
 
 TRACEBACK = "Traceback (most recent call last)"
-_STARTS = re.compile(r"Traceback \(most recent call last\):?[\s─╮|]*$")
-_BARE = re.compile(r"[\W_]*Traceback \(")
-_CITED = re.compile(r"\s*>+ ")
+_STARTS = lazy_pattern(r"Traceback \(most recent call last\):?[\s─╮|]*$")
+_BARE = lazy_pattern(r"[\W_]*Traceback \(")
+_CITED = lazy_pattern(r"\s*>+ ")
 #: What stands between two tracebacks of one chain (CPython; torch.multiprocessing).
-_CHAINED = re.compile(
+_CHAINED = lazy_pattern(
     r"[\s|]*(?:During handling of the above exception|The above exception was the direct cause|"
     r"-- Process \d+ terminated with the following error)"
 )
 _REMOTE = "ray::"  # Ray puts `ray::Actor.method() (pid=1, ip=…)` where CPython says `Traceback …`
-_NAME = re.compile(
+_NAME = lazy_pattern(
     r"(?P<name>(?:[A-Za-z_]\w*\.|<locals>\.)*[A-Za-z_]\w*)(?P<of>\([\w., ]*\))?(?P<colon>:(?=\s|$))?(?P<rest>.*)",
     re.DOTALL,
 )
-_ERROR = re.compile(r"(?:Error|Exception|Interrupt|Exit|Timeout|Warning|Iteration|Died|Expired)$")
-_FRAME = re.compile(r'(?P<indent>\s*>?\s*)File "')
-_DETAIL = re.compile(
+_ERROR = lazy_pattern(r"(?:Error|Exception|Interrupt|Exit|Timeout|Warning|Iteration|Died|Expired)$")
+_FRAME = lazy_pattern(r'(?P<indent>\s*>?\s*)File "')
+_DETAIL = lazy_pattern(
     r'[ \t]{2,}|\t|\s*[\^~]{2,}|[│└╭╰|]|"""\s*$|frame #\d+:|\[Previous line repeated|Exception raised from |'
     r"C\+\+ CapturedTraceback:"
 )
 #: Python 3.11 and later mark the expression; of tracebacks that Ray hands on these lines stand before the frames.
-_MARKS = re.compile(r"\s*[\^~]{2,}\s*")
-_GROUP_ENDS = re.compile(r"\s*\+-{20,}\s*$")
-_GROUPED = re.compile(r"\s*\|\s+")
+_MARKS = lazy_pattern(r"\s*[\^~]{2,}\s*")
+_GROUP_ENDS = lazy_pattern(r"\s*\+-{20,}\s*$")
+_GROUPED = lazy_pattern(r"\s*\|\s+")
 
 #: What the next line of its writer is to an incident.
 Verdict = Literal["mine", "stranger", "over"]

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from rli_agent.parsers.lazy_patterns import lazy_pattern
 from rli_agent.parsers.quantities import VALUE, Quantity, number, quantity
 
 Flat: TypeAlias = dict[str, float | int | str | None]
@@ -22,8 +23,8 @@ MAX_DEPTH = 50
 #: Parts of a pairs line, and tokens of a dict, that are looked at.
 MAX_PARTS = 5_000
 MAX_TOKENS = 50_000
-_GLUED_WRITER = re.compile(r"\([^()]{0,120}pid=")
-_BEGIN = re.compile(r"(?<!\S)(?=[+-]?(?:\.?\d|nan|inf)|np\.|tensor\()", re.ASCII | re.IGNORECASE)
+_GLUED_WRITER = lazy_pattern(r"\([^()]{0,120}pid=")
+_BEGIN = lazy_pattern(r"(?<!\S)(?=[+-]?(?:\.?\d|nan|inf)|np\.|tensor\()", re.ASCII | re.IGNORECASE)
 
 
 def assigned(text: str, between: str = " - ", assign: str = ":") -> list[tuple[str, str]]:
@@ -129,7 +130,7 @@ def _flatten(value: dict[str, Any], prefix: str, depth: int, out: Flat) -> None:
             out[prefix + key] = item
 
 
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     r"\s*(?:(?P<open>[{\[(])|(?P<close>[}\])])|(?P<mark>[,:])"
     r"|(?P<prefix>[rbfuRBFU]{0,2})(?P<text>'[^'\\]*(?:\\.[^'\\]*)*'|\"[^\"\\]*(?:\\.[^\"\\]*)*\")"
     r"|(?P<word>[^\s,:{}\[\]()'\"]+)|)",  # the empty way out keeps a failure from trying every length of the space
@@ -137,7 +138,7 @@ _TOKEN = re.compile(
 )
 _CONSTANTS = {"None": None, "null": None, "true": 1, "false": 0}
 _CLOSING = {"{": "}", "[": "]", "(": ")"}
-_ESCAPE = re.compile(
+_ESCAPE = lazy_pattern(
     r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})|(.))", re.DOTALL
 )
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "a": "\a", "v": "\v", "0": "\0", "\n": ""}

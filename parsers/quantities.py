@@ -9,17 +9,19 @@ import math
 import re
 from typing import NamedTuple
 
+from rli_agent.parsers.lazy_patterns import lazy_pattern
+
 _LONGEST_NUMBER = 200
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
 _PLAIN = rf"[+-]?(?:{_DIGITS}|(?:[nN][aA][nN]|[iI][nN][fF](?:inity)?)(?![\w-]))"
 _CALL = r"(?:(?:np|numpy)\.\w{1,20}|(?:torch\.)?tensor)\("
-_NUMBER = re.compile(_PLAIN, re.ASCII)
-_WRAPPED = re.compile(_CALL + r"\s{0,9}([^,()\s]+)\s{0,9}(?:,[^()]*)?\)", re.ASCII)
+_NUMBER = lazy_pattern(_PLAIN, re.ASCII)
+_WRAPPED = lazy_pattern(_CALL + r"\s{0,9}([^,()\s]+)\s{0,9}(?:,[^()]*)?\)", re.ASCII)
 #: A number in any spelling.
-VALUE = re.compile(rf"{_CALL}[^()]{{0,200}}\)|{_PLAIN}|(?:True|False)\b", re.ASCII)
+VALUE = lazy_pattern(rf"{_CALL}[^()]{{0,200}}\)|{_PLAIN}|(?:True|False)\b", re.ASCII)
 _WORDS = {"True": 1, "False": 0, "np.True_": 1, "np.False_": 0}
-_OF = re.compile(rf" ?/ ?({_PLAIN})", re.ASCII)
+_OF = lazy_pattern(rf" ?/ ?({_PLAIN})", re.ASCII)
 
 #: Units of time, as powers of ten of a second or in seconds; the short ones only at once behind the number.
 _POWERS_OF_SECOND = {
@@ -31,11 +33,11 @@ _SECONDS = {
 }  # fmt: skip
 _SHORT = {"m": 60, "h": 3600, "d": 86400}
 _POWERS = {"K": 3, "k": 3, "M": 6, "B": 9}
-_HUMAN = re.compile(
+_HUMAN = lazy_pattern(
     r"(?:(\d{1,6})d ?)?(?:(\d{1,6})h ?)?(?:(\d{1,6})m ?)?(?:(\d{1,12}(?:\.\d{1,12})?)s)?(?![\w/])", re.ASCII
 )
-_CLOCK = re.compile(r"(?:(\d{1,6}) days?, )?(?:(\d{1,6}):)?(\d{1,2}):(\d{2}(?:\.\d{1,12})?)", re.ASCII)
-_UNIT = re.compile(r"[A-Za-zµμ][\wµμ/]*", re.ASCII)
+_CLOCK = lazy_pattern(r"(?:(\d{1,6}) days?, )?(?:(\d{1,6}):)?(\d{1,2}):(\d{2}(?:\.\d{1,12})?)", re.ASCII)
+_UNIT = lazy_pattern(r"[A-Za-zµμ][\wµμ/]*", re.ASCII)
 
 
 class Quantity(NamedTuple):

@@ -9,12 +9,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from rli_agent.parsers.lazy_patterns import lazy_pattern
+
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 #: Characters of a line that are looked at.
 LONGEST = 600
 #: A free-standing figure: with a sign and an exponent, a unit may follow; nan and infinities too.
 FIGURE: Final = r"[-+]?(?:\d+(?:[,_]\d+)*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
-_CHANGING = re.compile(
+_CHANGING = lazy_pattern(
     r"(?P<time>\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(?:Z|[+-]\d\d:?\d\d)?|\b\d\d?:\d\d:\d\d(?:[.,]\d+)?)"
     r"|(?P<address>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?)"
     r"|(?P<path>(?<![\w.])(?:/[\w.@+=-]+){2,}/?)"

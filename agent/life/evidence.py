@@ -6,52 +6,53 @@ import re
 from collections.abc import Callable, Iterator
 
 from rli_agent.life.headline import headline
+from rli_agent.parsers.lazy_patterns import lazy_pattern
 
 _SIZE = r"[\d.]+ ?[KMGT]i?B"
 
 # torch 1.x to 2.x, CUDACachingAllocator.cpp.
-_TRIED = re.compile(rf"Tried to allocate ({_SIZE})")
-_GPU = re.compile(r"\(GPU (\d+);|GPU (\d+) has a total")
-_TOTAL = re.compile(rf"total capacity of ({_SIZE})|({_SIZE}) total capacity")
-_FREE = re.compile(rf"of which ({_SIZE}) is free|; ({_SIZE}) free")
-_OTHERS = re.compile(rf"Process (\d+) has ({_SIZE}) memory in use")
-_OWN = re.compile(rf"this process has ({_SIZE}) memory in use")
-_UNUSED = re.compile(rf"({_SIZE}) is reserved by PyTorch but unallocated")
+_TRIED = lazy_pattern(rf"Tried to allocate ({_SIZE})")
+_GPU = lazy_pattern(r"\(GPU (\d+);|GPU (\d+) has a total")
+_TOTAL = lazy_pattern(rf"total capacity of ({_SIZE})|({_SIZE}) total capacity")
+_FREE = lazy_pattern(rf"of which ({_SIZE}) is free|; ({_SIZE}) free")
+_OTHERS = lazy_pattern(rf"Process (\d+) has ({_SIZE}) memory in use")
+_OWN = lazy_pattern(rf"this process has ({_SIZE}) memory in use")
+_UNUSED = lazy_pattern(rf"({_SIZE}) is reserved by PyTorch but unallocated")
 # vLLM's worker at start-up.
-_DESIRED = re.compile(r"Free memory on device[^(]*\(([\d.]+)/([\d.]+) GiB\)[^(]*\(([\d.]+), ([\d.]+) GiB\)")
+_DESIRED = lazy_pattern(r"Free memory on device[^(]*\(([\d.]+)/([\d.]+) GiB\)[^(]*\(([\d.]+), ([\d.]+) GiB\)")
 
 # Linux, mm/oom_kill.c.
-_KERNEL = re.compile(r"Kill(?:ed)? process (\d+) \(([^)\n]*)\)[^\n]*")
-_RSS = re.compile(r"anon-rss:(\d+)kB")
-_CGROUP = re.compile(r"CONSTRAINT_MEMCG|Memory cgroup out of memory|oom_memcg=(\S+?),|cgroup out-of-memory")
+_KERNEL = lazy_pattern(r"Kill(?:ed)? process (\d+) \(([^)\n]*)\)[^\n]*")
+_RSS = lazy_pattern(r"anon-rss:(\d+)kB")
+_CGROUP = lazy_pattern(r"CONSTRAINT_MEMCG|Memory cgroup out of memory|oom_memcg=(\S+?),|cgroup out-of-memory")
 # Ray's memory monitor.
-_RAY_NODE = re.compile(
+_RAY_NODE = lazy_pattern(
     r"was ([\d.]+ ?GB) / ([\d.]+ ?GB) \(([\d.]+)\)|Used memory \(([\d.]+GB)\) / total capacity \(([\d.]+GB)\)"
 )
-_RAY_TASK = re.compile(r"name=([^,)]+), pid=(\d+), memory used=([\d.]+ ?GB)")
-_RAY_KILLED = re.compile(
+_RAY_TASK = lazy_pattern(r"name=([^,)]+), pid=(\d+), memory used=([\d.]+ ?GB)")
+_RAY_KILLED = lazy_pattern(
     r"([1-9]\d*) Workers \(tasks / actors\) killed due to memory pressure(?:[^\n]{0,250}?IP: ([\w.:]+)\))?"
 )
-_STEP = re.compile(r"StepId=([\w.]*\w)")
-_LOADER = re.compile(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
+_STEP = lazy_pattern(r"StepId=([\w.]*\w)")
+_LOADER = lazy_pattern(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\)")
 
 # torchrun: its error summary, and the agent's line.
-_RANK = re.compile(r"^\s+rank\s*:\s*(\d+)(?: \(local_rank: (\d+)\))?", re.MULTILINE)
-_HOST = re.compile(r"^\s+host\s*:\s*(\S+)", re.MULTILINE)
-_EXIT = re.compile(r"exitcode\s*[:=]?\s*(-?\d+)")
-_LOCAL = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+) \(pid: (\d+)\)")
+_RANK = lazy_pattern(r"^\s+rank\s*:\s*(\d+)(?: \(local_rank: (\d+)\))?", re.MULTILINE)
+_HOST = lazy_pattern(r"^\s+host\s*:\s*(\S+)", re.MULTILINE)
+_EXIT = lazy_pattern(r"exitcode\s*[:=]?\s*(-?\d+)")
+_LOCAL = lazy_pattern(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+) \(pid: (\d+)\)")
 _SIGNALS = {
     "-4": "SIGILL", "-6": "SIGABRT: it ended itself, as after a NCCL timeout or a C++ exception",
     "-7": "SIGBUS: often /dev/shm is full", "-8": "SIGFPE", "-9": "SIGKILL: somebody killed it, often the kernel for "
     "memory", "-11": "SIGSEGV", "-15": "SIGTERM: somebody told it to end",
 }  # fmt: skip
 
-_RAY_CLASS = re.compile(r"class_name: (\S+)")
-_RAY_PID = re.compile(r"\bpid: (\d+)")
-_RAY_IP = re.compile(r"\bip: (\S+)")
-_EXIT_DETAIL = re.compile(r"[Ww]orker exit (?:type|detail): ?([^\n]{1,200}?)(?: Worker exit detail|\n|$)")
+_RAY_CLASS = lazy_pattern(r"class_name: (\S+)")
+_RAY_PID = lazy_pattern(r"\bpid: (\d+)")
+_RAY_IP = lazy_pattern(r"\bip: (\S+)")
+_EXIT_DETAIL = lazy_pattern(r"[Ww]orker exit (?:type|detail): ?([^\n]{1,200}?)(?: Worker exit detail|\n|$)")
 
-_XID = re.compile(r"Xid \(PCI:([0-9a-f:.]+)\): (\d+)")
+_XID = lazy_pattern(r"Xid \(PCI:([0-9a-f:.]+)\): (\d+)")
 #: NVIDIA, "XID errors": what it is, as far as it decides what to do.
 _XIDS = {
     "13": "an error of the program on the GPU",
@@ -69,27 +70,27 @@ _XIDS = {
     "120": "the GPU's own processor failed",
 }
 
-_DISK = re.compile(r"No space left on device:? ?'?(/[^'\n:]+)|^(/\S+) is over [\d.]+% full", re.MULTILINE)
-_PEER = re.compile(
+_DISK = lazy_pattern(r"No space left on device:? ?'?(/[^'\n:]+)|^(/\S+) is over [\d.]+% full", re.MULTILINE)
+_PEER = lazy_pattern(
     r"(?:[Cc]onnection closed by remote peer|Connection (?:reset|refused) by peer|remote process)"
     r"[^\n]{0,40}? ?([\w.-]+<\d+>)"
 )
 # torch, ProcessGroupNCCL.cpp.
-_WATCHDOG = re.compile(
+_WATCHDOG = lazy_pattern(
     r"(?:\[Rank (\d+)\] )?Watchdog caught collective operation timeout: WorkNCCL\([^)]*?OpType=(\w+)"
     r"[^\n]*?\bran for (\d+) milliseconds"
 )
-_JOINED = re.compile(r"(\d+)/(\d+) clients joined")
-_JOB = re.compile(r"\*\*\* (?:JOB|STEP) (\S+) ON (\S+) CANCELLED AT (\S+)(?: DUE TO ([A-Z ]+?))? \*\*\*")
+_JOINED = lazy_pattern(r"(\d+)/(\d+) clients joined")
+_JOB = lazy_pattern(r"\*\*\* (?:JOB|STEP) (\S+) ON (\S+) CANCELLED AT (\S+)(?: DUE TO ([A-Z ]+?))? \*\*\*")
 
 
-_FRAME = re.compile(r'^ *File "([^"\n]+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
-_CHAINED = re.compile(
+_FRAME = lazy_pattern(r'^ *File "([^"\n]+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
+_CHAINED = lazy_pattern(
     r"\n\s*(?:During handling of the above exception, another|The above exception was the direct cause)"
 )
 #: What stands before a file and its folder.
-_FOLDERS = re.compile(r"(?<= )/\S*/(?=[^/\s]+/[^/\s]+:\d)")
-_LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python\d|^<|^python/ray/")
+_FOLDERS = lazy_pattern(r"(?<= )/\S*/(?=[^/\s]+/[^/\s]+:\d)")
+_LIBRARY = lazy_pattern(r"(?:site|dist)-packages/|/lib/python\d|^<|^python/ray/")
 
 
 def evidence(kind: str, message: str) -> list[str]:

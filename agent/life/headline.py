@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from rli_agent.parsers.lazy_patterns import lazy_pattern
 
 #: A line of a traceback that names its exception.
-_EXCEPTION = re.compile(
+_EXCEPTION = lazy_pattern(
     r"^[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Timeout|Died\w*|Warning)?(?:\([\w., ]+\)(?=: ))?(?:: .*)?$"
 )
 #: What objects of errors call the exception, and its text (verifiers' `error`, prime-rl's `errors`).
-_KIND = re.compile(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
+_KIND = lazy_pattern(r'"(?:type|error_type|exception|class)": ?"([^"\\]+)"')
 #: A traceback's first line, by CPython or rich; what stands before the exceptions of a group.
-_TRACEBACK = re.compile(r"[\s╭─]*Traceback \(most recent call last\)")
+_TRACEBACK = lazy_pattern(r"[\s╭─]*Traceback \(most recent call last\)")
 #: A headline that ends in one's first words: `Scheduler hit an exception: Traceback …` (SGLang).
 _ANNOUNCED = "Traceback (most recent call last)"
 #: Ray's own first line of a traceback, which names the remote call that raised it.
-_REMOTE = re.compile(
+_REMOTE = lazy_pattern(
     r"(?:ray\.exceptions\.RayTaskError\(\w+\)|Unhandled error \([^)]*\)|Exception raised in creation task)"
     r": .*\bray::"
 )
-_MARGIN = re.compile(r"^\s+\| (?=\S)")
-_TEXT = re.compile(r'"(?:message|error_message|detail|text)": ?"((?:[^"\\]|\\.)+)')
+_MARGIN = lazy_pattern(r"^\s+\| (?=\S)")
+_TEXT = lazy_pattern(r'"(?:message|error_message|detail|text)": ?"((?:[^"\\]|\\.)+)')
 
 
 def headline(message: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import zlib
+
+from rli_agent.parsers.lazy_patterns import lazy_pattern
 
 #: Characters that are looked for again.
 _PROBE = 12
@@ -16,7 +17,7 @@ REPETITIVE = 0.12
 GARBLED = 0.05
 
 # Control characters (but tab and line ends), replacement characters, surrogates by themselves, private use.
-_ODD = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ud800-\udfff\ue000-\uf8ff]")
+_ODD = lazy_pattern("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ud800-\udfff\ue000-\uf8ff]")
 
 
 def is_repetitive(text: str) -> bool:
