@@ -78,12 +78,13 @@ class Inotify(Generic[Owner]):
     def read(self) -> list[tuple[Owner, str]]:
         """What was created, modified, deleted or moved since the last call, and whom to tell; waits for nothing. Of a
         directory that appears, what it holds is told too, and of one deleted itself. Raises Overflow."""
-        queue = self._queue
-        events = queue.read_events() if queue is not None else []
+        if self._queue is None:
+            return []
+        events = self._queue.read_events()
         if events and events is self._newest:  # a file that grows tells the same all the time
             return self._same
         for event in events:
-            queue.handle_event(event)  # type: ignore[union-attr]
+            self._queue.handle_event(event)
         lost, self._lost = self._lost, False
         news, self._news = self._news, []
         self._newest = events if all(event.is_modify for event in events) else None

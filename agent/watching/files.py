@@ -99,6 +99,11 @@ class RunFiles:
         self.scan = self._scan()
 
     @property
+    def locked(self) -> bool:
+        """Whether there are files that may not be read."""
+        return any(why.startswith(UNREADABLE) for _, why in self.scan.skipped)
+
+    @property
     def backlog(self) -> int:
         """How many files wait until others are at rest."""
         return self._discovery.backlog

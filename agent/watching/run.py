@@ -35,14 +35,15 @@ from rli_agent.watching.parts import Parts
 from rli_agent.watching.places import Places
 from rli_agent.watching.setting import Setting
 from rli_agent.watching.telling import Telling
-from rli_agent.watching.turns import QUIET, Turns
+from rli_agent.watching.turns import CATCH_UP, QUIET, Turns
 
 #: Seconds by which a file system's clock may be behind ours.
 CLOCK = 1.0
 #: Seconds for which what is there is still read once told to stop: a run's script ends the agent right after the run.
 LAST_WORDS = 2.0
-#: Seconds between two looks for new files where nothing said that there are any: of a run in which nothing changes
-#: twice as many from look to look, up to LONGEST. At least 400 times what a look takes.
+#: Seconds between two looks for new files where nothing said that there are any; LONGEST once one found nothing
+#: changed, or twice as many from look to look where a file may not be read, as nothing says when it may. At least 400
+#: times what a look takes.
 RESCAN, LONGEST = 5.0, 60.0
 #: Seconds between two looks at what time alone changes.
 TICK = 0.25
@@ -179,7 +180,7 @@ class WatchedRun:
         wait, in turns."""
         tracks = self._files.tracks.values()
         for track in sorted((track for track in tracks if not track.is_bulk), key=_written):
-            while not self._stop.is_set() and self._turns.take([track], last=last):
+            while not self._stop.is_set() and self._turns.take([track], last=last, most=CATCH_UP):
                 pass
         pending = [track for track in tracks if bulk and track.is_bulk]
         while pending and not self._stop.is_set():
@@ -219,7 +220,7 @@ class WatchedRun:
         if not (named or now - self._looked >= wait or self._files.stale):
             return found
         if not changed and tracks:
-            self._rescan = min(2 * self._rescan, LONGEST)
+            self._rescan = min(2 * self._rescan, LONGEST) if self._files.locked else LONGEST
         self._unknown = False
         known = set(tracks)
         self._look_again()

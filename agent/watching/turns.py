@@ -13,7 +13,9 @@ from rli_agent.track import Taken, Track
 from rli_agent.watching.files import RunFiles
 
 #: Bytes that all files together may give in one turn, so that none waits long; what each may give at least.
-TURN, SHARE = 64 << 20, 1 << 19
+TURN, SHARE = 16 << 20, 1 << 19
+#: Bytes of a turn in which a file is caught up with before others are followed: a commit looks at more than its events.
+CATCH_UP = 64 << 20
 #: Seconds after which a turn leaves bulk to the next one, so that logs do not wait; how much of it is tried in a turn.
 PORTION = 0.05
 OWED = 256
@@ -74,15 +76,17 @@ class Turns:
         due.update(fresh)
         return [*due, *(track for track in islice(self._owed, OWED) if track not in due)]
 
-    def take(self, tracks: Sequence[Track], *, last: bool = False, patience: float = 0.0) -> list[Track]:
-        """Let each file give what is new, in portions; the files that have more. Told to stop, it goes on for
-        `patience` seconds. Bulk comes after the others, and waits for the next turn where this one took too long.
-        `last`: nothing more will come."""
+    def take(
+        self, tracks: Sequence[Track], *, last: bool = False, patience: float = 0.0, most: int = TURN
+    ) -> list[Track]:  # fmt: skip
+        """Let each file give what is new, in portions; the files that have more. All together give about `most` bytes.
+        Told to stop, it goes on for `patience` seconds. Bulk comes after the others, and waits for the next turn where
+        this one took too long. `last`: nothing more will come."""
         more = []
         begun = time.monotonic()
         end = begun + patience
         until = math.inf if last else begun + max(PORTION, patience)
-        budget = max(SHARE, TURN // max(1, len(tracks)))
+        budget = max(SHARE, most // max(1, len(tracks)))
         for track in sorted(tracks, key=_is_bulk):
             if self._stop.is_set() and time.monotonic() >= end:
                 break
