@@ -219,11 +219,13 @@ class WatchedRun:
             wait = min(wait, max(QUIET, self._pause / 5))
         if not (named or now - self._looked >= wait or self._files.stale):
             return found
-        if not changed and tracks:
-            self._rescan = min(2 * self._rescan, LONGEST) if self._files.locked else LONGEST
         self._unknown = False
-        known = set(tracks)
+        known, places = set(tracks), len(self.places)
         self._look_again()
+        if changed or tracks.keys() - known or len(self.places) > places:
+            self._rescan = RESCAN  # what came into a directory before it was watched has no event
+        elif tracks:
+            self._rescan = min(2 * self._rescan, LONGEST) if self._files.locked else LONGEST
         self._looked = time.monotonic()
         self._pause = max(SHORTEST, 20 * (self._looked - now))
         return [track for path, track in tracks.items() if path in changed or path not in known]
