@@ -419,23 +419,28 @@ def test_what_is_dull_is_told_a_little_later_and_keeps_nothing_else_waiting(
     assert time.monotonic() - began >= 0.5
 
 
+class Growing:
+    """Says of a file that it is dull, and lets it grow each time, so that each look finds the same event; after so many
+    times it says what `then` says."""
+
+    def __init__(self, times: int, then: Callable[[], bool]) -> None:
+        self.asked, self._times, self._then = 0, times, then
+
+    def __call__(self, path: Path) -> bool:
+        self.asked += 1
+        append(path)
+        return self._then() if self.asked == self._times else True
+
+
 def test_a_dull_file_is_told_of_at_once_when_it_is_no_longer(
     root: Path, new_watcher: NewWatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "LEAVE", 3600.0)
     watcher = new_watcher(root)
-    log = root / "logs" / "old.log"
-    asked = 0
-
-    def is_dull(path: Path) -> bool:
-        nonlocal asked
-        asked += 1
-        append(path)  # it goes on growing, so that each look finds the same event
-        return asked < 60
-
+    log, is_dull = root / "logs" / "old.log", Growing(60, lambda: False)
     append(log)
     assert watcher.wait(60.0, is_dull) == {log}
-    assert asked == 60
+    assert is_dull.asked == 60
     log.rename(root / "logs" / "moved.log")
     assert {log, root / "logs" / "moved.log"} <= until(watcher, log, root / "logs" / "moved.log")
 
@@ -445,17 +450,12 @@ def test_wake_is_heard_while_a_dull_file_grows(
 ) -> None:
     monkeypatch.setattr(watching, "LEAVE", 3600.0)
     watcher = new_watcher(root)
-    log = root / "logs" / "old.log"
-    asked = 0
 
-    def is_dull(path: Path) -> bool:
-        nonlocal asked
-        asked += 1
-        append(path)
-        if asked == 50:
-            watcher.wake()
+    def wake() -> bool:
+        watcher.wake()
         return True
 
-    append(log)
+    is_dull = Growing(50, wake)
+    append(root / "logs" / "old.log")
     assert watcher.wait(60.0, is_dull) == set()
-    assert asked == 50
+    assert is_dull.asked == 50
