@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from hypothesis import strategies as st
 
 from rli_agent.discover import Discovery
 from rli_agent.events import Event, Samples, Source
+from rli_agent.follow import watcher as watching
+from rli_agent.follow.watcher import Watcher
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.source_parser import SourceParser
 from rli_agent.parsing import run_files
@@ -151,3 +156,84 @@ def test_what_takes_a_closer_look_is_read_at_once(log: Path, track: Track) -> No
     track.take(1 << 20, 1767312000.0)
     append(log, "plain words\n")
     assert not track.is_dull(), "two files are read one behind the other"
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    (tmp_path / "run").mkdir()
+    for name in ("dull.log", "other.log"):
+        (tmp_path / "run" / name).write_text("old\n")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def watcher(logs: Path) -> Iterator[Watcher]:
+    with closing(Watcher([logs])) as watcher:
+        assert watcher.mode == {logs: "inotify"}
+        yield watcher
+
+
+def until(watcher: Watcher, wanted: set[Path], is_dull: Callable[[Path], bool] = lambda _: False) -> set[Path]:
+    """All that was reported up to the moment when `wanted` was complete."""
+    seen: set[Path] = set()
+    deadline = time.monotonic() + 15
+    while not wanted <= seen:
+        assert time.monotonic() < deadline, f"{wanted - seen} was never reported, but {seen}"
+        seen |= watcher.wait(1.0, is_dull)
+    return seen
+
+
+def test_what_is_dull_is_told_a_little_later_and_keeps_nothing_else_waiting(
+    logs: Path, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LEAVE", 0.5)
+    dull, urgent = logs / "dull.log", logs / "other.log"
+    append(dull, "x\n")
+    began = time.monotonic()
+    append(urgent, "x\n")
+    seen = until(watcher, {urgent}, lambda path: path == dull)
+    early = time.monotonic() - began < 0.4  # else this machine was busy elsewhere
+    assert not (early and dull in seen)
+    if dull not in seen:
+        until(watcher, {dull}, lambda path: path == dull)
+    assert time.monotonic() - began >= 0.5
+
+
+class Growing:
+    """Says of a file that it is dull, and lets it grow each time, so that each look finds the same event; after so many
+    times it says what `then` says."""
+
+    def __init__(self, times: int, then: Callable[[], bool]) -> None:
+        self.asked, self._times, self._then = 0, times, then
+
+    def __call__(self, path: Path) -> bool:
+        self.asked += 1
+        append(path, "x\n")
+        return self._then() if self.asked == self._times else True
+
+
+def test_a_dull_file_is_told_of_at_once_when_it_is_no_longer(
+    logs: Path, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LEAVE", 3600.0)
+    log, is_dull = logs / "dull.log", Growing(60, lambda: False)
+    append(log, "x\n")
+    assert watcher.wait(60.0, is_dull) == {log}
+    assert is_dull.asked == 60
+    log.rename(logs / "moved.log")
+    until(watcher, {log, logs / "moved.log"})
+
+
+def test_wake_is_heard_while_a_dull_file_grows(
+    logs: Path, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(watching, "LEAVE", 3600.0)
+
+    def wake() -> bool:
+        watcher.wake()
+        return True
+
+    is_dull = Growing(50, wake)
+    append(logs / "dull.log", "x\n")
+    assert watcher.wait(60.0, is_dull) == set()
+    assert is_dull.asked == 50
