@@ -14,8 +14,9 @@ from typing import TypeVar
 
 import msgspec
 
+import rli_agent.parsers
 import rli_agent.rules
-from rli_agent.parsers import literals, typed_yaml
+from rli_agent.parsers.typed_yaml import read_typed
 
 T = TypeVar("T")
 
@@ -46,15 +47,16 @@ def shipped(name: str, kind: type[T], read: Callable[[], T] | None = None) -> T:
 
 def _read(name: str, kind: type[T]) -> T:
     text = (packaged_rules() / name).read_text(encoding="utf-8")
-    return typed_yaml.read_typed(text, f"rli_agent/rules/{name}", kind, trusted=True).value
+    return read_typed(text, f"rli_agent/rules/{name}", kind, trusted=True).value
 
 
 def _cache(name: str, kind: type[T]) -> Path:
     """Where it is kept: under a name that is another one where the text or the code is."""
     digest = blake2b(repr(sys.version_info).encode(), digest_size=16)
-    code = (sys.modules[kind.__module__].__file__, typed_yaml.__file__, literals.__file__)
-    for file in (packaged_rules() / name, *code):
-        digest.update(Path(file or "").read_bytes())
+    parsers = Path(rli_agent.parsers.__path__[0])
+    code = [parsers / file for file in ("typed_yaml.py", "typed_yaml_reading.py", "literals.py")]
+    for file in (packaged_rules() / name, Path(sys.modules[kind.__module__].__file__ or ""), *code):
+        digest.update(file.read_bytes())
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "rli-agent" / f"{name}.{digest.hexdigest()}"
 

@@ -7,7 +7,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import yaml
 from msgspec import Struct
 
 from rli_agent.server.files import write_whole
@@ -45,6 +44,8 @@ def stack_receiver(places: Places) -> StackReceiver | None:
 def takes_back(config: Path) -> float:
     """For how many seconds before its newest sample a Prometheus with this configuration takes others: its
     `out_of_order_time_window`, which is rendered for 2.39 and later alone."""
+    import yaml  # here: most runs are watched without the stack, and it takes a while
+
     try:
         read: Any = yaml.safe_load(config.read_text(encoding="utf-8"))
         text = str(read["storage"]["tsdb"]["out_of_order_time_window"])

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-_TOML = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-
 #: Bytes of a configuration file beyond which it is not read.
 MAX_CONFIG = 1 << 20
-#: Levels of nesting in YAML; configurations have ten.
-MAX_DEPTH = 100
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class ConfigFact(NamedTuple):
@@ -44,28 +34,15 @@ def read_config(path: Path) -> tuple[dict[str, Any], str]:
         raise BadConfig(f"cannot be read: {e.strerror or e}") from None
     if len(raw) > MAX_CONFIG:
         raise BadConfig(f"larger than {MAX_CONFIG >> 20} MiB")
+    from rli_agent.discover.config_text import parsed  # here: most runs leave none, and the parsers take a while
+
     try:
         text = raw.decode()
-        if path.suffix == ".toml":
-            data: Any = _TOML.loads(text)
-        elif path.suffix == ".json":
-            data = json.loads(text)
-        else:
-            _bound(text)
-            data = yaml.load(text, Loader=_LOADER)
-    except (ValueError, yaml.YAMLError, RecursionError) as e:
+        data = parsed(text, path.suffix)
+    except (ValueError, RecursionError) as e:
         first = (str(e).splitlines() or [type(e).__name__])[0]
         raise BadConfig(f"not valid {path.suffix[1:].upper()}: {first}") from None
     return (data if isinstance(data, dict) else {}), text
-
-
-def _bound(text: str) -> None:
-    """Raise BadConfig for YAML nested so deep that libyaml's loader would overflow the process's stack."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise BadConfig(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def config_facts(
