@@ -22,8 +22,9 @@ from rli_agent.catalogue import Catalogue
 from rli_agent.errors import UserError
 from rli_agent.hardware.machine import Machine
 from rli_agent.life.outcome import Outcome
+from rli_agent.memory import give_back, keep_freed
 from rli_agent.options import WatchOptions
-from rli_agent.priority import step_back
+from rli_agent.priority import run_where_idle, step_back
 from rli_agent.publish.listen import bind
 from rli_agent.publish.server import MetricsServer
 from rli_agent.server.targets import Registration, reachable
@@ -110,6 +111,7 @@ class Watch:
             if server is not None and self._page is not None and places.page is None:
                 places.page = page_address(server.url, socket.gethostname())
             self._say(f"{'stores' if runs.several else 'store'}: {runs.store}" + (f" ({why})" if why else ""))
+            keep_freed()
             gc.freeze()  # code and rules stay: they are not looked through each time
             gc.set_threshold(50_000, 20, 20)  # what flows through is freed by its count; looking for cycles finds none
             if options.once:
@@ -181,8 +183,11 @@ class Watch:
         ticked = 0.0
         try:
             runs.begin()
+            give_back()
             if pipe is not None:
                 pipe.start()  # now, so that it is new what comes: its lines are stamped when they are read
+            else:
+                run_where_idle()
             while not self._stop.is_set() and not (pipe is not None and pipe.over.is_set()):
                 for note in watcher.notes:
                     if note not in self._notes:
