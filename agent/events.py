@@ -7,6 +7,7 @@ bytes of the line's first byte) and when it was true (`time` in Unix seconds, `t
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -73,11 +74,19 @@ class Phase(Struct, frozen=True, array_like=True):
     part: Literal["step", "inside", "ending", "after", "outside"]
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, dict=True):
     """The states of a lane that a metric line's durations tell of, each part in the order in which it ran."""
 
     lane: str
     phases: tuple[Phase, ...]
+
+    @cached_property
+    def parts(self) -> tuple[list[int], list[int], list[int]]:
+        """Which durations are the whole step's, which add up to it where it is not told, which came after it."""
+        step = [phase.index for phase in self.phases if phase.part == "step"]
+        inside = [phase.index for phase in self.phases if phase.part in ("inside", "ending")]
+        after = [phase.index for phase in self.phases if phase.part == "after"]
+        return step[-1:], inside, after
 
 
 class Declared(Struct, frozen=True):

@@ -64,6 +64,7 @@ class Overlap:
     def sift(self, events: Sequence[Event], source: Source) -> Sifted:
         """Tell the new ones of a file's events from those that say again what another source said."""
         teller = _teller(source)
+        makes: dict[int, _Make] = {}
         sifted = Sifted([], [])
         for event in events:
             if not isinstance(event, Samples):
@@ -73,7 +74,9 @@ class Overlap:
             if event.step is None or source.role == "rollouts" or event.shape.is_tallied:
                 sifted.new.append(self._natively(event) if self.engines_asked else event)
                 continue
-            make = self._make(event.shape, teller)
+            make = makes.get(id(event.shape))
+            if make is None:
+                make = makes[id(event.shape)] = self._make(event.shape, teller)
             make.step = event.step
             if make.contested:
                 self._part(event, make, sifted)

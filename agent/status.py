@@ -92,6 +92,8 @@ class RunStatus:
         for samples in figures[-2 * KEPT :]:  # of a whole log read at once the end is enough
             self._samples(samples, now)
         for event in events:
+            if isinstance(event, Samples):
+                continue
             if isinstance(event, Interval):
                 self.lanes.setdefault(event.lane, Lane()).add(event)
             elif isinstance(event, Problem):

@@ -29,7 +29,11 @@ class LiteralSearch:
 
     def held(self, text: bytes) -> frozenset[int]:
         """Indexes of the literals that stand in a text."""
-        return frozenset([index for _, index in self.ends(text)])
+        held: set[int] = set()
+        if self._database is not None and text:
+            keep = held.add
+            self._database.scan(text, lambda index, _start, _end, _flags, _context: keep(index))
+        return frozenset(held)
 
 
 def _escaped(literal: bytes) -> str:

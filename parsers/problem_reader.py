@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -90,6 +91,10 @@ class ProblemReader:
                 end = found
         return max(data.rfind(b"\n", at, end) + 1, at)
 
+    def named(self, raw: bytes) -> bool:
+        """Whether a line may be of a writer with an incident, by what stands before the lines of each."""
+        return any(i.mark and raw.find(i.mark) >= 0 for i in self.state.incidents.values())
+
     def pass_by(self, lines: int) -> None:
         """So many lines of others stand here."""
         for incident in list(self.state.incidents.values()):
@@ -168,9 +173,7 @@ class ProblemReader:
             return
         if self.source.role == "env" and incident.kind in VAGUE:
             incident.kind = "env_error"
-        labels: Labels = self.rules.labels
-        if incident.rank is not None:
-            labels = tuple(sorted({**dict(labels), "rank": incident.rank}.items()))
+        labels = self.rules.labels if incident.rank is None else _ranked(self.rules.labels, incident.rank)
         self._tell(
             Problem(
                 self.source.file, incident.line, incident.offset, incident.time, incident.time_is, incident.level,
@@ -226,6 +229,11 @@ class ProblemReader:
         if compiled is None or not compiled.rule.consequence:
             return False
         return compiled.levels is None or level in compiled.levels
+
+
+@lru_cache(maxsize=1024)
+def _ranked(labels: Labels, rank: str) -> Labels:
+    return tuple(sorted({**dict(labels), "rank": rank}.items()))
 
 
 def _may_be_of(block: str | None, raw: bytes) -> bool:

@@ -32,6 +32,10 @@ MAX_MESSAGE = 262_144
 EVERYBODY = "*"
 #: A line without wrapper that can be no part of an incident which is outside a traceback.
 _PLAIN = re.compile(rb"(?!ray::|frame #|During |The above |Exception raised|C\+\+)[A-Za-z](?!.*Traceback)")
+#: A line that Ray, or vLLM, says is of one of its processes.
+_NAMED = re.compile(
+    rb"(?:\x1b\[\d{1,2}m)?\((?:[^()\[\]\x1b]{1,120} )?pid=\d{1,10}(?:, ip=[^()\[\]\s\x1b]{1,64})?\)(?:\x1b\[0m)? "
+)
 #: Bytes of a line within which its figures begin.
 OPENING = 200
 _BARE = Header(None, None, "", 0)
@@ -190,11 +194,16 @@ class SourceParser:
         stop = data.find(b"\n", at)
         stop = len(data) if stop < 0 else stop
         text = data[at:stop]
+        bare = self.state.capture is None
+        plain = bare and _PLAIN.match(text) is not None
+        stranger = bare and not plain and _NAMED.match(text) is not None and not self._problems.named(text)
+        if stranger:
+            self._problems.pass_by(1)
         if literal is not None:
-            if not self._goes_on(text, line, candidate=True):
+            if stranger or not self._goes_on(text, line, candidate=True):
                 self._candidate(text, literal, line, offset + at)
                 self._bars.release(data, stop + 1)
-        elif self.state.capture is not None or not (_PLAIN.match(text) and self._problems.plainly_over(text)):
+        elif not stranger and not (plain and self._problems.plainly_over(text)):
             # colours and escapes may stand within a literal
             hides = self.rules.scanner.every_line or text.find(b"\x1b") >= 0 or text[:1] == b"{"
             self._goes_on(text, line, candidate=hides)
@@ -298,7 +307,7 @@ class SourceParser:
             quiet = rule.problem is not None and compiled.kind == "problems" and at.level in QUIET
             if quiet and compiled.levels is None:
                 continue
-            if not compiled.fits(self.state.slots):
+            if rule.when is not None and not compiled.fits(self.state.slots):
                 continue
             match = compiled.search(text if rule.on == "line" else message)
             if match is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from typing import Literal
 
 from msgspec import Struct
@@ -47,16 +47,9 @@ def plan_of(layouts: Iterable[Layout], names: Sequence[str], lane: str) -> Plan 
 
 def lasted(plan: Plan, values: Sequence[float]) -> float:
     """Seconds from the step's beginning to the line that prints its durations."""
-    whole = inside = after = 0.0
-    for phase in plan.phases:
-        part = phase.part
-        if part == "step":
-            whole = _seconds(values[phase.index])
-        elif part == "after":
-            after += _seconds(values[phase.index])
-        elif part != "outside" and not whole:
-            inside += _seconds(values[phase.index])
-    return (whole or inside) + after
+    step, inside, after = plan.parts
+    whole = sum([_seconds(values[i]) for i in step]) or sum([_seconds(values[i]) for i in inside])
+    return whole + sum([_seconds(values[i]) for i in after])
 
 
 def laid_out(plan: Plan, values: Sequence[float], line: float) -> list[tuple[Phase, float, float]]:
@@ -118,5 +111,6 @@ def fits(layout: Layout, names: Sequence[str]) -> bool:
     when = layout.when
     if when is None:
         return True
-    has = all(any(fnmatchcase(n, glob) for n in names) for glob in when.has)
-    return has and not any(fnmatchcase(n, glob) for n in names for glob in when.lacks)
+    return all(fnmatch.filter(names, glob) for glob in when.has) and not any(
+        fnmatch.filter(names, glob) for glob in when.lacks
+    )

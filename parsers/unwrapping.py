@@ -16,6 +16,10 @@ CAPTURE_SEEN = 1 << 13
 CAPTURE_ANEW = 4
 
 
+#: What a task's number, or what may stand before it, begins with.
+_TASK_BEGINS = frozenset([bytes([byte]) for byte in b" [0123456789"])
+
+
 class Unwrapping:
     """Takes lines of one file out of their wrappers. What captured the file is in `state`, once it is known."""
 
@@ -60,7 +64,8 @@ class Unwrapping:
     def _uncaptured(self, raw: bytes) -> Unwrapped:
         """A line without its wrappers. That the tasks of srun are numbered is seen at the first line that would make
         no sense with its number."""
-        found = PREFIXES["task"].match(raw) if self._state.capture is None else None
+        may_be = self._state.capture is None and raw[:1] in _TASK_BEGINS
+        found = PREFIXES["task"].match(raw) if may_be else None
         if found is not None and _telling(raw[found.end() :]):
             self._state.capture = "task"
         return unwrap(raw, self._state.capture)

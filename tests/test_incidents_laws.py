@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from incident_logs import CHAINED, PLAIN, parser
 
 from rli_agent.events import Event
+from rli_agent.parsers import source_parser
 from rli_agent.parsers.parser_state import ParserState
 from rli_agent.parsers.unwrapping import CAPTURE_SHOWS
 
@@ -41,7 +44,10 @@ LINES = st.sampled_from(
         "Exception raised from \x1b[1mcheck\x1b[0m at c10.cpp:3",
     ]
 )
-WRITERS = st.sampled_from(["", "[rank0]: ", "[rank1]: ", "(raylet) ", "(A pid=7) ", "3: "])
+WRITERS = st.sampled_from(
+    ["", "[rank0]: ", "[rank1]: ", "(raylet) ", "(A pid=7) ", "3: ", "\x1b[36m(A pid=7, ip=10.0.0.2)\x1b[0m ",
+     "\x1b[36m(B(x) pid=8)\x1b[0m ", "(B pid=8) [rank0]: ", "(pid=9) "]
+)  # fmt: skip
 LOG = st.lists(st.tuples(WRITERS, LINES), max_size=40).map(
     lambda rows: [f"{who}{text}\n".encode() for who, text in rows]
 )
@@ -100,3 +106,12 @@ def read_closely(lines: list[bytes]) -> list[Event]:
 @given(LOG)
 def test_what_is_passed_over_behind_a_problem_is_nothing_of_it(lines: list[bytes]) -> None:
     assert read_in_pieces(lines, [False] * len(lines)) == read_closely(lines)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LOG)
+def test_a_look_at_who_writes_a_line_says_what_reading_it_says(lines: list[bytes]) -> None:
+    uncut = [False] * len(lines)
+    quick = read_in_pieces(lines, uncut)
+    with patch.object(source_parser, "_NAMED", re.compile(rb"(?!)")):
+        assert read_in_pieces(lines, uncut) == quick

@@ -217,14 +217,17 @@ class Lookout:
 
     def _newest(self, events: Sequence[Event]) -> list[Event]:
         """Those of a file's events that the next ones of their make would not push out anyway."""
+        makes: dict[int, str] = {}
         seen: Counter[str] = Counter()
         kept: list[Event] = []
         for event in reversed(events):
             if isinstance(event, Samples):
-                make = self._reader.make(event.shape)
-                seen[make] += 1
-                if not make or seen[make] > _WAITING:
+                make = makes.get(id(event.shape))
+                if make is None:
+                    make = makes[id(event.shape)] = self._reader.make(event.shape)
+                if not make or seen[make] == _WAITING:
                     continue
+                seen[make] += 1
             kept.append(event)
         kept.reverse()
         return kept

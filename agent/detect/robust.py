@@ -52,4 +52,5 @@ def level_out(values: Sequence[float], climb: float) -> list[float]:
 
 def logs(values: Sequence[float], floor: float) -> list[float]:
     """Logarithms of the magnitudes, none taken as less than `floor`."""
-    return [math.log(max(abs(v), floor)) for v in values]
+    log = math.log
+    return [log(v if v >= floor else max(-v, floor)) for v in values]

@@ -68,11 +68,10 @@ def idle_engine(samples: Samples) -> str | None:
 
 def when(event: Event, seen: float) -> float:
     """When it happened, as far as anybody knows."""
-    time = event.end if isinstance(event, Interval) else event.time
-    if isinstance(event, Interval) and time is None:
-        time = event.start
-    logged = event.time_is == "logged" and time is not None and time <= seen + 3600.0
-    return time if logged and time is not None else seen
+    if event.time_is != "logged":
+        return seen
+    time = (event.start if event.end is None else event.end) if isinstance(event, Interval) else event.time
+    return time if time is not None and time <= seen + 3600.0 else seen
 
 
 def newest(events: Sequence[Event]) -> Event | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from rli_agent.events import Event, Interval, Problem, RolloutBatch, RunFact, Samples, Source, role_of
@@ -51,8 +52,8 @@ class LifeTracker:
         """Take in what a file gave; no event at all says only that it was written to."""
         state = self.state
         self._muted = not live and not state.attached
-        placed = [i for i, e in enumerate(events) if isinstance(e, Samples) and e.shape.plan is not None]
-        detailed = set(placed[-_LAST:])
+        last = range(len(events) - 1, -1, -1)
+        detailed = set(islice((i for i in last if _has_plan(events[i])), _LAST))
         for number, event in enumerate(events):
             self.at = signs.when(event, now)
             if isinstance(event, Samples):
@@ -281,3 +282,7 @@ class LifeTracker:
     def attempts(self) -> list[Attempt]:
         """All starts of the run that are remembered."""
         return [*self.state.earlier, self.state.attempt]
+
+
+def _has_plan(event: Event) -> bool:
+    return isinstance(event, Samples) and event.shape.plan is not None

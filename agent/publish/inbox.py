@@ -77,22 +77,21 @@ class Inbox:
                 self._roles.add(source.role)
                 for kind in PROBLEM_KINDS:
                     self._count("rl_problems_total", 0, role=source.role, kind=kind, level="ERROR")
-            by_shape: dict[int, Samples] = {}
-            for event in events:
-                if type(event) is Samples:
-                    shape = id(event.shape)
-                    seen["metric"] += len(event.values)
-                    if event.shape.is_tallied:
-                        self._step(event, event.shape.labels, event.time, source, now)
-                        continue
-                    by_shape.pop(shape, None)  # so that the dict is in the order of the newest
-                    by_shape[shape] = event
-                else:
-                    seen[_TYPES[type(event)]] += 1
-                    self._take(event, source, now)
-            for shape, event in by_shape.items():
-                key = ("samples", source.role, source.lane, source.labels, shape)
-                self._offer(key, event, event.file, event.time, source, now)
+            figures = [event for event in events if type(event) is Samples]
+            seen["metric"] = sum([len(event.values) for event in figures])
+            if len(figures) < len(events):
+                for event in events:
+                    if type(event) is not Samples:
+                        seen[_TYPES[type(event)]] += 1
+                        self._take(event, source, now)
+            newest: dict[int, Samples] = {}
+            for event in reversed(figures):
+                if id(event.shape) not in newest:
+                    newest[id(event.shape)] = event
+            for shape, event in reversed(newest.items()):
+                if not event.shape.is_tallied:
+                    key = ("samples", source.role, source.lane, source.labels, shape)
+                    self._offer(key, event, event.file, event.time, source, now)
                 self._step(event, event.shape.labels, event.time, source, now)
         return seen
 

@@ -163,15 +163,18 @@ class RowWriter:
         batches: dict[Row, Row] = {}
         source, shape = self.names.source, self.names.shape
         for event in events:
-            if isinstance(event, Interval):
+            if isinstance(event, Samples):
+                made, time = event.shape, event.time
+                passed = lasted(made.plan, event.values) if made.plan is not None else None
+                time_is = event.time_is if time is not None else "estimated"  # it will be
+                lines.append(
+                    (
+                        source(event.file), event.line, event.offset, shape(made), _integer(event.step), time, time_is,
+                        event.printed, passed,
+                    )
+                )  # fmt: skip
+            elif isinstance(event, Interval):
                 intervals.append(event)
-            elif isinstance(event, Samples):
-                name, step = shape(event.shape), _integer(event.step)
-                place = (source(event.file), event.line, event.offset)
-                plan = event.shape.plan
-                passed = lasted(plan, event.values) if plan is not None else None
-                time_is = event.time_is if event.time is not None else "estimated"  # it will be
-                lines.append((*place, name, step, event.time, time_is, event.printed, passed))
             elif isinstance(event, RolloutBatch):  # it sums up the file so far: the one before it says less
                 key = (source(event.file), event.line, _integer(event.step), event.phase, text(event.environment))
                 batches[key] = (source(event.file), *_rollout(event))
