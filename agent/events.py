@@ -7,6 +7,7 @@ bytes of the line's first byte) and when it was true (`time` in Unix seconds, `t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -130,7 +131,7 @@ class Samples(Struct, gc=False):
     time_is: TimeIs
     step: int | None
     shape: Shape
-    values: list[float]
+    values: Sequence[float]
     printed: str
 
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MOST_PAIRS 1000
+#define LONGEST 100
 #define LANES 64
 
 typedef struct {
@@ -58,6 +59,39 @@ static Text bare(const char *at, const char *end)
     return (Text){at, end - at};
 }
 
+static const char *past_digits(const char *at, const char *end)
+{
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
+    return at;
+}
+
+/* Whether it is a number as JSON writes one, and so short that a float holds it whatever its digits are. */
+static int is_plain(Text text)
+{
+    const char *at = text.at, *end = text.at + text.size, *begin;
+    if (text.size > LONGEST)
+        return 0;
+    begin = at += at < end && *at == '-';
+    at = past_digits(at, end);
+    if (at == begin || (*begin == '0' && at > begin + 1))
+        return 0;
+    if (at < end && *at == '.') {
+        begin = ++at;
+        at = past_digits(at, end);
+        if (at == begin)
+            return 0;
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        begin = at += at < end && (*at == '-' || *at == '+');
+        at = past_digits(at, end);
+        if (at == begin || at > begin + 2)
+            return 0;
+    }
+    return at == end;
+}
+
 static PyObject *cut(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
     Text text, between, assign;
@@ -78,6 +112,7 @@ static PyObject *cut(PyObject *module, PyObject *const *given, Py_ssize_t count)
     char *values = keys + text.size + 2, *key = keys, *value = values;
     const char *at = text.at, *end = text.at + text.size;
     PyObject *found = NULL, *names, *printed;
+    int plain = 1;
     *value++ = '[';
     for (int pairs = 1;; pairs++) {
         const char *stop = find(at, end, between), *split = find_last(at, stop, assign);
@@ -86,6 +121,7 @@ static PyObject *cut(PyObject *module, PyObject *const *given, Py_ssize_t count)
         Text number = bare(split + assign.size, stop);
         if (memchr(number.at, ',', number.size) != NULL)
             goto none;
+        plain = plain && is_plain(number);
         memcpy(key, at, split - at);
         key += split - at;
         memcpy(value, number.at, number.size);
@@ -103,7 +139,7 @@ static PyObject *cut(PyObject *module, PyObject *const *given, Py_ssize_t count)
     names = PyBytes_FromStringAndSize(keys, key - keys);
     printed = PyUnicode_FromStringAndSize(values, value - values);
     if (names != NULL && printed != NULL)
-        found = PyTuple_Pack(2, names, printed);
+        found = PyTuple_Pack(3, names, printed, plain ? Py_True : Py_False);
     Py_XDECREF(names);
     Py_XDECREF(printed);
     PyMem_Free(keys);
@@ -111,6 +147,44 @@ static PyObject *cut(PyObject *module, PyObject *const *given, Py_ssize_t count)
 none:
     PyMem_Free(keys);
     Py_RETURN_NONE;
+}
+
+static PyObject *value_at(PyObject *module, PyObject *const *given, Py_ssize_t count)
+{
+    char number[LONGEST + 1];
+    Py_ssize_t size, index;
+    const char *at, *end, *stop;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "value_at(printed, index)");
+        return NULL;
+    }
+    at = PyUnicode_AsUTF8AndSize(given[0], &size);
+    if (at == NULL)
+        return NULL;
+    index = PyLong_AsSsize_t(given[1]);
+    if (index < 0 || size < 2) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_IndexError, "no such value");
+        return NULL;
+    }
+    end = at + size - 1; /* the bracket */
+    for (at++; index > 0; index--, at++) {
+        at = memchr(at, ',', end - at);
+        if (at == NULL) {
+            PyErr_SetString(PyExc_IndexError, "no such value");
+            return NULL;
+        }
+    }
+    stop = memchr(at, ',', end - at);
+    stop = stop == NULL ? end : stop;
+    if (stop - at > LONGEST) {
+        PyErr_SetString(PyExc_ValueError, "too long a number");
+        return NULL;
+    }
+    memcpy(number, at, stop - at);
+    number[stop - at] = 0;
+    double value = PyOS_string_to_double(number, NULL, NULL);
+    return value == -1.0 && PyErr_Occurred() ? NULL : PyFloat_FromDouble(value);
 }
 
 static PyObject *newlines(PyObject *module, PyObject *const *given, Py_ssize_t count)
@@ -146,6 +220,7 @@ static PyObject *newlines(PyObject *module, PyObject *const *given, Py_ssize_t c
 
 static PyMethodDef functions[] = {
     {"cut", (PyCFunction)(void (*)(void))cut, METH_FASTCALL, NULL},
+    {"value_at", (PyCFunction)(void (*)(void))value_at, METH_FASTCALL, NULL},
     {"newlines", (PyCFunction)(void (*)(void))newlines, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -3,7 +3,7 @@ line in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -12,11 +12,11 @@ from rli_agent.events import Shape
 from rli_agent.parsers.compiled import RuleSet
 from rli_agent.parsers.cutting import cut
 from rli_agent.parsers.packs import Pairs
+from rli_agent.parsers.printed_values import PrintedValues, floats
 
 #: (shape, values as floats, values as a JSON array)
-Figures: TypeAlias = "tuple[Shape, list[float], str]"
+Figures: TypeAlias = "tuple[Shape, Sequence[float], str]"
 
-_FLOATS = msgspec.json.Decoder(list[float])
 #: Shapes that are remembered, some 10 KB each where the lines are long.
 MAX_SHAPES = 300
 
@@ -36,7 +36,7 @@ class AssignedLines:
         parts = cut(raw, self._between, self._assign)
         if parts is None:
             return None
-        keys, printed = parts
+        keys, printed, plain = parts
         key = (keys, *extra.items()) if extra else keys
         try:
             shape = self._known[key]
@@ -46,8 +46,10 @@ class AssignedLines:
             shape = self._known[key] = self._shape(keys, extra)
         if shape is None:
             return None
+        if plain:
+            return shape, PrintedValues(printed, len(shape.names)), printed
         try:
-            values = _FLOATS.decode(printed)
+            values = floats(printed)
         except msgspec.DecodeError:
             return None
         return (shape, values, printed) if len(values) == len(shape.names) else None

@@ -47,4 +47,4 @@ def in_pieces(run: Path, name: str, whole: bytes, sizes: Iterable[int]) -> list[
 
 def told(track: Track) -> list[tuple[int | None, list[float]]]:
     events = [*track.take(1 << 20, 0.0).events, *track.flush()]
-    return [(e.step, e.values) for e in events if isinstance(e, Samples)]
+    return [(e.step, list(e.values)) for e in events if isinstance(e, Samples)]

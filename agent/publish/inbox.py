@@ -78,7 +78,7 @@ class Inbox:
                 for kind in PROBLEM_KINDS:
                     self._count("rl_problems_total", 0, role=source.role, kind=kind, level="ERROR")
             figures = [event for event in events if type(event) is Samples]
-            seen["metric"] = sum([len(event.values) for event in figures])
+            seen["metric"] = sum([len(event.shape.names) for event in figures])
             if len(figures) < len(events):
                 for event in events:
                     if type(event) is not Samples:
