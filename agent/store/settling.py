@@ -80,7 +80,7 @@ def place(db: sqlite3.Connection, key: str | bytes, times: Iterable[tuple[int, f
     db.execute("DELETE FROM placed")
     rest = iter(times)
     while chunk := list(islice(rest, _AT_ONCE)):
-        db.executemany("INSERT OR REPLACE INTO placed VALUES (?, ?)", chunk)
+        db.executemany("INSERT OR REPLACE INTO placed VALUES (?, ?)", chunk[::-1])  # they come newest first
     db.execute(  # those whose time is known already keep it
         "INSERT OR IGNORE INTO line_times "
         "SELECT r.id, p.time FROM placed p CROSS JOIN line_rows r ON r.source = ? AND r.line = p.line",
