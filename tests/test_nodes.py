@@ -99,7 +99,9 @@ def test_lists_as_slurm_writes_them(text: str, nodes: list[str]) -> None:
     assert expanded(text) == nodes
 
 
-@pytest.mark.parametrize("text", ["", "a[1-2", "a]1[", "a[x]", "a[1-99999999]", "a[0-9999][0-9999]", "a[[1]]", "[,]"])
+@pytest.mark.parametrize(
+    "text", ["", "a[1-2", "a]1[", "a[x]", "a[1-99999999]", "a[0-9999][0-9999]", "a[[1]]", "[,]", "a[2-1]"]
+)
 def test_what_is_no_list_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"node"):
         expanded(text)

@@ -118,7 +118,7 @@ def _expanded(part: str) -> list[str]:
     names = []
     for piece in match[2].split(","):
         numbers = _RANGE.fullmatch(piece)
-        if numbers is None or int(numbers[2] or numbers[1]) - int(numbers[1]) >= MOST:
+        if numbers is None or not 0 <= int(numbers[2] or numbers[1]) - int(numbers[1]) < MOST:
             raise ValueError(f"{piece[:50]!r} is not a range of nodes such as 01-04")
         last = int(numbers[2] or numbers[1])
         names += [f"{match[1]}{number:0{len(numbers[1])}}" for number in range(int(numbers[1]), last + 1)]
